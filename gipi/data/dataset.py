@@ -1,0 +1,49 @@
+"""A data set: rows in a frame, perhaps a picture for each row, what is to be learned from them, and what was noticed.
+
+Everything that can be opened (a file, a folder, a frame, arrays, a name) becomes one of these; data/sources.py does that.
+"""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+import polars as pl
+
+Kind = Literal["table", "picture"]
+
+
+@dataclass
+class Dataset:
+    """Rows that a model can learn from.
+
+    Attributes:
+        name: What a person calls it; the run folder takes its name.
+        frame: One row per example: every column of a table; for pictures the labels (and whatever else stood beside them).
+        pictures: `(rows, H, W, C)`, uint8 0..255 or float32, C 1 or 3; None for a table.
+        target: The columns to be predicted; empty when there is none.
+        notes: Translated sentences on what was inferred, repaired or left out; a person reads each of them.
+        parts: Row numbers of the parts that the data set itself gives ("train", "valid", "test"), any of them.
+        origin: Where it came from, such that opening it again gives the same rows; None for data in memory.
+        white: The value of a white picture element: 255 for uint8; what a picture file's 255 is mapped to.
+    """
+
+    name: str
+    frame: pl.DataFrame
+    pictures: np.ndarray | None = None
+    target: tuple[str, ...] = ()
+    notes: list[str] = field(default_factory=list)
+    parts: dict[str, np.ndarray] = field(default_factory=dict)
+    origin: str | None = None
+    white: float = 255.0
+
+    @property
+    def kind(self) -> Kind:
+        return "table" if self.pictures is None else "picture"
+
+    def __len__(self) -> int:
+        return self.frame.height if self.pictures is None else len(self.pictures)
+
+    def rows(self, index: np.ndarray) -> "Dataset":
+        """These rows, in this order."""
+        pictures = None if self.pictures is None else self.pictures[index]
+        return Dataset(self.name, self.frame[index], pictures, self.target, self.notes, {}, self.origin, self.white)

@@ -1,0 +1,82 @@
+"""The order in which rows reach a model: a stream of batches that can stop anywhere and go on from there.
+
+Order and augmentation are functions of (seed, epoch, row), so they depend neither on where a run was cut nor on how
+many hands prepare the batches. The data is held as tensors where the arithmetic is, and a batch is a gather.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Tensor
+
+Prepare = Callable[[tuple[Tensor, ...], Tensor | None], tuple[Tensor, ...]]
+
+
+def generator(seed: int, *names: str | int) -> torch.Generator:
+    """A source of random numbers of its own for each purpose: `generator(0, "order", 3)`."""
+    key = hashlib.sha256("/".join(map(str, (seed, *names))).encode()).digest()
+    return torch.Generator().manual_seed(int.from_bytes(key[:8], "big") >> 1)
+
+
+class Stream(Iterator[tuple[Tensor, ...]]):
+    """Batches of rows, in a new order each epoch, for ever.
+
+    An epoch is cut into batches of nearly equal size, so each row is seen once an epoch and no batch is a small rest.
+
+    Args:
+        tensors: With a common first axis, on the device where they will be used.
+        batch_size: Rows in a batch, at most.
+        seed: Decides the order, and the draws.
+        prepare: Optional, `(batch, draws) -> batch`: augmentation and normalisation, batched tensor code.
+        draws: How many uniform random numbers `prepare` gets for each row, functions of (seed, epoch, row).
+
+    Example:
+        >>> stream = Stream((torch.arange(10),), batch_size=5, seed=0)
+        >>> sorted(torch.cat([next(stream)[0], next(stream)[0]]).tolist())
+        [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]
+    """
+
+    def __init__(
+        self,
+        tensors: tuple[Tensor, ...],
+        batch_size: int,
+        seed: int,
+        prepare: Prepare | None = None,
+        draws: int = 0,
+    ):
+        self.held = tensors
+        self.rows = len(tensors[0])
+        assert self.rows > 0 and batch_size > 0 and all(len(t) == self.rows for t in tensors)
+        self.batches = -(-self.rows // batch_size)
+        self.seed = seed
+        self.prepare = prepare
+        self.draws = draws
+        self.position = 0  # batches consumed since the beginning
+        self.epoch = -1  # the epoch that `shuffled` belongs to
+        self.pieces: list[tuple[Tensor, ...]] = []
+
+    def __next__(self) -> tuple[Tensor, ...]:
+        epoch, batch = divmod(self.position, self.batches)
+        if epoch != self.epoch:
+            self._shuffle(epoch)
+        self.position += 1
+        piece = self.pieces[batch]
+        return self.prepare(piece[:-1], piece[-1]) if self.prepare else piece
+
+    def _shuffle(self, epoch: int) -> None:
+        """One permutation and one gather for the whole epoch; its batches are then slices."""
+        device = self.held[0].device
+        order = torch.randperm(self.rows, generator=generator(self.seed, "order", epoch))
+        columns = [tensor[order.to(device)] for tensor in self.held]
+        if self.prepare:
+            draws = torch.rand(self.rows, self.draws, generator=generator(self.seed, "augment", epoch))
+            columns.append(draws[order].to(device))
+        self.pieces = list(zip(*(column.tensor_split(self.batches) for column in columns), strict=True))
+        self.epoch = epoch
+
+    def state_dict(self) -> dict:
+        return {"position": self.position}
+
+    def load_state_dict(self, state: dict) -> None:
+        self.position = state["position"]
