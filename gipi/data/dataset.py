@@ -1,6 +1,6 @@
-"""A data set: rows in a frame, perhaps a picture for each row, what is to be learned from them, and what was noticed.
+"""A data set: rows in a frame, perhaps a picture for each row, what is to be learned, and what was noticed.
 
-Everything that can be opened (a file, a folder, a frame, arrays, a name) becomes one of these; data/sources.py does that.
+Everything that can be opened (a file, a folder, a frame, arrays, a name) becomes one of these, by data/sources.py.
 """
 
 from dataclasses import dataclass, field
@@ -18,7 +18,7 @@ class Dataset:
 
     Attributes:
         name: What a person calls it; the run folder takes its name.
-        frame: One row per example: every column of a table; for pictures the labels (and whatever else stood beside them).
+        frame: One row per example: every column of a table; for pictures the labels and what else stood beside them.
         pictures: `(rows, H, W, C)`, uint8 0..255 or float32, C 1 or 3; None for a table.
         target: The columns to be predicted; empty when there is none.
         notes: Translated sentences on what was inferred, repaired or left out; a person reads each of them.

@@ -1,11 +1,10 @@
-"""What goes into a model and what comes out, as data: the contract that fit, predict, the bundle and the server share.
+"""What goes into a model and what comes out, as data: the contract of fit, predict, the bundle and the server.
 
-A schema is learned from the training rows alone and is JSON both ways. `encode` is pure: schema and rows in, tensors out.
+A schema is learned from the training rows alone and is JSON both ways. `encode` is pure: rows in, tensors out.
 
 B rows, N numeric features, K category columns, C H W a picture
 """
 
-import datetime
 import math
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -105,18 +104,20 @@ def feature_names(schema: Schema) -> list[str]:
     return numeric + [field.name for field in schema.inputs if field.kind == "category"]
 
 
-def encode(schema: Schema, data: Dataset, with_targets: bool = True) -> tuple[Tensor, ...]:
+def encode(
+    schema: Schema, data: Dataset, with_targets: bool = True, dtype: torch.dtype = torch.float32
+) -> tuple[Tensor, ...]:
     """Rows as tensors: `(x,)` or `(x, y)`.
 
     x is `(B, N + K)` float32 for tables (see Sizes) and `(B, C, H, W)` uint8 or float32 for pictures, which `normalize`
     makes ready for a network batch by batch. y is `(B,)` int64 for a class, `(B, labels)` float32 for several labels,
-    `(B, targets)` float32, centered and scaled, for numbers.
+    `(B, targets)` float32, centered and scaled, for numbers. `dtype` takes the place of float32.
 
     Raises:
         DataError: A column is missing, or a value cannot be what the schema says; names the column and the row.
     """
-    x = _encode_pictures(schema.inputs[0], data) if schema.is_picture else _encode_table(schema, data)
-    return (x, _encode_targets(schema, data)) if with_targets and schema.targets else (x,)
+    x = _encode_pictures(schema.inputs[0], data) if schema.is_picture else _encode_table(schema.inputs, data, dtype)
+    return (x, _encode_targets(schema, data, dtype)) if with_targets and schema.targets else (x,)
 
 
 def normalize(schema: Schema, x: Tensor) -> Tensor:
@@ -126,3 +127,173 @@ def normalize(schema: Schema, x: Tensor) -> Tensor:
     picture = schema.inputs[0]
     kind = x.dtype if x.is_floating_point() else torch.float32
     return (x.to(kind) - picture.center) / picture.scale
+
+
+# --- learning a schema -------------------------------------------------------------------------------------------
+
+
+def learn(data: Dataset, kinds: dict[str, str], targets: tuple[Field, ...] = (), standardize: bool = True) -> Schema:
+    """The schema of these rows: training rows, so that nothing of the other parts leaks into it.
+
+    Args:
+        data: Training rows, conformed to `kinds`.
+        kinds: The kind of each input column of a table, in order (number, boolean, category, date).
+        targets: The target fields, see `learn_target`.
+        standardize: Center and scale numbers and pictures; False leaves their values as they are.
+    """
+    if data.pictures is not None:
+        return Schema((_learn_picture(data, standardize),), targets)
+    fields = []
+    for name, kind in kinds.items():
+        column = data.frame[name]
+        if kind == "category":
+            values = sorted(str(v) for v in column.drop_nulls().unique().to_list())
+            fields.append(Field(name, kind, values=(MISSING, *values) if column.null_count() else tuple(values)))
+            continue
+        numbers = _as_numbers(column, kind).drop_nulls()
+        center, scale = _center_and_scale(numbers) if standardize and kind != "boolean" else (0.0, 1.0)
+        fill = _float(numbers.mean()) if len(numbers) else 0.0
+        fields.append(Field(name, kind, center=center, scale=scale, fill=fill, has_missing=column.null_count() > 0))
+    return Schema(tuple(fields), targets)
+
+
+def learn_target(
+    data: Dataset, kind: str, standardize: bool = True, levels: tuple[float, ...] = ()
+) -> tuple[Field, ...]:
+    """The target fields of these training rows: kind is class, labels, number, normal or quantiles."""
+    frame = data.frame
+    if kind == "class":
+        values = frame[data.target[0]].drop_nulls().unique().sort().to_list()
+        return (Field(data.target[0], kind, values=tuple(values)),)
+    if kind == "labels":
+        return (Field("labels", kind, values=data.target),)
+    fields = []
+    for name in data.target:
+        center, scale = _center_and_scale(frame[name].cast(pl.Float64)) if standardize else (0.0, 1.0)
+        fields.append(Field(name, kind, values=levels, center=center, scale=scale))
+    return tuple(fields)
+
+
+def _learn_picture(data: Dataset, standardize: bool) -> Field:
+    pictures = data.pictures
+    assert pictures is not None
+    rows, height, width, channels = pictures.shape
+    center, scale = 0.0, data.white
+    if standardize:
+        sample = pictures[:: max(1, rows // 5000)].astype(np.float64)
+        center, scale = float(sample.mean()), float(sample.std()) or 1.0
+    return Field("picture", "picture", (channels, height, width), center=center, scale=scale, white=data.white)
+
+
+def _center_and_scale(numbers: pl.Series) -> tuple[float, float]:
+    """Mean and standard deviation; a column without spread is only centered."""
+    if not len(numbers):
+        return 0.0, 1.0
+    center, scale = _float(numbers.mean()), _float(numbers.std(ddof=0))
+    return center, scale if scale > 1e-12 * max(1.0, abs(center)) else 1.0
+
+
+def _float(value: Any) -> float:
+    return float(value) if value is not None else 0.0
+
+
+# --- rows to tensors ---------------------------------------------------------------------------------------------
+
+MISSING = ""  # the category that stands for "no value", where training rows had gaps
+YEAR = 365.2425 * 86400.0  # seconds
+WEEK = 7 * 86400.0
+DAY = 86400.0
+CYCLES = (("year", YEAR), ("week", WEEK), ("day", DAY))
+
+
+def _as_numbers(column: pl.Series, kind: str) -> pl.Series:
+    """A number, boolean or date column as Float64 (dates: seconds since 1970)."""
+    if kind == "date":
+        return column.cast(pl.Datetime("us")).dt.epoch("us").cast(pl.Float64) / 1e6
+    return column.cast(pl.Float64)
+
+
+def _numeric_names(field: Field) -> list[str]:
+    """The numeric features that one field becomes."""
+    if field.kind == "category":
+        return []
+    names = [field.name]
+    if field.kind == "date":
+        names += [f"{field.name} {part} of {cycle}" for cycle, _s in CYCLES for part in ("sine", "cosine")]
+    return [*names, f"{field.name} is missing"] if field.has_missing else names
+
+
+def _column(data: Dataset, field: Field) -> pl.Series:
+    if field.name not in data.frame.columns:
+        came = ", ".join(data.frame.columns[:12])
+        raise DataError(_("column '{name}' is missing; the columns are: {came}", name=field.name, came=came))
+    return data.frame[field.name]
+
+
+def _encode_table(fields: tuple[Field, ...], data: Dataset, dtype: torch.dtype) -> Tensor:
+    numeric: list[np.ndarray] = []
+    codes: list[np.ndarray] = []
+    for field in fields:
+        column = _column(data, field)
+        if field.kind == "category":
+            codes.append(_codes(column.cast(pl.String).fill_null(MISSING), field.values, start=1))
+            continue
+        numbers = _as_numbers(column, field.kind)
+        filled = numbers.fill_null(field.fill).to_numpy()
+        numeric.append((filled - field.center) / field.scale)
+        if field.kind == "date":
+            for _cycle, seconds in CYCLES:
+                angle = filled * (2 * math.pi / seconds)
+                numeric += [np.sin(angle), np.cos(angle)]
+        if field.has_missing:
+            numeric.append(numbers.is_null().to_numpy())
+    columns = numeric + codes
+    x = torch.empty((data.frame.height, len(columns)), dtype=dtype)
+    for number, values in enumerate(columns):
+        x.numpy()[:, number] = values
+    return x
+
+
+def _codes(column: pl.Series, values: tuple[Value, ...], start: int) -> np.ndarray:
+    """The place of each value among `values`, counted from `start`; `start - 1` for one that is not among them."""
+    if not values:
+        return np.full(len(column), start - 1)
+    known = pl.Series(list(values), dtype=column.dtype, strict=False)
+    codes = pl.Series(range(start, start + len(values)), dtype=pl.Int64)
+    return column.replace_strict(known, codes, default=start - 1, return_dtype=pl.Int64).to_numpy(writable=True)
+
+
+def _encode_pictures(field: Field, data: Dataset) -> Tensor:
+    pictures = data.pictures
+    if pictures is None:
+        raise DataError(_("pictures of {shape} were expected, a table came", shape=field.shape))
+    if pictures.shape[1:] != (field.shape[1], field.shape[2], field.shape[0]):
+        came = (pictures.shape[3], pictures.shape[1], pictures.shape[2])
+        raise DataError(
+            _("pictures of {shape} (channels, height, width) were expected, {came} came", shape=field.shape, came=came)
+        )
+    return torch.from_numpy(np.ascontiguousarray(pictures.transpose(0, 3, 1, 2)))
+
+
+def _encode_targets(schema: Schema, data: Dataset, dtype: torch.dtype) -> Tensor:
+    first = schema.targets[0]
+    if first.kind == "labels":
+        flags = [_column(data, Field(str(name), "boolean")).cast(pl.Float32).to_numpy() for name in first.values]
+        return torch.from_numpy(np.stack(flags, 1)).to(dtype)
+    if first.kind == "class":
+        column = _column(data, first)
+        codes = _codes(column, first.values, start=0)
+        if (codes < 0).any():
+            row = int(np.flatnonzero(codes < 0)[0])
+            known = ", ".join(str(v) for v in first.values[:10])
+            text = _(
+                "row {row} has the label '{label}' in column '{name}', which no training row has; known: {known}",
+                row=row + 1,
+                label=column[row],
+                name=first.name,
+                known=known,
+            )
+            raise DataError(text)
+        return torch.from_numpy(codes)
+    columns = [(_column(data, f).cast(pl.Float64).to_numpy() - f.center) / f.scale for f in schema.targets]
+    return torch.from_numpy(np.stack(columns, 1)).to(dtype)

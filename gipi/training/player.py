@@ -21,6 +21,8 @@ class Plays(Protocol):
 
     def play(self, batch: Batch, step: int) -> Tensor: ...
 
+    def tensors(self) -> dict[str, Tensor]: ...
+
 
 class Optimizer(Protocol):
     """What a player needs of an optimizer (the optimizers themselves are in algorithms/)."""
@@ -50,7 +52,7 @@ class Player:
         optimizer: How it moves.
         every: It plays at each step that this divides.
         count: How many things the objective is a mean of.
-        splittable: False where samples are coupled (batch norm, contrastive losses), so a batch cannot be split exactly.
+        splittable: False where samples are coupled (batch norm, contrastive losses): no batch splits exactly.
         clip: Largest global gradient norm; set by training/prepare.py only.
         gradient: `(loss, params) -> gradients`.
         keep: Keep the gradients of the last step readable in `gradients`, for whoever looks into a run.
@@ -84,6 +86,10 @@ class Player:
 
     def play(self, batch: Batch, step: int) -> Tensor:
         return self.optimizer.step(lambda: self.evaluate(batch), step)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """All that must be kept for it to go on, beside the parameters themselves."""
+        return self.optimizer.tensors()
 
 
 def clip_by_norm(gradients: list[Tensor], limit: float) -> None:

@@ -1,0 +1,258 @@
+"""The updates themselves: each optimizer's rule as a plain function on lists of tensors, as its paper has it.
+
+Every function moves `params` in place, given their `gradients` (never written to: two parameters may share one), what
+the rule remembers (`memory`, one list for each name in its `Rule`), and the step size. `optimizers.py` calls them with
+gradients laid out as their parameters are, because the fused kernels walk raw memory.
+
+`decay` is weight decay: L2, added to the gradient, unless the rule says that it is decoupled.
+"""
+
+# pyright: reportPrivateImportUsage=false
+# torch's fused and foreach kernels are private by name, and the fastest there is; tests pin what they compute
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+Tensors = list[Tensor]
+Update = Callable[[Tensors, Tensors, list[Tensors], Tensors, float, float], None]
+
+# Newton-Schulz coefficients, steps and epsilon: Jordan 2024, https://kellerjordan.github.io/posts/muon/
+NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
+NEWTON_SCHULZ_STEPS = 5
+# AdamW's step size beside Muon's, for biases and the like: 3e-4 to 0.02, https://github.com/KellerJordan/Muon
+MUON_ADAMW_RATIO = 0.015
+
+
+class Rule(NamedTuple):
+    """An update and what it remembers.
+
+    Attributes:
+        update: `(params, gradients, memory, counts, lr, decay)`, in place.
+        memory: Names of the tensors, shaped as the parameter, that are kept for each parameter.
+        is_counted: The update needs the number of updates so far, this one included, in `counts`.
+        ratio: The step size is multiplied by this.
+    """
+
+    update: Update
+    memory: tuple[str, ...] = ()
+    is_counted: bool = False
+    ratio: float = 1.0
+
+
+def with_decay(params: Tensors, gradients: Tensors, decay: float) -> Tensors:
+    """Gradients of the loss plus `decay / 2 * |param|^2`, in new tensors."""
+    return list(torch._foreach_add(gradients, params, alpha=decay)) if decay else gradients
+
+
+def descend(params: Tensors, gradients: Tensors, memory: list[Tensors], counts: Tensors, lr: float, decay: float):
+    """p <- p - lr g. Robbins & Monro 1951."""
+    torch._fused_sgd_(
+        params,
+        gradients,
+        [],
+        weight_decay=decay,
+        momentum=0.0,
+        lr=lr,
+        dampening=0.0,
+        nesterov=False,
+        maximize=False,
+        is_first_step=False,
+    )
+
+
+def heavy_ball(momentum: float, is_nesterov: bool) -> Update:
+    """v <- momentum v + g; p <- p - lr v. Polyak 1964; Nesterov 1983 in the form of Sutskever 2013 and Bengio 2012.
+
+    The step size stands outside the velocity (as in torch): the papers' form for a constant step size, and a schedule
+    then takes effect at once. For Nesterov `p` is the papers' look-ahead point, where the gradient is taken.
+    """
+
+    def update(params: Tensors, gradients: Tensors, memory: list[Tensors], counts: Tensors, lr: float, decay: float):
+        torch._fused_sgd_(
+            params,
+            gradients,
+            memory[0],
+            weight_decay=decay,
+            momentum=momentum,
+            lr=lr,
+            dampening=0.0,
+            nesterov=is_nesterov,
+            maximize=False,
+            is_first_step=False,  # the velocity begins at zero, so the first step is no exception
+        )
+
+    return update
+
+
+def adagrad(params: Tensors, gradients: Tensors, memory: list[Tensors], counts: Tensors, lr: float, decay: float):
+    """s <- s + g^2; p <- p - lr g / (sqrt(s) + 1e-10). Duchi, Hazan & Singer 2011; epsilon as in torch."""
+    gradients = with_decay(params, gradients, decay)
+    (total,) = memory
+    torch._foreach_addcmul_(total, gradients, gradients)
+    _divide_and_move(params, gradients, total, lr, 1e-10)
+
+
+def adadelta(params: Tensors, gradients: Tensors, memory: list[Tensors], counts: Tensors, lr: float, decay: float):
+    """Zeiler 2012, algorithm 1, with rho = 0.95 and epsilon = 1e-6 (his section 4.1); he has lr = 1."""
+    rho, epsilon = 0.95, 1e-6
+    gradients = with_decay(params, gradients, decay)
+    square, moved = memory
+    torch._foreach_mul_(square, rho)
+    torch._foreach_addcmul_(square, gradients, gradients, 1 - rho)
+    change = list(torch._foreach_add(moved, epsilon))
+    torch._foreach_div_(change, torch._foreach_add(square, epsilon))
+    torch._foreach_sqrt_(change)
+    torch._foreach_mul_(change, gradients)
+    torch._foreach_mul_(moved, rho)
+    torch._foreach_addcmul_(moved, change, change, 1 - rho)
+    torch._foreach_add_(params, change, alpha=-lr)
+
+
+def rmsprop(params: Tensors, gradients: Tensors, memory: list[Tensors], counts: Tensors, lr: float, decay: float):
+    """s <- 0.9 s + 0.1 g^2; p <- p - lr g / (sqrt(s) + 1e-8). Tieleman & Hinton 2012, lecture 6e of the course."""
+    gradients = with_decay(params, gradients, decay)
+    (square,) = memory
+    torch._foreach_mul_(square, 0.9)
+    torch._foreach_addcmul_(square, gradients, gradients, 1 - 0.9)
+    _divide_and_move(params, gradients, square, lr, 1e-8)
+
+
+def _divide_and_move(params: Tensors, gradients: Tensors, square: Tensors, lr: float, epsilon: float) -> None:
+    """p <- p - lr g / (sqrt(square) + epsilon)"""
+    size = list(torch._foreach_sqrt(square))
+    torch._foreach_add_(size, epsilon)
+    torch._foreach_addcdiv_(params, gradients, size, -lr)
+
+
+def adam(params: Tensors, gradients: Tensors, memory: list[Tensors], counts: Tensors, lr: float, decay: float):
+    """Kingma & Ba 2015, algorithm 1, with their 0.9, 0.999 and 1e-8."""
+    torch._fused_adam_(
+        params,
+        gradients,
+        memory[0],
+        memory[1],
+        [],
+        counts,
+        lr=lr,
+        beta1=0.9,
+        beta2=0.999,
+        weight_decay=decay,
+        eps=1e-8,
+        amsgrad=False,
+        maximize=False,
+    )
+
+
+def adamw(beta2: float = 0.999, epsilon: float = 1e-8) -> Update:
+    """Adam, and p <- p - lr decay p beside it. Loshchilov & Hutter 2019, algorithm 2, with lr scaling the decay."""
+
+    def update(params: Tensors, gradients: Tensors, memory: list[Tensors], counts: Tensors, lr: float, decay: float):
+        torch._fused_adamw_(
+            params,
+            gradients,
+            memory[0],
+            memory[1],
+            [],
+            counts,
+            lr=lr,
+            beta1=0.9,
+            beta2=beta2,
+            weight_decay=decay,
+            eps=epsilon,
+            amsgrad=False,
+            maximize=False,
+        )
+
+    return update
+
+
+def muon(momentum: float) -> Update:
+    """The nearest orthogonal matrix to the Nesterov momentum is the direction. Jordan 2024 (see NEWTON_SCHULZ).
+
+    For matrices; a convolution's kernel counts as `(channels out, everything else)`. Weight decay is decoupled.
+    """
+
+    def update(params: Tensors, gradients: Tensors, memory: list[Tensors], counts: Tensors, lr: float, decay: float):
+        (average,) = memory
+        torch._foreach_lerp_(average, gradients, 1 - momentum)
+        ahead = torch._foreach_lerp(gradients, average, momentum)
+        if decay:
+            torch._foreach_mul_(params, 1 - lr * decay)
+        for param, direction in zip(params, ahead, strict=True):
+            matrix = direction.flatten(1)
+            scale = math.sqrt(max(1.0, matrix.shape[0] / matrix.shape[1]))
+            param.add_(orthogonal(matrix).view(param.shape), alpha=-lr * scale)
+
+    return update
+
+
+def orthogonal(matrix: Tensor) -> Tensor:
+    """About U V^T, where `matrix` `(rows, columns)` is U S V^T, by five steps of a Newton-Schulz iteration.
+
+    In bfloat16 on a GPU, as Jordan has it; in the matrix's own precision on a CPU and in float64.
+    """
+    a, b, c = NEWTON_SCHULZ
+    x = matrix.bfloat16() if matrix.is_cuda and matrix.dtype != torch.float64 else matrix
+    is_tall = x.shape[0] > x.shape[1]
+    x = x.T if is_tall else x
+    x = x / (x.norm() + 1e-7)
+    for _step in range(NEWTON_SCHULZ_STEPS):
+        square = x @ x.T
+        x = torch.addmm(x, torch.addmm(square, square, square, beta=b, alpha=c), x, beta=a)
+    return (x.T if is_tall else x).to(matrix.dtype).contiguous()
+
+
+def lars(momentum: float, trust: float = 0.001) -> Update:
+    """v <- momentum v + lr local (g + decay p); p <- p - v, where local = trust |p| / (|g| + decay |p|), by tensor.
+
+    You, Gitman & Ginsburg 2017, algorithm 1 and equation 6. A tensor (or gradient) of zeros has local = 1, so that it
+    can begin to move. One norm for each tensor: not for members stacked in one tensor.
+    """
+
+    def update(params: Tensors, gradients: Tensors, memory: list[Tensors], counts: Tensors, lr: float, decay: float):
+        (velocity,) = memory
+        size, slope = torch.stack(torch._foreach_norm(params)), torch.stack(torch._foreach_norm(gradients))
+        local = torch.where((size > 0) & (slope > 0), trust * size / (slope + decay * size), 1.0) * lr
+        change = torch._foreach_mul(with_decay(params, gradients, decay), list(local.unbind()))
+        torch._foreach_mul_(velocity, momentum)
+        torch._foreach_add_(velocity, change)
+        torch._foreach_sub_(params, velocity)
+
+    return update
+
+
+def momentum_inside(momentum: float) -> Update:
+    """v <- momentum v + lr g; p <- p - v: what LARS comes to where it does not adapt."""
+
+    def update(params: Tensors, gradients: Tensors, memory: list[Tensors], counts: Tensors, lr: float, decay: float):
+        (velocity,) = memory
+        torch._foreach_mul_(velocity, momentum)
+        torch._foreach_add_(velocity, gradients, alpha=lr)
+        torch._foreach_sub_(params, velocity)
+
+    return update
+
+
+def rules(name: str, momentum: float | None) -> tuple[Rule, Rule]:
+    """The rule for weights (two axes and more) and the rule for the rest (biases, scales) of a named optimizer."""
+    mu = (0.95 if name == "muon" else 0.9) if momentum is None else momentum
+    if name == "muon":
+        rest = Rule(adamw(beta2=0.95, epsilon=1e-10), ("mean", "square"), True, MUON_ADAMW_RATIO)
+        return Rule(muon(mu), ("momentum",)), rest
+    if name == "lars":
+        return Rule(lars(mu), ("velocity",)), Rule(momentum_inside(mu), ("velocity",))
+    rule = {
+        "sgd": Rule(descend),
+        "momentum": Rule(heavy_ball(mu, is_nesterov=False), ("velocity",)),
+        "nag": Rule(heavy_ball(mu, is_nesterov=True), ("velocity",)),
+        "adagrad": Rule(adagrad, ("total",)),
+        "adadelta": Rule(adadelta, ("square", "moved")),
+        "rmsprop": Rule(rmsprop, ("square",)),
+        "adam": Rule(adam, ("mean", "square"), True),
+        "adamw": Rule(adamw(), ("mean", "square"), True),
+    }[name]
+    return rule, rule

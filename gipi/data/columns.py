@@ -1,0 +1,414 @@
+"""What each column of a table is (number, category, date ...), found by looking at its values, and the casts to it.
+
+`infer` reads a whole training table and says aloud what it took each column for and what it leaves out; `conform`
+brings any rows, also a single one at prediction, to those kinds. Neither changes a value in silence: a word in a column
+of numbers is an error that names its row.
+
+kinds: number boolean category date, and what is left out: identifier text constant
+"""
+
+import re
+from collections.abc import Callable
+
+import polars as pl
+
+from gipi.data.remarks import USED, Findings, remarks
+from gipi.data.values import (
+    AMBIGUOUS_DATE,
+    DIGITS,
+    LEADING_ZERO,
+    MISSING_AMONG_NUMBERS,
+    THOUSANDS,
+    WHOLE,
+    as_booleans,
+    as_dates,
+    as_numbers,
+    boolean_pair,
+    date_form,
+    stripped,
+    without_missing,
+)
+from gipi.errors import DataError
+from gipi.messages import _
+
+Where = Callable[[int], str]
+
+ENOUGH = 20  # rows; with fewer, unique values prove nothing
+MANY = 200  # categories; more are worth a remark
+LONG_WORDS, LONG_LETTERS = 5, 40  # of a cell on average, from which on it is free text
+MOSTLY = 0.9  # share of numbers (or dates) that makes the rest suspect
+SAMPLE = 200
+
+
+def row_number(row: int) -> str:
+    """Where row `row` (from 0) is, as a person counts."""
+    return _("row {row}", row=row + 1)
+
+
+def infer(
+    frame: pl.DataFrame, target: tuple[str, ...] = (), picture: bool = False, where: Where = row_number
+) -> tuple[dict[str, str], list[str]]:
+    """The kind of each column, and sentences that say what was found.
+
+    A target is never an identifier, a constant, or a code: its kind is number, boolean, category, date or text.
+
+    Args:
+        frame: Of text (as `tables.read_table` gives it) or of any types.
+        target: The columns to be predicted.
+        picture: The rows belong to pictures, so only the targets are looked at.
+        where: Says where a row is, for errors; see `tables.place`.
+
+    Raises:
+        DataError: A column of numbers or dates has a few cells that are neither; names the first.
+
+    Example:
+        >>> kinds, notes = infer(pl.DataFrame({"age": ["31", "?", "40"], "sex": ["F", "M", "F"]}))
+        >>> kinds, notes[0]
+        ({'age': 'number', 'sex': 'category'}, 'numbers: age; categories: sex (2)')
+    """
+    findings = Findings()
+    names = [name for name in frame.columns if not picture or name in target]
+    plain = _plain_numbers(frame.select(names))
+    unclear = [name for name in names if name not in plain and frame[name].dtype == pl.String]
+    frame = frame.with_columns(stripped(frame[name]) for name in unclear)
+    kinds = {}
+    for name in names:
+        if name in plain:
+            kinds[name] = _kind_of_numbers(frame[name], name in target)
+        else:
+            kinds[name] = _kind(frame[name], name in target, findings, where)
+    _leave_row_numbers(frame, kinds, target, findings)
+    return kinds, remarks(frame, kinds, target, findings)
+
+
+def conform(
+    frame: pl.DataFrame, kinds: dict[str, str], target: tuple[str, ...] = (), where: Where = row_number
+) -> pl.DataFrame:
+    """The frame with its columns cast to their kinds; columns that are left out, or not in the frame, are not touched.
+
+    number: Float64. boolean: Boolean. date: Datetime("us"). category: String, but Int64 for a numeric column of whole
+    numbers, and for a target whose text cells are all whole numbers, so that a label is 7 and not "7".
+
+    Raises:
+        DataError: A value is not of its kind, or infinite; names the column and the row.
+    """
+    casts = {"number": _to_number, "boolean": _to_boolean, "date": _to_date}
+    there = set(frame.columns)
+    used = {name: kind for name, kind in kinds.items() if name in there and kind in USED}
+    # All plain columns of numbers in one go: with a thousand columns, a cast for each would take seconds.
+    schema = frame.schema
+    cast = frame.select(
+        pl.col(name).cast(pl.Float64, strict=False)
+        for name, kind in used.items()
+        if kind == "number" and schema[name] == pl.String
+    )
+    is_finite = cast.select(pl.all().is_finite().all()).row(0) if cast.width else ()
+    read = zip(cast.columns, is_finite, strict=True)
+    plain = {name for name, finite in read if finite and cast[name].null_count() == frame[name].null_count()}
+    frame = frame.with_columns(cast[name] for name in plain)
+    columns = []
+    for name, kind in used.items():
+        if kind == "category":
+            columns.append(_to_category(frame[name], name in target))
+        elif name not in plain:
+            columns.append(casts[kind](frame[name], where))
+    return frame.with_columns(columns)
+
+
+# --- what a column is --------------------------------------------------------------------------------------------
+
+
+def _plain_numbers(frame: pl.DataFrame) -> list[str]:
+    """The columns of text that are nothing but finite numbers and gaps; all columns in one go."""
+    names = [name for name, dtype in frame.schema.items() if dtype == pl.String]
+    if not names or not frame.height:
+        return []
+    # Without stripping, which would cost more than all the rest: a cell with spaces around it is read one by one later.
+    counts = frame.select(pl.col(names).count()).row(0)
+    fitting = frame.select(pl.col(names).cast(pl.Float64, strict=False).is_finite().sum()).row(0)
+    names = [name for name, count, fit in zip(names, counts, fitting, strict=True) if count == fit and count]
+    if not names:
+        return []
+    has_zeros = frame.select(pl.col(names).str.contains(LEADING_ZERO).any()).row(0)
+    return [name for name, zeros in zip(names, has_zeros, strict=True) if not zeros]
+
+
+def _kind(column: pl.Series, is_target: bool, findings: Findings, where: Where) -> str:
+    dtype = column.dtype
+    if dtype.is_nested() or dtype in (pl.Binary, pl.Object):
+        findings.add("nested", column.name)
+        return "text"
+    if dtype == pl.Null:
+        return "category" if is_target else "constant"
+    if dtype.is_numeric() or dtype in (pl.Duration, pl.Time):
+        return _kind_of_numbers(column, is_target)
+    if dtype == pl.Boolean or dtype in (pl.Date, pl.Datetime):
+        kind = "boolean" if dtype == pl.Boolean else "date"
+        return kind if is_target or not _is_constant(column) else "constant"
+    if dtype in (pl.Categorical, pl.Enum):  # whoever made it so has said what it is
+        return "category" if is_target or not _is_constant(column) else "constant"
+    return _kind_of_text(column, is_target, findings, where)
+
+
+def _kind_of_text(text: pl.Series, is_target: bool, findings: Findings, where: Where) -> str:
+    numbers, bad = as_numbers(text)
+    present, wrong = numbers.count(), int(bad.sum())
+    if not present and not wrong:
+        return "category" if is_target else "constant"
+    if not wrong:
+        if not _has_codes(text):
+            if text.str.contains(THOUSANDS).any():
+                findings.add("thousands", text.name)
+            return _kind_of_numbers(text, is_target)
+        findings.add("zeros", text.name)
+    elif _is_suspect(present, wrong):
+        distinct = text.filter(bad).n_unique()
+        if wrong < 0.01 * (present + wrong) or distinct <= ENOUGH:
+            raise _odd_value(text, bad, where, _("a number"), present)
+        findings.add("mixed", text.name)
+    return _kind_of_words(without_missing(text), is_target, findings, where)
+
+
+def _is_suspect(present: int, wrong: int) -> bool:
+    return present + wrong >= ENOUGH and present >= MOSTLY * (present + wrong)
+
+
+def _odd_value(text: pl.Series, bad: pl.Series, where: Where, expected: str, present: int) -> DataError:
+    row, wrong = int(bad.arg_true()[0]), int(bad.sum())
+    said = _(
+        "column '{name}', {place}: '{value}' is not {expected}, as {present} of {all} values are; correct it, or leave "
+        "the cell empty if the value is missing",
+        name=text.name,
+        place=where(row),
+        value=text[row],
+        expected=expected,
+        present=present,
+        all=present + wrong,
+    )
+    return DataError(said if wrong == 1 else said + "; " + _("other such values: {count}", count=wrong - 1))
+
+
+def _has_codes(text: pl.Series) -> bool:
+    """Digits with leading zeros, such as postcodes: 04524 is not the number 4524."""
+    if not text.str.contains(LEADING_ZERO).any():
+        return False
+    present = text.drop_nulls()
+    return bool((present.str.contains(DIGITS) | present.is_in(MISSING_AMONG_NUMBERS)).all())
+
+
+def _kind_of_numbers(column: pl.Series, is_target: bool) -> str:
+    if is_target:
+        return "number"
+    if _is_constant(column):
+        return "constant"
+    return "identifier" if _names_rows(column) else "number"
+
+
+def _is_constant(column: pl.Series) -> bool:
+    """One value in all rows, or none. One value with gaps is no constant: where the gaps are may say something."""
+    if column.dtype.is_float():
+        column = column.fill_nan(None)
+    if column.null_count() == len(column):
+        return True
+    return not column.null_count() and len(column) > 1 and column[0] == column[-1] and column.n_unique() == 1
+
+
+NAMES_ROWS = {
+    "id",
+    "ids",
+    "idx",
+    "index",
+    "no",
+    "nr",
+    "num",
+    "number",
+    "key",
+    "instant",
+    "uuid",
+    "guid",
+    "serial",
+    "seq",
+}
+
+
+def _sounds_like_row_number(name: str) -> bool:
+    words = re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[가-힣]+", name)
+    if not words:
+        return name.strip() == "#"
+    korean = re.search(r"번호$|순번|연번|일련|아이디$|식별자", name)
+    return words[-1].lower() in NAMES_ROWS or words[0].lower() == "id" or korean is not None
+
+
+def _names_rows(column: pl.Series) -> bool:
+    """Whole numbers, each once, in a column whose name says so; in a small table they must also count the rows."""
+    if column.null_count() or not _sounds_like_row_number(column.name) or len(column) < 5:
+        return False
+    # Whole in writing: 7.0 is a measurement.
+    is_whole = column.str.contains(r"^-?[\d,]+$").all() if column.dtype == pl.String else column.dtype.is_integer()
+    if not is_whole:
+        return False
+    return _counts_rows(_to_float(column)) or (len(column) >= ENOUGH and column.n_unique() == len(column))
+
+
+def _counts_rows(numbers: pl.Series) -> bool:
+    return bool((numbers.diff().drop_nulls() == 1).all()) and not numbers.null_count()
+
+
+def _leave_row_numbers(frame: pl.DataFrame, kinds: dict[str, str], target: tuple[str, ...], findings: Findings) -> None:
+    """A column that counts 0, 1, 2 ...: left out if it is the first and has no name of its own, else remarked on."""
+    if frame.height < ENOUGH:
+        return
+    for name, kind in kinds.items():
+        is_unnamed = name in ("", "column_1") or name.startswith("Unnamed: 0")
+        if kind != "number" or name in target or not (is_unnamed or name == frame.columns[0]):
+            continue
+        numbers = _to_float(frame[name])
+        if numbers[0] not in (0.0, 1.0) or not _counts_rows(numbers):
+            continue
+        others = [other for other in kinds if other != name and other not in target and kinds[other] in USED]
+        if is_unnamed and others:
+            kinds[name] = "identifier"
+        elif others:
+            findings.add("counting", name)
+
+
+def _kind_of_words(text: pl.Series, is_target: bool, findings: Findings, where: Where) -> str:
+    words = text.drop_nulls()
+    if not len(words):
+        return "category" if is_target else "constant"
+    distinct = words.unique()
+    if boolean_pair(distinct[:3]) if len(distinct) <= 3 else None:
+        # A target keeps its words: who has "yes" and "no" wants "yes" predicted, and not True.
+        return "category" if is_target and "yes" in distinct.str.to_lowercase() else "boolean"
+    if _are_dates(text, distinct, findings, where):
+        return "date" if is_target or not _is_constant(text) else "constant"
+    if not is_target and _is_constant(text):
+        return "constant"
+    return _kind_of_many_words(words, distinct, is_target, findings)
+
+
+def _kind_of_many_words(words: pl.Series, distinct: pl.Series, is_target: bool, findings: Findings) -> str:
+    share = len(distinct) / len(words)
+    sample = distinct.sort()[:: max(1, len(distinct) // 2000)]
+    spaces, letters = _mean(sample.str.count_matches(r"\s+")), _mean(sample.str.len_chars())
+    is_key = spaces == 0 and sample.str.len_bytes().sum() == sample.str.len_chars().sum()  # a hash is long, yet no text
+    if share > 0.5 and not is_key and (spaces + 1 > LONG_WORDS or letters > LONG_LETTERS):
+        return "text"
+    is_unique = len(words) >= ENOUGH and (share >= 0.95 or (share > 0.5 and len(distinct) > 100))
+    ends = sample.str.contains(r"[.!?~。？！]$").mean() or 0.0
+    if is_unique and spaces >= 1 and (share < 0.99 or ends > 0.15):  # type: ignore
+        return "text"  # short sentences: they end as such, or repeat now and then, as names of things do not
+    if is_unique and not is_target:
+        _remark_on_signs(sample, words.name, findings)
+        return "identifier"
+    if len(distinct) > MANY:
+        findings.add("many", f"{words.name} ({len(distinct)})")
+    _remark_on_signs(sample, words.name, findings)
+    return "category"
+
+
+def _mean(numbers: pl.Series) -> float:
+    return float(numbers.mean() or 0.0)  # type: ignore
+
+
+def _remark_on_signs(sample: pl.Series, name: str, findings: Findings) -> None:
+    """Words that look like numbers or dates, but cannot be read so."""
+    for topic, look in (("dates", AMBIGUOUS_DATE), ("signs", r"^[$€£₩¥]\s?-?[\d,.]+$|^-?[\d,.]+\s?[%€₩원]$")):
+        if (sample.str.contains(look).mean() or 0.0) >= MOSTLY:  # type: ignore
+            findings.add(topic, name)
+
+
+def _are_dates(text: pl.Series, distinct: pl.Series, findings: Findings, where: Where) -> bool:
+    sample = distinct[:SAMPLE]
+    if sum(date_form(value) is not None for value in sample) < MOSTLY * len(sample):
+        return False
+    dates, bad = as_dates(text)
+    present, wrong = dates.count(), int(bad.sum())
+    if wrong and _is_suspect(present, wrong):
+        raise _odd_value(text, bad, where, _("a date"), present)
+    return not wrong
+
+
+# --- casts -------------------------------------------------------------------------------------------------------
+
+
+def _to_float(column: pl.Series) -> pl.Series:
+    if column.dtype == pl.String:
+        return as_numbers(stripped(column))[0]
+    if column.dtype == pl.Duration:
+        return column.dt.total_microseconds() / 1e6
+    if column.dtype == pl.Time:
+        return column.cast(pl.Int64) / 1e9
+    return column.cast(pl.Float64).fill_nan(None)
+
+
+def _check(column: pl.Series, bad: pl.Series, where: Where, expected: str) -> None:
+    if bad.any():
+        row = int(bad.arg_true()[0])
+        place = {"name": column.name, "place": where(row), "value": column[row]}
+        raise DataError(_("column '{name}', {place}: '{value}' is not {expected}", expected=expected, **place))
+
+
+def _not_of(column: pl.Series, expected: str) -> DataError:
+    came = str(column.dtype).lower()
+    return DataError(_("column '{name}' holds {came}, not {expected}", name=column.name, came=came, expected=expected))
+
+
+def _to_number(column: pl.Series, where: Where) -> pl.Series:
+    dtype = column.dtype
+    if dtype in (pl.String, pl.Categorical, pl.Enum):
+        text = stripped(column)
+        numbers, bad = as_numbers(text)
+        _check(text, bad, where, _("a number, such as 12, 0.5 or 1,395"))
+    elif dtype.is_numeric() or dtype in (pl.Boolean, pl.Null, pl.Duration, pl.Time):
+        numbers = _to_float(column)
+    else:
+        raise _not_of(column, _("numbers"))
+    _check(column, numbers.is_infinite().fill_null(False), where, _("a finite number; correct it, or leave it empty"))
+    return numbers
+
+
+def _to_boolean(column: pl.Series, where: Where) -> pl.Series:
+    dtype = column.dtype
+    if dtype in (pl.Boolean, pl.Null):
+        return column.cast(pl.Boolean)
+    expected = _("yes or no, true or false, 1 or 0")
+    if dtype.is_numeric():
+        numbers = _to_float(column)
+        _check(column, ~(numbers.is_in([0.0, 1.0]).fill_null(True)), where, expected)
+        return numbers == 1
+    if dtype not in (pl.String, pl.Categorical, pl.Enum):
+        raise _not_of(column, expected)
+    text = stripped(column)
+    values, bad = as_booleans(text)
+    _check(text, bad, where, expected)
+    return values
+
+
+def _to_date(column: pl.Series, where: Where) -> pl.Series:
+    dtype = column.dtype
+    if dtype in (pl.Date, pl.Datetime, pl.Null):
+        dates = column.cast(pl.Datetime("us", getattr(dtype, "time_zone", None)))
+        return dates.dt.convert_time_zone("UTC").dt.replace_time_zone(None) if dates.dtype.time_zone else dates  # type: ignore
+    if dtype not in (pl.String, pl.Categorical, pl.Enum):
+        raise _not_of(column, _("dates"))
+    text = stripped(column)
+    dates, bad = as_dates(text)
+    _check(text, bad, where, _("a date, such as 2016-07-01 or 2016-07-01 18:30"))
+    return dates
+
+
+def _to_category(column: pl.Series, is_target: bool) -> pl.Series:
+    dtype = column.dtype
+    if dtype.is_nested() or dtype in (pl.Binary, pl.Object):
+        raise _not_of(column, _("words"))
+    if dtype.is_numeric():
+        numbers = column.fill_nan(None) if dtype.is_float() else column
+        is_whole = dtype.is_integer() or bool((numbers.drop_nulls() % 1 == 0).all())
+        # 2**53: beyond, a float is not sure of its last digit.
+        is_safe = dtype.is_integer() or not numbers.count() or bool((numbers.drop_nulls().abs() < 2**53).all())
+        return numbers.cast(pl.Int64) if is_whole and is_safe else numbers.cast(pl.String)
+    text = without_missing(stripped(column))
+    if is_target and text.count() and text.str.contains(WHOLE).all():
+        return text.cast(pl.Int64)
+    return text

@@ -1,0 +1,227 @@
+"""Open whatever a person has: a file, a folder, a name, a frame, arrays, tensors. All become a Dataset.
+
+An existing path is opened by its kind, then a registered name is looked up; anything in memory goes by its type. What
+columns mean is not decided here but in columns.py.
+"""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from gipi.data.dataset import Dataset
+from gipi.errors import DataError, UsageError, nearest
+from gipi.messages import _
+
+TARGET_NAMES = ("target", "label", "class", "y")
+ARCHIVES = (".zip", ".tar", ".tgz", ".tar.gz", ".tar.xz", ".tar.bz2", ".7z", ".rar", ".xz", ".bz2")
+CODE = (".pkl", ".pickle", ".pt", ".pth", ".joblib", ".npy", ".npz", ".h5", ".hdf5", ".mat")
+
+
+def open_data(
+    source: Any,
+    *,
+    target: str | Sequence[str] | None = None,
+    name: str | None = None,
+    picture_size: int | tuple[int, int] | None = None,
+    separator: str | None = None,
+    progress: Callable[[str, int, int | None], None] | None = None,
+) -> Dataset:
+    """A data set from anything that holds one.
+
+    Args:
+        source: A path, a registered name, a frame of polars or pandas, a dict of columns, a list of dicts, arrays or
+            tensors `(X, y)` or X alone, a map-style PyTorch data set, or a Dataset.
+        target: The columns to be predicted. None: those of the source, else the one column called target, label, class
+            or y, else none.
+        name: What to call it; None: after its file.
+        picture_size: The side, or (height, width), that pictures from files are brought to.
+        separator: Of a delimited text file; None: found out.
+        progress: Called while a registered set is fetched, with a file's name, the bytes so far and in all.
+
+    Raises:
+        UsageError: There is no such path, name or target column; says the nearest.
+        DataError: The data cannot be used; says which row, column or file, and what to do.
+
+    Example:
+        >>> open_data(([[9.0], [8.0], [4.0], [2.0]], [90, 80, 40, 20])).target
+        ('y',)
+    """
+    if isinstance(source, Dataset):
+        data = dataclasses.replace(source, notes=list(source.notes))
+    elif isinstance(source, str | PathLike):
+        data = _of_text(source, picture_size, separator, progress)
+    else:
+        data = _of_memory(source, picture_size)
+    if name:
+        data.name = name
+    data.target = _target(data, target)
+    return data
+
+
+# --- paths and names ---------------------------------------------------------------------------------------------
+
+
+def _of_text(source: str | PathLike, size: Any, separator: str | None, progress: Any) -> Dataset:
+    from gipi.data.registry import entry_of, open_named
+
+    text = str(source)
+    if text.startswith(("http://", "https://", "s3://", "hf://", "ftp://")):
+        raise UsageError(_("{source} is an address; download the file first and give its path.", source=text))
+    path = Path(source).expanduser()
+    looks_like_path = isinstance(source, PathLike) or any(mark in text for mark in "/\\~") or bool(path.suffix)
+    is_known = not isinstance(source, PathLike) and entry_of(text) is not None
+    exists = bool(text.strip()) and path.exists()
+    if exists and (looks_like_path or not is_known):
+        return _of_path(path, size, separator)
+    if not is_known and looks_like_path:
+        raise UsageError(_no_such_path(path))
+    data = open_named(text, progress)
+    if exists:
+        data.notes.append(
+            _("This is the set that gipi knows as '{name}'; for the one in this folder type ./{name}.", name=text)
+        )
+    return data
+
+
+def _of_path(path: Path, size: Any, separator: str | None) -> Dataset:
+    """An existing file or folder."""
+    from gipi.data.idx import is_idx, pictures_of_idx
+
+    if path.is_dir():
+        return _of_folder(path, size)
+    lower = path.name.lower()
+    if lower.endswith(ARCHIVES):
+        raise DataError(_("{path} is an archive; unpack it and give the folder or file that was in it.", path=path))
+    if lower.endswith(CODE):
+        raise DataError(
+            _(
+                "{path} is not read: expected a table (CSV, Parquet, Excel, JSON lines), IDX or a folder of pictures. "
+                "Load it in Python and give the arrays: gipi.fit((X, y)).",
+                path=path,
+            )
+        )
+    if is_idx(path):
+        return pictures_of_idx(path)
+    if _is_picture(path):
+        raise DataError(
+            _(
+                "{path} is one picture; expected a folder of pictures for each class, or a CSV that names files.",
+                path=path,
+            )
+        )
+    return _of_table(path, size, separator)
+
+
+def _of_folder(path: Path, size: Any) -> Dataset:
+    from gipi.data.idx import is_idx, pictures_of_idx
+    from gipi.data.picture_sets import folder_of_pictures
+
+    try:
+        files = [file for file in path.iterdir() if file.is_file() and not file.name.startswith(".")]
+    except PermissionError:
+        raise DataError(_("{path}: reading this folder is not permitted.", path=path)) from None
+    if any(is_idx(file) for file in files):
+        return pictures_of_idx(path)
+    if (path / "run.json").is_file():
+        raise UsageError(_("{path} is a run, not data; expected a file or folder of data.", path=path))
+    try:
+        return folder_of_pictures(path, size)
+    except DataError as error:
+        tables = sorted(file.name for file in files if file.suffix.lower() in (".csv", ".tsv", ".parquet", ".xlsx"))
+        if not tables:
+            raise
+        raise DataError(str(error) + " " + _("Perhaps you mean the table {path}.", path=path / tables[0])) from None
+
+
+def _of_table(path: Path, size: Any, separator: str | None) -> Dataset:
+    from gipi.data.picture_sets import picture_column, pictures_of_table
+    from gipi.data.tables import read_table
+
+    frame, notes = read_table(path, separator=separator)
+    stem = path.name.removesuffix(".gz").rpartition(".")[0] or path.name
+    column = picture_column(frame, path.parent)
+    if column is None:
+        data = Dataset(stem, frame)
+    else:
+        data = pictures_of_table(frame, path.parent, column, size)
+        data.name = stem
+    data.notes = [*notes, *data.notes]
+    data.origin = str(path.resolve())
+    return data
+
+
+def _is_picture(path: Path) -> bool:
+    suffixes = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff")
+    return path.suffix.lower() in suffixes
+
+
+def _no_such_path(path: Path) -> str:
+    from gipi.data.registry import known
+
+    message = _("There is no file or folder {path}.", path=path)
+    beside = [other.name for other in path.parent.iterdir()] if path.parent.is_dir() else []
+    hint = nearest(path.name, beside)
+    if hint or path.parent.is_dir():
+        return message + (hint or nearest(path.name, [entry.name for entry in known()]))
+    return message + " " + _("There is no folder {folder} either.", folder=path.parent)
+
+
+# --- memory ------------------------------------------------------------------------------------------------------
+
+
+def _of_memory(source: Any, size: Any) -> Dataset:
+    from gipi.data.arrays import data_of, frame_of, is_array, is_pandas, is_torch_dataset, pictures_or_table_of_torch
+
+    if is_torch_dataset(source):
+        return pictures_or_table_of_torch(source, size)
+    if isinstance(source, pl.DataFrame | pl.LazyFrame | dict) or is_pandas(source):
+        return Dataset("data", frame_of(source))
+    if isinstance(source, tuple) and len(source) == 2 and not isinstance(source[0], int | float | str):
+        return data_of(*source)
+    if isinstance(source, list) and source and isinstance(source[0], dict):
+        return Dataset("data", frame_of(source))
+    if is_array(source) or (isinstance(source, list | tuple) and source):
+        return data_of(source, None)
+    kind = type(source).__name__
+    if isinstance(source, list | tuple | set):
+        raise DataError(_("The data is an empty {kind}; expected rows.", kind=kind))
+    raise UsageError(
+        _(
+            "A {kind} is not data that can be opened; expected a path, a name, a frame, a dict of columns, "
+            "a list of dicts, arrays (X, y), or a PyTorch data set with a length.",
+            kind=kind,
+        )
+    )
+
+
+# --- target ------------------------------------------------------------------------------------------------------
+
+
+def _target(data: Dataset, asked: str | Sequence[str] | None) -> tuple[str, ...]:
+    if asked is None or asked == ():
+        if data.target or (data.kind == "picture" and not data.frame.width):
+            return data.target
+        named = [column for column in data.frame.columns if column.lower() in TARGET_NAMES]
+        if len(named) == 1:
+            return (named[0],)
+        return tuple(data.frame.columns) if data.kind == "picture" and data.frame.width == 1 else ()
+    names = (asked,) if isinstance(asked, str) else tuple(asked)
+    for column in names:
+        if column not in data.frame.columns:
+            raise UsageError(
+                _("There is no column '{name}' in {data}.", name=column, data=data.name)
+                + nearest(column, data.frame.columns)
+                + " "
+                + _("Its columns are: {names}.", names=_first(data.frame.columns))
+            )
+    if twice := [column for column in names if names.count(column) > 1]:
+        raise UsageError(_("The target '{name}' is given twice.", name=twice[0]))
+    return names
+
+
+def _first(columns: Sequence[str], most: int = 20) -> str:
+    return ", ".join(columns[:most]) + (" ..." if len(columns) > most else "")

@@ -1,0 +1,168 @@
+"""Parts of a data set: training, validation, test, and folds; random, stratified, by group, by time, or given.
+
+Each part is an array of row numbers, a function of the seed alone. The test part is drawn first, so that it is the same
+rows whatever becomes of the rest.
+"""
+
+import hashlib
+import math
+
+import numpy as np
+
+from gipi.errors import DataError
+from gipi.messages import _
+
+Parts = dict[str, np.ndarray]
+
+
+def split(
+    rows: int,
+    seed: int,
+    *,
+    test: float = 0.2,
+    valid: float = 0.2,
+    strata: np.ndarray | None = None,
+    groups: np.ndarray | None = None,
+    order: np.ndarray | None = None,
+    given: Parts | None = None,
+) -> Parts:
+    """Row numbers of "train", "valid" and "test" (the last two may be absent).
+
+    Args:
+        rows: How many rows there are.
+        seed: Decides which rows go where.
+        test: The share of all rows that is set aside for the end.
+        valid: The share of the remaining rows that early stopping may see.
+        strata: `(rows,)` codes; each part gets its share of each.
+        groups: `(rows,)` codes; rows of one group stay in one part.
+        order: `(rows,)` sortable; the latest rows are the test part, the latest of the rest validation.
+        given: Parts that the data itself gives; rows in none of them are training rows.
+
+    Raises:
+        DataError: There are too few rows or groups for the parts.
+    """
+    given = given or {}
+    named = np.concatenate([*given.values(), np.empty(0, int)])
+    rest = np.setdiff1d(np.arange(rows), named)
+    if "train" in given:
+        rest = np.asarray(given["train"])
+    parts: Parts = {}
+    for name, share in (("test", test), ("valid", valid)):
+        if name in given:
+            parts[name] = np.sort(np.asarray(given[name]))
+        elif share > 0:
+            rest, parts[name] = _cut(rest, share, _random(seed, name), strata, groups, order)
+    parts["train"] = np.sort(rest)
+    for name, numbers in parts.items():
+        if not len(numbers):
+            raise DataError(
+                _("no row is left for the part '{part}': {rows} rows are too few to split", part=name, rows=rows)
+            )
+    return parts
+
+
+def folds(
+    rest: np.ndarray,
+    count: int,
+    seed: int,
+    *,
+    strata: np.ndarray | None = None,
+    groups: np.ndarray | None = None,
+    order: np.ndarray | None = None,
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """`count` pairs (train, valid) of row numbers; each of `rest` is validated exactly once.
+
+    By time, fold k is the k-th stretch of time, so that neighbours in time stay together.
+    """
+    if count < 2 or count > len(rest):
+        raise DataError(
+            _(
+                "{count} folds of {rows} rows cannot be made; at least 2, at most one for each row",
+                count=count,
+                rows=len(rest),
+            )
+        )
+    if order is not None:
+        chunks = np.array_split(rest[np.argsort(order[rest], kind="stable")], count)
+    elif groups is not None:
+        chunks = _deal_groups(rest, groups, count, _random(seed, "folds"))
+    else:
+        shuffled = _random(seed, "folds").permutation(rest)
+        if strata is not None:  # rows of one class stand side by side and are dealt like cards
+            shuffled = shuffled[np.argsort(strata[shuffled], kind="stable")]
+        chunks = [shuffled[number::count] for number in range(count)]
+    valid = [np.sort(chunk) for chunk in chunks]
+    return [(np.setdiff1d(rest, chunk), chunk) for chunk in valid]
+
+
+def fingerprint(parts: Parts) -> str:
+    """A hash of which rows are where; it stands in run.json, so that a resumed run can be sure."""
+    digest = hashlib.sha256()
+    for name in sorted(parts):
+        digest.update(name.encode() + np.ascontiguousarray(parts[name], np.int64).tobytes())
+    return digest.hexdigest()
+
+
+def _random(seed: int, name: str) -> np.random.Generator:
+    return np.random.default_rng([seed, *name.encode()])
+
+
+def _cut(rest, share, random, strata, groups, order) -> tuple[np.ndarray, np.ndarray]:
+    """Split `rest` into what stays and what is set aside."""
+    count = max(1, round(share * len(rest))) if len(rest) > 1 else 0
+    if order is not None:
+        ordered = rest[np.argsort(order[rest], kind="stable")]
+        return ordered[: len(rest) - count], np.sort(ordered[len(rest) - count :])
+    if groups is not None:
+        chosen = _some_groups(rest, groups, count, random)
+    elif strata is not None:
+        chosen = _some_of_each(rest, strata, share, random)
+    else:
+        chosen = random.permutation(rest)[:count]
+    return np.setdiff1d(rest, chosen), np.sort(chosen)
+
+
+def _some_of_each(rest, strata, share, random) -> np.ndarray:
+    """A share of each class, largest remainders rounded up; a class of one row stays in training."""
+    classes, counts = np.unique(strata[rest], return_counts=True)
+    wanted = np.minimum(counts * share, counts - 1.0)
+    taken = np.floor(wanted).astype(int)
+    missing = min(round(share * len(rest)), int((counts - 1).sum())) - int(taken.sum())
+    by_remainder = np.argsort(-(wanted - taken), kind="stable")
+    by_remainder = by_remainder[taken[by_remainder] < counts[by_remainder] - 1]
+    taken[by_remainder[: max(0, missing)]] += 1
+    chosen = []
+    for value, number in zip(classes, taken, strict=True):
+        chosen.append(random.permutation(rest[strata[rest] == value])[:number])
+    return np.concatenate([*chosen, np.empty(0, int)])
+
+
+def _some_groups(rest, groups, count, random) -> np.ndarray:
+    """Whole groups in random order until about `count` rows are together; one group stays at least."""
+    names, sizes = np.unique(groups[rest], return_counts=True)
+    if len(names) < 2:
+        raise DataError(_("the rows form {count} group; at least 3 are needed to keep groups apart", count=len(names)))
+    order = random.permutation(len(names))[:-1]
+    reach = np.cumsum(sizes[order])
+    number = 1 + int(np.argmin(np.abs(reach - count)))
+    return rest[np.isin(groups[rest], names[order[:number]])]
+
+
+def _deal_groups(rest, groups, count, random) -> list[np.ndarray]:
+    """Groups, largest first, each to the fold that has the fewest rows."""
+    names, sizes = np.unique(groups[rest], return_counts=True)
+    if len(names) < count:
+        raise DataError(_("{groups} groups cannot make {count} folds", groups=len(names), count=count))
+    shuffled = random.permutation(len(names))
+    loads = np.zeros(count)
+    members: list[list] = [[] for _number in range(count)]
+    for place in sorted(shuffled, key=lambda place: -sizes[place]):
+        fold = int(np.argmin(loads))
+        loads[fold] += sizes[place]
+        members[fold].append(names[place])
+    return [rest[np.isin(groups[rest], chosen)] for chosen in members]
+
+
+def is_worth_stratifying(codes: np.ndarray) -> bool:
+    """Whether codes are classes of which parts can have their share: few enough, against the rows."""
+    return len(np.unique(codes)) <= max(2, math.isqrt(len(codes)) * 2)

@@ -1,0 +1,123 @@
+"""What every job is: members to build, and an outcome when they are trained."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import nn
+
+from gipi.jobs.options import Fit
+from gipi.release.model import Model
+from gipi.report.page import Baseline, Result
+from gipi.training.member import Member, Progress
+from gipi.training.player import Plays
+
+
+@dataclass
+class Own:
+    """What a person put in place of ours; it lives in memory only, and is given again to resume."""
+
+    model: Any = None  # a module, or a function of sizes that makes one
+    loss: Any = None  # f(output, y) -> scalar
+    optimizer: Any = None  # f(params) -> torch.optim.Optimizer or one of ours
+
+
+@dataclass
+class Setting:
+    """How a job is carried out: decided once, kept in run.json, replayed on resume."""
+
+    options: Fit
+    system_name: str
+    system: Any
+    config: Any
+    own: Own
+    device: torch.device
+
+
+@dataclass
+class Outcome:
+    """What came of a run."""
+
+    model: Model
+    metrics: dict[str, Any]
+    metrics_of: str  # which rows the metrics are of
+    verdict: Any = None
+    results: list[Result] = field(default_factory=list)  # for the report
+    baselines: list[Baseline] = field(default_factory=list)
+    baseline_metric: str = ""
+    notes: list[str] = field(default_factory=list)  # what the fitted model says of itself
+    extra: dict[str, Any] = field(default_factory=dict)  # for run.json: fold by fold, and the like
+
+
+class Job(ABC):
+    """A task carried out by a system on data.
+
+    Attributes:
+        name: Of the data, for the run's folder.
+        setting: How.
+        members: How many trainings.
+        record: What run.json must hold to be sure, on resume, that all is as it was.
+        facts: Lines on the data, for a person.
+        algorithm: What `describe_algorithm` said.
+    """
+
+    name: str
+    setting: Setting
+    members: int
+    record: dict[str, Any]
+    facts: list[str]
+    algorithm: list[tuple[str, str]]
+
+    @abstractmethod
+    def describe_algorithm(self) -> list[tuple[str, str]]:
+        """Lines on loss and algorithm as they stand, for a person: (what, how)."""
+
+    @abstractmethod
+    def players(self, net: nn.Module, schedule: Any) -> dict[str, Plays]:
+        """Who plays on this network, with step sizes by this schedule."""
+
+    @abstractmethod
+    def build(self, number: int) -> Member:
+        """The member of this number, at its beginning. The global generator is seeded for it already."""
+
+    @abstractmethod
+    def label(self, number: int) -> str:
+        """What to call it: "fold 2 of 5"; nothing if it is the only one."""
+
+    @abstractmethod
+    def layers(self, net: nn.Module) -> list[tuple[str, Any, int | None]]:
+        """The network for a person: layer, output shape, parameters."""
+
+    @abstractmethod
+    def finish(self, nets: Sequence[nn.Module], progress: Sequence[Progress], seconds: float) -> Outcome:
+        """Score the trained networks; the test part is looked at here and nowhere else."""
+
+
+def layers_of(net: nn.Module, x: torch.Tensor) -> list[tuple[str, Any, int | None]]:
+    """The leaves of a network in the order in which a batch passes them: name and kind, output shape, parameters."""
+    rows: list[tuple[str, Any, int | None]] = []
+    hooks = []
+
+    def watch(name: str):
+        def saw(part: nn.Module, _inputs: Any, output: Any) -> None:
+            shape = tuple(output.shape[1:]) if isinstance(output, torch.Tensor) else "-"
+            own = sum(p.numel() for p in part.parameters(recurse=False))
+            rows.append((f"{name} {type(part).__name__}".strip(), shape, own or None))
+
+        return saw
+
+    for name, part in net.named_modules():
+        if not any(True for _child in part.children()):
+            hooks.append(part.register_forward_hook(watch(name)))
+    was_training = net.training
+    net.eval()
+    try:
+        with torch.no_grad():
+            net(x)
+    finally:
+        net.train(was_training)
+        for hook in hooks:
+            hook.remove()
+    return rows

@@ -1,0 +1,153 @@
+"""What is made of a trained model's answers: fold by fold, against classical models, and shown to a person."""
+
+import hashlib
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gipi.data.schema import encode
+from gipi.messages import _
+from gipi.release.model import Model
+from gipi.report.page import Baseline, Classification, Mistake, Regression, Result, Table
+from gipi.tasks.intervals import metric_json
+from gipi.tasks.metrics import confusion
+
+if TYPE_CHECKING:
+    from gipi.jobs.job import Outcome
+    from gipi.jobs.material import Material
+    from gipi.jobs.supervised import Supervised
+
+WORST = 24  # mistakes that a report shows
+
+
+def fingerprint_of(*tensors: Tensor) -> str:
+    """A hash of exactly these numbers: whether a resumed run learns from the same data."""
+    digest = hashlib.sha256()
+    for tensor in tensors:
+        digest.update(str((tuple(tensor.shape), tensor.dtype)).encode())
+        digest.update(tensor.contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def row_weights(material: "Material", y: Tensor, rows: np.ndarray, class_weight: str) -> np.ndarray | None:
+    """The weight of each of these rows in the loss: its own, times its class's if rare classes count as much."""
+    weights = None if material.weights is None else material.weights[rows]
+    if class_weight == "balanced" and material.target_kind == "class":
+        codes = y[rows].numpy()
+        counts = np.bincount(codes)
+        balance = len(codes) / (np.count_nonzero(counts) * np.maximum(counts, 1))
+        weights = balance[codes] if weights is None else weights * balance[codes]
+    return weights
+
+
+def add_folds(outcome: "Outcome", job: "Supervised", model: Model) -> None:
+    """Each fold judged on the rows that it was validated on, and all of them together: out-of-fold metrics."""
+    ensemble = job.setting.options.ensemble
+    answers, truths, rows = [], [], []
+    for number, (_train, valid) in enumerate(job.material.folds):
+        members = model.members[number * ensemble : (number + 1) * ensemble]
+        fold = Model(model.task, model.system, model.schema, model.sizes, model.config, members)
+        answer, _disagreement = fold.answers(job.x[valid])
+        truth = job.task.truth(job.y[valid], job.schema)
+        rows.append(job.task.metrics(answer, truth, job.schema, intervals=False))
+        answers.append(answer)
+        truths.append(truth)
+    together = job.task.metrics(torch.cat(answers), np.concatenate(truths), job.schema)
+    spread = {name: (np.mean([r[name] for r in rows]), np.std([r[name] for r in rows], ddof=1)) for name in together}
+    outcome.extra["out_of_fold"] = {name: metric_json(value) for name, value in together.items()}
+    outcome.extra["folds"] = [{name: float(value) for name, value in row.items()} for row in rows]
+    table = [
+        [name, float(value), *(float(r[name]) for r in rows), *map(float, spread[name])]
+        for name, value in together.items()
+    ]
+    columns = [_("metric"), _("all folds"), *(str(n + 1) for n in range(len(rows))), _("mean"), _("spread")]
+    outcome.results.append(Table(columns, table, _("Out-of-fold metrics")))
+    best = job.task.headline(job.schema)
+    text = _(
+        "{count} folds: {metric} {mean} ± {spread} (mean and standard deviation over folds)",
+        count=len(rows),
+        metric=best,
+        mean=f"{spread[best][0]:.4g}",
+        spread=f"{spread[best][1]:.2g}",
+    )
+    outcome.notes.append(text)
+
+
+def add_verdict(outcome: "Outcome", job: "Supervised", answers: Tensor, truth: np.ndarray, seconds: float) -> None:
+    """The trained model against classical ones, which learn from all rows but the test part."""
+    from gipi.tasks.baselines import fit_baselines
+    from gipi.tasks.verdict import judge
+
+    material, options = job.material, job.setting.options
+    kind = {"class": "classify", "labels": "labels"}.get(material.target_kind, "regress")
+    train, test = material.seen, material.parts["test"]
+    y = job.task.truth(job.y, job.schema)
+    weights = row_weights(material, job.y, train, options.class_weight)
+    seen = (job.x[train].numpy(), y[train]) if weights is None else (job.x[train].numpy(), y[train], weights)
+    baselines = fit_baselines(kind, seen, (job.x[test].numpy(),), job.sizes, options.verdict_seconds, options.seed)  # type: ignore[arg-type]
+    ours = answers.double().numpy() if kind != "regress" else job.task.points(answers, job.schema)
+    outcome.verdict = judge(job.setting.system_name, ours, seconds, baselines, truth, kind, seed=options.seed)  # type: ignore[arg-type]
+    outcome.baseline_metric = outcome.verdict.metric
+    outcome.baselines = [
+        Baseline(row.title, float(row.figure), row.figure.low, row.figure.high, row.seconds_fit, row.is_ours)
+        for row in outcome.verdict.models
+        if row.figure is not None
+    ]
+
+
+def results(job: "Supervised", answers: Tensor, truth: np.ndarray, rows: np.ndarray) -> list[Result]:
+    """What a person would rather look at than read: confusion, calibration, the worst mistakes."""
+    if job.material.target_kind == "class":
+        return [_classes(job, answers.double().numpy(), truth, rows)]
+    if job.material.target_kind == "labels":
+        return []
+    predicted = job.task.points(answers, job.schema)
+    return [
+        Regression(
+            truth[:, place], predicted[:, place], _far_off(job, predicted[:, place], truth[:, place], rows), field.name
+        )
+        for place, field in enumerate(job.schema.targets)
+    ]
+
+
+def _classes(job: "Supervised", probabilities: np.ndarray, truth: np.ndarray, rows: np.ndarray) -> Classification:
+    labels = job.schema.targets[0].values
+    said, sure = probabilities.argmax(1), probabilities.max(1)
+    wrong = np.flatnonzero(said != truth)
+    worst = wrong[np.argsort(-sure[wrong], kind="stable")][:WORST]
+    mistakes = [
+        Mistake(labels[said[place]], labels[truth[place]], float(sure[place]), *_shown(job, rows[place]))
+        for place in worst
+    ]
+    matrix = confusion(said, truth, len(labels)).tolist()
+    return Classification(labels, matrix, sure.tolist(), (said == truth).tolist(), mistakes)
+
+
+def _far_off(job: "Supervised", predicted: np.ndarray, truth: np.ndarray, rows: np.ndarray) -> list[Mistake]:
+    worst = np.argsort(-np.abs(predicted - truth), kind="stable")[: WORST // 2]
+    return [Mistake(float(predicted[p]), float(truth[p]), None, *_shown(job, rows[p])) for p in worst]
+
+
+def _shown(job: "Supervised", row: int) -> tuple[Any, dict | None, int]:
+    """A row as a picture or as its columns, and its number."""
+    data = job.material.data
+    if data.pictures is not None:
+        picture = data.pictures[row]
+        seen = picture if picture.dtype == np.uint8 else (np.clip(picture / data.white, 0, 1) * 255).astype(np.uint8)
+        return seen, None, int(row) + 1
+    columns = [field.name for field in job.schema.inputs]
+    return None, data.frame.select(columns).row(int(row), named=True), int(row) + 1
+
+
+def evaluated(model: Model, data: Any) -> tuple[dict[str, Any], Tensor, np.ndarray]:
+    """Metrics, answers and truth of a kept model on a data set."""
+    from gipi import tasks
+    from gipi.release.rows import as_rows
+
+    task = tasks.load(model.task)
+    x, y = encode(model.schema, as_rows(model.schema, data), dtype=next(model.members[0].parameters()).dtype)
+    answers, _disagreement = model.answers(x)
+    truth = task.truth(y, model.schema)
+    return task.metrics(answers, truth, model.schema), answers, truth

@@ -1,0 +1,64 @@
+"""Everything that `gipi fit` can be told, beside the data and the system's own options.
+
+The same fields are the command line's options and Python's keyword arguments; run.json keeps them, so that a run can be
+resumed and repeated. None, or an empty value, stands for what the system or the data suggests.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Fit:
+    target: tuple[str, ...] = ()  # column or columns to be predicted
+    task: str | None = None  # classify, regress, cluster, generate or act; from the target if not given
+    system: str | None = None  # see gipi systems; from the data if not given
+    seed: int = 0  # decides parts, order, weights, everything that is drawn
+    # --- how long, and by what
+    epochs: int | None = None  # times that each training row is seen, at most
+    steps: int | None = None  # steps, in place of epochs
+    batch_size: int | None = None  # rows in a step; 0: all
+    loss: str | None = None  # cross_entropy focal hinge bce; mse mae huber; nll; quantile
+    distribution: Literal["point", "normal", "quantiles"] = "point"  # a number, or how sure it is too
+    schedule: str | None = None  # constant cosine one-cycle step warm-up: how the step size changes
+    warmup: float = 0.0  # part of the run, 0 to 1, over which the step size rises first
+    clip: float | None = None  # largest norm of the gradient
+    averaging: str | None = None  # none, ema or swa: keep an average of the weights along the way
+    patience: int | None = (
+        None  # epochs without improvement on validation until it stops; 0: never, keep the last weights
+    )
+    label_smoothing: float = 0.0  # share of certainty that is given to the other classes
+    mixup: float = 0.0  # alpha of the mixing of rows; 0: none
+    augment: tuple[str, ...] | None = None  # flip shift affine, or none: what pictures go through
+    # --- the data and its parts
+    test: str | None = None  # a file or folder of test rows, in place of a share
+    valid: str | None = None  # a file or folder of validation rows, in place of a share
+    test_share: float = 0.2  # of all rows, set aside for the end
+    valid_share: float = 0.2  # of the rest, for early stopping and the best weights
+    group: str | None = None  # column whose equal values stay in one part
+    time: str | None = None  # column to split by: the latest rows are the test part
+    weight: str | None = None  # column with the weight of each row
+    class_weight: Literal["none", "balanced"] = "none"  # balanced: rare classes count as much as frequent ones
+    positive: str | None = None  # one class against all others
+    no_target: bool = False  # nothing is to be predicted: look for clusters
+    clusters: int | None = None  # how many; from the data if not given
+    scale: Literal["standard", "none"] = "standard"  # none: numbers reach the model as they are
+    picture_size: int | None = None  # height and width that pictures are brought to
+    separator: str | None = None  # between the cells of a text table; found if not given
+    # --- several models
+    folds: int = 0  # k-fold validation: so many models, each validated on its own part, kept together
+    ensemble: int = 1  # so many models from different seeds, kept together
+    warm_start: str | None = None  # a run or bundle whose weights to begin with (command line: --from)
+    # --- where it runs, and what it leaves
+    device: str = "auto"  # auto, cpu, cuda, cuda:1, mps
+    threads: int | None = None  # for the arithmetic; by the size of the model if not given
+    precision: Literal["float32", "float64", "bf16"] = "float32"  # of the arithmetic
+    run: str | None = None  # the run's folder; runs/DATA-SYSTEM-N if not given
+    verdict: bool = True  # compare with classical models
+    verdict_seconds: float = 20.0  # that the classical models may take
+    doctor: bool = True  # look for what is wrong with the data and the training
+    # --- what is said
+    lang: str | None = None  # en or ko; from the locale if not given
+    json: bool = False  # the last line of standard output is the result as JSON
+    quiet: bool = False  # say nothing
+    profile: bool = False  # a table of where the time went

@@ -1,0 +1,336 @@
+"""Classify and regress: learn from rows whose answers are known, and be judged on rows that were set aside."""
+
+import copy
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from gipi import systems, tasks
+from gipi.algorithms.averaging import Average, refresh_statistics
+from gipi.algorithms.regularization import DRAWS, mixed, mixup
+from gipi.algorithms.schedules import schedule
+from gipi.data.augment import compose
+from gipi.data.schema import encode, learn, learn_target, normalize, sizes
+from gipi.data.split import fingerprint
+from gipi.data.stream import Stream
+from gipi.errors import UsageError, nearest
+from gipi.jobs import judge
+from gipi.jobs.job import Job, Outcome, Setting, layers_of
+from gipi.jobs.material import Material
+from gipi.messages import _
+from gipi.release.bundle import warm_start
+from gipi.release.model import CHUNK, Model
+from gipi.training.member import Member, Plan, Progress
+from gipi.training.player import Plays
+from gipi.training.prepare import dtype_of, prepared
+
+FEWEST_STEPS = 2000  # by default, unless nothing improves any more
+PATIENT_STEPS = 500  # without improvement, by default, are not yet a reason to stop
+REFRESH = 4096  # training rows that averaged weights get their batch-norm statistics from
+
+
+class Supervised(Job):
+    """Rows with their answers; see Job."""
+
+    def __init__(self, material: Material, setting: Setting):
+        options = setting.options
+        self.material = material
+        self.setting = setting
+        self.task = tasks.load(material.task)
+        self.name = material.data.name
+        self.dtype = dtype_of(options.precision)
+        standardize = options.scale == "standard"
+        train = material.data.rows(material.seen if material.folds else material.parts["train"])
+        levels = self.task.LEVELS if material.target_kind == "quantiles" else ()
+        targets = learn_target(train, material.target_kind, standardize, levels)
+        self.schema = learn(train, material.kinds, targets, standardize)
+        self.sizes = sizes(self.schema, self.task.output(self.schema))
+        self.x, self.y = encode(self.schema, material.data, dtype=self.dtype)
+        self.loss = self._loss()
+        self.members = max(1, len(material.folds)) * options.ensemble
+        self.defaults = systems.defaults(setting.system)
+        rows = len(self._rows(0)[0])
+        self.batch_size = _first(options.batch_size, self.defaults.get("batch_size"), 32) or rows
+        self.schedule_name = _first(options.schedule, self.defaults.get("schedule"), "constant")
+        self.averaging = _first(options.averaging, self.defaults.get("averaging"), "none")
+        self.augment = _first(options.augment, self.defaults.get("augment") if self.schema.is_picture else None, ())
+        self.augment = tuple(name for name in self.augment if name != "none")
+        if self.augment and not self.schema.is_picture:
+            raise UsageError(_("--augment is for pictures; {name} is a table", name=self.name))
+        self.plan = self._plan(rows)
+        self.record = {
+            "task": material.task,
+            "split": fingerprint(material.parts),
+            "data": judge.fingerprint_of(self.x, self.y),
+            "schema": self.schema.to_json(),
+            "rows": {name: len(rows) for name, rows in material.parts.items()},
+        }
+        self.facts = self._facts()
+        self.algorithm = self.describe_algorithm()
+
+    # --- what is decided before the first step
+
+    def _loss(self) -> Callable[..., Tensor]:
+        options, own = self.setting.options, self.setting.own
+        if own.loss is not None:
+            return own.loss
+        known = self.task.LOSSES[self.material.target_kind]
+        if options.loss is not None and options.loss not in known:
+            text = _(
+                "the loss '{name}' does not fit {kind}; it can be: {known}.",
+                name=options.loss,
+                kind=self.material.task,
+                known=", ".join(known),
+            )
+            raise UsageError(text + nearest(options.loss, list(known)))
+        if options.label_smoothing and self.material.task != "classify":
+            raise UsageError(_("--label-smoothing is for classes"))
+        return self.task.loss(self.schema, options.loss, options.label_smoothing)
+
+    def _plan(self, rows: int) -> Plan:
+        """As long as the system suggests; on few rows, where an epoch is a few steps, as many epochs as it takes."""
+        options = self.setting.options
+        every = -(-rows // self.batch_size)
+        epochs = options.epochs or max(_first(self.defaults.get("epochs"), 50), FEWEST_STEPS // every)
+        steps = options.steps or epochs * every
+        if steps < 1:
+            raise UsageError(_("--epochs and --steps must be at least 1"))
+        patience = options.patience
+        if patience is None and (patience := self.defaults.get("patience")):
+            patience = max(patience, PATIENT_STEPS // every)
+        return Plan(steps, min(every, steps), patience or None)
+
+    def _facts(self) -> list[str]:
+        material = self.material
+        parts = {"train": _("training"), "valid": _("validation"), "test": _("test")}
+        sizes = ", ".join(f"{len(material.parts[p])} {said}" for p, said in parts.items() if p in material.parts)
+        return [_("{rows} rows: {parts}", rows=len(material.data), parts=sizes), *material.notes]
+
+    def describe_algorithm(self) -> list[tuple[str, str]]:
+        config, options = self.setting.config, self.setting.options
+        own = self.setting.own
+        loss = (
+            getattr(own.loss, "__name__", "")
+            or options.loss
+            or {"class": "cross_entropy", "labels": "bce"}.get(self.material.target_kind)
+            or {"number": "mse", "normal": "nll"}.get(self.material.target_kind, "quantile")
+        )
+        how = str(
+            getattr(config, "optimizer", "") if own.optimizer is None else getattr(own.optimizer, "__name__", "own")
+        )
+        size = getattr(config, "lr", None)
+        described = ", ".join(
+            part
+            for part in (
+                how,
+                _("step size {size}", size=size) if size is not None else "",
+                self.schedule_name if self.schedule_name != "constant" else "",
+                _("batches of {rows}", rows=self.batch_size),
+                _("up to {steps} steps", steps=self.plan.steps),
+                _("average of weights: {kind}", kind=self.averaging) if self.averaging != "none" else "",
+                _("augmentation: {names}", names=" ".join(self.augment)) if self.augment else "",
+            )
+            if part
+        )
+        return [(_("loss"), loss), (_("algorithm"), described)]
+
+    # --- members
+
+    def _rows(self, number: int) -> tuple[np.ndarray, np.ndarray | None]:
+        """Training and validation rows of a member."""
+        if self.material.folds:
+            return self.material.folds[number // self.setting.options.ensemble]
+        return self.material.parts["train"], self.material.parts.get("valid")
+
+    def label(self, number: int) -> str:
+        fold, place = divmod(number, self.setting.options.ensemble)
+        labels = []
+        if self.material.folds:
+            labels.append(_("fold {number} of {count}", number=fold + 1, count=len(self.material.folds)))
+        if self.setting.options.ensemble > 1:
+            labels.append(_("member {number} of {count}", number=place + 1, count=self.setting.options.ensemble))
+        return ", ".join(labels)
+
+    def build(self, number: int) -> Member:
+        options, setting = self.setting.options, self.setting
+        train, valid = self._rows(number)
+        net = self.network()
+        size_of = schedule(self.schedule_name, self.plan.steps, options.warmup)
+        players = self.players(net, size_of)
+        stream = self._stream(train, number)
+        average = self._average(net)
+        member = Member(number, net, players, stream, self.plan, average=average)
+        if valid is not None:
+            member.validate = self._validator(net, valid)
+        if average and self.averaging == "swa":
+            some = normalize(self.schema, self.x[train[:REFRESH]].to(setting.device))
+            member.refresh = lambda: refresh_statistics(net, some.split(CHUNK))
+        if hasattr(setting.system, "after"):
+            member.after = setting.system.after(net, setting.config)
+        if isinstance(getattr(setting.config, "lr", None), float):
+            member.step_size = size_of(setting.config.lr)
+        return member
+
+    def players(self, net: nn.Module, schedule: Any) -> dict[str, Plays]:
+        setting, options = self.setting, self.setting.options
+        loss = mixed(self.loss) if options.mixup else self.loss
+        return prepared(
+            setting.system.players(net, setting.config, loss, schedule), options.precision, options.clip, setting.device
+        )
+
+    def network(self) -> nn.Module:
+        """A new network on its device, with the weights of `--from` where they fit."""
+        setting = self.setting
+        net = setting.system.Net(self.sizes, setting.config).to(setting.device, self.dtype)
+        self._check(net)
+        if setting.options.warm_start:
+            warm_start(net, setting.options.warm_start)
+        return net
+
+    def _check(self, net: nn.Module) -> None:
+        """One batch through the network before the first step: does what comes out fit the task?"""
+        x = normalize(self.schema, self.x[:2].to(self.setting.device)).to(self.dtype)
+        was_training = net.training
+        net.eval()
+        try:
+            with torch.no_grad():
+                came = tuple(net(x).shape)
+        except (RuntimeError, AttributeError, TypeError) as error:
+            raise UsageError(
+                _("the network does not take a batch of shape {shape}: {reason}", shape=tuple(x.shape), reason=error)
+            ) from error
+        finally:
+            net.train(was_training)
+        if came != (2, self.sizes.output):
+            expected = f"(2, {self.sizes.output})"
+            raise UsageError(
+                _(
+                    "for 2 rows the network gives {came}; the task {task} needs {expected}",
+                    came=came,
+                    task=self.material.task,
+                    expected=expected,
+                )
+            )
+
+    def _stream(self, rows: np.ndarray, number: int) -> Stream:
+        options = self.setting.options
+        index = torch.from_numpy(rows)
+        tensors = [self.x[index].to(self.setting.device), self.y[index].to(self.setting.device)]
+        weights = judge.row_weights(self.material, self.y, rows, options.class_weight)
+        if weights is not None:
+            if options.mixup:
+                raise UsageError(_("--mixup does not go together with weights"))
+            tensors.append(torch.from_numpy(weights).to(self.setting.device, self.dtype))
+        prepare, draws = self._prepare()
+        return Stream(tuple(tensors), self.batch_size, options.seed * 1000 + number, prepare, draws)
+
+    def _prepare(self):
+        """Augmentation, normalisation and mixup of a batch, and the draws that a row needs for them."""
+        schema, alpha, dtype = self.schema, self.setting.options.mixup, self.dtype
+        augment, count = compose(self.augment)
+        if not (schema.is_picture or alpha):
+            return None, 0
+
+        def prepare(batch: tuple[Tensor, ...], draws: Tensor) -> tuple[Tensor, ...]:
+            x, *target = batch
+            if count:
+                x = augment(x, draws)
+            x = normalize(schema, x).to(dtype)
+            return mixup(x, target[0], draws[:, count:], alpha) if alpha else (x, *target)
+
+        return prepare, count + (DRAWS if alpha else 0)
+
+    def _average(self, net: nn.Module) -> Average | None:
+        """Exponential: over about two epochs. Equal: over the last quarter."""
+        if self.averaging in ("none", ""):
+            return None
+        decay = min(0.9999, 1 - 1 / (2 * self.plan.every + 1))
+        return Average(
+            net, self.averaging, decay=decay, start=self.plan.steps * 3 // 4 if self.averaging == "swa" else 0
+        )
+
+    def _validator(self, net: nn.Module, rows: np.ndarray) -> Callable[[], dict[str, float]]:
+        index = torch.from_numpy(rows)
+        y = self.y[index].to(self.setting.device)
+        x = self.x[index].to(self.setting.device)
+        if len(rows) <= CHUNK:
+            x = normalize(self.schema, x).to(self.dtype)
+
+        def validate() -> dict[str, float]:
+            if len(rows) <= CHUNK:
+                output = net(x)
+            else:
+                output = torch.cat([net(normalize(self.schema, chunk).to(self.dtype)) for chunk in x.split(CHUNK)])
+            return {"loss": self.loss(output, y).item(), **self.task.quick(output, y, self.schema)}
+
+        return validate
+
+    def layers(self, net: nn.Module) -> list[tuple[str, Any, int | None]]:
+        return layers_of(net, normalize(self.schema, self.x[:2].to(self.setting.device)).to(self.dtype))
+
+    # --- when all are trained
+
+    def finish(self, nets: Sequence[nn.Module], progress: Sequence[Progress], seconds: float) -> Outcome:
+        setting = self.setting
+        config = {name: value for name, value in vars(setting.config).items() if not callable(value)}
+        model = Model(self.material.task, setting.system_name, self.schema, self.sizes, config, [*nets])
+        part = "test" if "test" in self.material.parts else "train"
+        rows = self.material.parts[part]
+        answers, _disagreement = model.answers(self.x[rows])
+        truth = self.task.truth(self.y[rows], self.schema)
+        metrics = self.task.metrics(answers, truth, self.schema)
+        words = {"test": _("test part"), "train": _("training rows (nothing was set aside)")}
+        outcome = Outcome(model, metrics, _("{part}, {rows} rows", part=words[part], rows=len(rows)))
+        if self.material.folds:
+            judge.add_folds(outcome, self, model)
+        if hasattr(setting.system, "explain"):
+            some = torch.from_numpy(self.material.parts["train"])
+            x = normalize(self.schema, self.x[some].to(setting.device)).to(self.dtype)
+            outcome.notes += setting.system.explain(nets[0], self.schema, (x, self.y[some].to(setting.device)))
+        outcome.results += judge.results(self, answers, truth, rows)
+        if setting.options.verdict and part == "test":
+            judge.add_verdict(outcome, self, answers, truth, seconds)
+        return outcome
+
+
+def own_system(own: Any) -> Any:
+    """A person's own module as a system: the optimizer's options are its Config."""
+    from dataclasses import dataclass
+
+    from gipi.algorithms.optimizers import make
+    from gipi.models.dense import Expand
+    from gipi.training.player import learner
+
+    @dataclass(frozen=True)
+    class Config:
+        optimizer: Any = "adamw"
+        lr: float | str = 1e-3
+        momentum: float = 0.9
+        weight_decay: float = 0.01
+
+    def net(sizes, config):
+        made = copy.deepcopy(own) if isinstance(own, nn.Module) else own(sizes)
+        return nn.Sequential(Expand(sizes), made) if sizes.categories else made
+
+    def players(net, config, loss, schedule):
+        def optimizer(params):
+            size = schedule(config.lr)
+            return make(config.optimizer, params, size, momentum=config.momentum, weight_decay=config.weight_decay)
+
+        return learner(net, loss, optimizer)
+
+    class Own:
+        kinds = ("table", "picture")
+        tasks = ("classify", "regress")
+        defaults = {"epochs": 50, "batch_size": 32, "patience": 20}  # noqa: RUF012  # a literal, as in a system's file
+
+    Own.Config, Own.Net, Own.players = Config, staticmethod(net), staticmethod(players)  # type: ignore[attr-defined]
+    return Own
+
+
+def _first(*values: Any) -> Any:
+    """The first that is not None."""
+    return next((value for value in values if value is not None), None)

@@ -1,0 +1,201 @@
+"""The bundle: one `.gipi` file with all that a kept model needs; opening it runs no code from the file.
+
+A stored zip of `bundle.json` (format, task, system, configuration, schema, card), `weights.safetensors` (every member)
+and `examples.json` (inputs with the outputs they must give, which are checked each time the file is opened).
+"""
+
+import io
+import json
+import zipfile
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save as save_tensors
+from torch import nn
+
+from gipi import systems
+from gipi.data.schema import Schema, Sizes
+from gipi.errors import RunError
+from gipi.messages import _
+from gipi.release.model import Model
+from gipi.training.checkpoint import write_atomically
+from gipi.training.folder import find
+
+FORMAT = 1
+LARGEST_TEXT = 64 << 20  # bytes of bundle.json or examples.json
+EXAMPLES = 5
+TOLERANCE = {"rtol": 1e-4, "atol": 1e-5}
+EARLIEST = (1980, 1, 1, 0, 0, 0)  # the same bundle has the same bytes, whenever it is written
+
+
+def write_bundle(model: Model, path: Path) -> Path:
+    """Write a model as a bundle, whole or not at all; gives the path."""
+    if path.suffix != ".gipi":
+        path = path.with_name(path.name + ".gipi")
+    weights = {
+        f"{number}.{name}": tensor.detach().cpu().clone().contiguous()
+        for number, member in enumerate(model.members)
+        for name, tensor in member.state_dict().items()
+    }
+    described = {
+        "format": FORMAT,
+        "task": model.task,
+        "system": model.system,
+        "config": model.config,
+        "sizes": asdict(model.sizes),
+        "schema": model.schema.to_json(),
+        "members": len(model.members),
+        "dtype": str(next(model.members[0].parameters()).dtype).removeprefix("torch."),
+        "card": model.card,
+        "extra": model.extra,
+    }
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
+        for name, content in (
+            ("bundle.json", json.dumps(described, ensure_ascii=False).encode()),
+            ("weights.safetensors", save_tensors(weights)),
+            ("examples.json", json.dumps(_examples(model)).encode()),
+        ):
+            archive.writestr(zipfile.ZipInfo(name, EARLIEST), content)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, buffer.getvalue())
+    return path
+
+
+def read_bundle(path: str | Path, module: nn.Module | None = None) -> Model:
+    """Open a bundle and check that it still gives the answers it was stored with.
+
+    Args:
+        path: The file.
+        module: For a model of a person's own: a module of the same make; its weights are taken from the file.
+
+    Raises:
+        RunError: It is no bundle, is damaged, is of a newer format, or answers differently.
+    """
+    path = Path(path)
+    try:
+        with zipfile.ZipFile(path) as archive:
+            described = json.loads(_text(archive, "bundle.json", path))
+            if described.get("format") != FORMAT:
+                came = described.get("format")
+                raise RunError(
+                    _(
+                        "{path} has the bundle format {came}; this gipi reads format {known}",
+                        path=path,
+                        came=came,
+                        known=FORMAT,
+                    )
+                )
+            weights = load_tensors(archive.read("weights.safetensors"))
+            examples = json.loads(_text(archive, "examples.json", path))
+        model = _built(described, weights, module)
+    except OSError as error:
+        raise RunError(_("cannot read {path}: {reason}", path=path, reason=error.strerror or error)) from error
+    except (zipfile.BadZipFile, KeyError, TypeError, ValueError, RuntimeError) as error:
+        if isinstance(error, RunError):
+            raise
+        raise RunError(_("{path} is not a gipi bundle or is damaged: {reason}", path=path, reason=error)) from error
+    _check(model, examples, path)
+    return model
+
+
+def warm_start(net: nn.Module, source: str) -> None:
+    """Begin with the weights of a kept model, where names and shapes agree.
+
+    Args:
+        net: Gets the weights, in place.
+        source: A bundle, a run's folder, or a run's name.
+
+    Raises:
+        RunError: There is no such model, or nothing of it fits.
+    """
+    path = Path(source)
+    if path.suffix != ".gipi":
+        path = find(source) / "model.gipi"
+    try:
+        with zipfile.ZipFile(path) as archive:
+            weights = load_tensors(archive.read("weights.safetensors"))
+    except (OSError, KeyError, zipfile.BadZipFile) as error:
+        raise RunError(_("{path} is not a gipi bundle or is damaged: {reason}", path=path, reason=error)) from error
+    first = {name.partition(".")[2]: tensor for name, tensor in weights.items() if name.startswith("0.")}
+    own = net.state_dict()
+    fitting = {name: tensor for name, tensor in first.items() if name in own and own[name].shape == tensor.shape}
+    if not fitting:
+        raise RunError(_("nothing in {path} fits this network: no weight has the same name and shape", path=path))
+    with torch.no_grad():
+        for name, tensor in fitting.items():
+            own[name].copy_(tensor)
+
+
+def _built(described: dict[str, Any], weights: dict[str, torch.Tensor], module: nn.Module | None) -> Model:
+    import copy
+
+    shape = described["sizes"]
+    sizes = Sizes(tuple(shape["input"]), shape["output"], tuple(shape["categories"]))
+    members: list[nn.Module] = []
+    for number in range(described["members"]):
+        if described["system"] == "own":
+            if module is None:
+                raise RunError(
+                    _("this model is a module of a person's own: give one of the same make, gipi.load(path, model=...)")
+                )
+            net = copy.deepcopy(module)
+        else:
+            system = systems.load(described["system"])
+            config = {name: tuple(v) if isinstance(v, list) else v for name, v in described["config"].items()}
+            net = system.Net(sizes, system.Config(**config))
+        net.to(getattr(torch, described["dtype"]))
+        own = {name.partition(".")[2]: tensor for name, tensor in weights.items() if name.startswith(f"{number}.")}
+        net.load_state_dict(own)
+        members.append(net)
+    return Model(
+        described["task"],
+        described["system"],
+        Schema.from_json(described["schema"]),
+        sizes,
+        described["config"],
+        members,
+        described["card"],
+        described["extra"],
+    )
+
+
+def _text(archive: zipfile.ZipFile, name: str, path: Path) -> bytes:
+    if archive.getinfo(name).file_size > LARGEST_TEXT:
+        raise RunError(
+            _("{path} is not a gipi bundle or is damaged: {reason}", path=path, reason=f"{name} is too large")
+        )
+    return archive.read(name)
+
+
+def _examples(model: Model) -> dict[str, Any]:
+    """Encoded inputs, drawn at random in the shape the networks take, with what the first member gives for them."""
+    shape = model.sizes.input if model.schema.is_picture else (model.sizes.input[0] + len(model.sizes.categories),)
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(EXAMPLES, *shape, generator=generator, dtype=torch.float64)
+    for place, count in enumerate(model.sizes.categories):
+        x[:, model.sizes.input[0] + place] = torch.randint(0, count + 1, (EXAMPLES,), generator=generator).double()
+    if model.task == "generate":
+        x = torch.randn(EXAMPLES, model.config["latent"], generator=generator, dtype=torch.float64)
+    x = x.float()  # what JSON holds is exactly what went in
+    return {"inputs": x.tolist(), "outputs": _first(model, x).tolist()}
+
+
+def _first(model: Model, x: torch.Tensor) -> torch.Tensor:
+    net = model.members[0]
+    with torch.no_grad():
+        where = next(net.parameters())
+        return net(x.to(where.device, where.dtype)).double().cpu()
+
+
+def _check(model: Model, examples: dict[str, Any], path: Path) -> None:
+    expected = torch.tensor(examples["outputs"], dtype=torch.float64)
+    found = _first(model, torch.tensor(examples["inputs"]))
+    if not torch.allclose(found, expected, **TOLERANCE, equal_nan=True):
+        gap = (found - expected).abs().max().item()
+        raise RunError(
+            _("{path} does not give the answers it was stored with: off by {gap}", path=path, gap=f"{gap:.3g}")
+        )

@@ -1,0 +1,104 @@
+"""A kept model: what goes in, the networks, what comes out. It answers alike in a run, from a file, behind a server."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from gipi import tasks
+from gipi.data.dataset import Dataset
+from gipi.data.schema import Schema, Sizes, encode, normalize
+from gipi.errors import UsageError
+from gipi.messages import _
+from gipi.release.rows import as_rows
+
+CHUNK = 2048  # rows that pass through a network at once
+
+
+@dataclass
+class Model:
+    """One network or several (folds, an ensemble) that answer together.
+
+    Attributes:
+        task: classify, regress, cluster, generate or act.
+        system: The name of the system; "own" for a module of a person's own.
+        schema: What goes in and what comes out.
+        sizes: The sizes the networks were built for.
+        config: The system's configuration, as JSON.
+        members: The networks, in eval mode.
+        card: Where it comes from and how good it is: data, metrics, dates, versions.
+        extra: What else the task must keep, as JSON (the centres of clusters, the name of an environment).
+    """
+
+    task: str
+    system: str
+    schema: Schema
+    sizes: Sizes
+    config: dict[str, Any]
+    members: list[nn.Module]
+    card: dict[str, Any] = field(default_factory=dict)
+    extra: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self):
+        for member in self.members:
+            member.eval()
+
+    def outputs(self, x: Tensor) -> list[Tensor]:
+        """What each member gives for encoded rows, `(B, output)` each."""
+        where = next(self.members[0].parameters())
+        pieces: list[list[Tensor]] = [[] for _member in self.members]
+        with torch.no_grad():
+            for chunk in _chunks(x, where, self.schema):
+                for member, got in zip(self.members, pieces, strict=True):
+                    got.append(member(chunk).cpu())
+        return [torch.cat(got) for got in pieces]
+
+    def answers(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
+        """The members' common answer to encoded rows, and how far they disagree (None for one member)."""
+        task = tasks.load(self.task)
+        return task.combine([task.answer(output, self.schema) for output in self.outputs(x)], self.schema)
+
+    def encode(self, data: Dataset, with_targets: bool = False) -> tuple[Tensor, ...]:
+        """Rows as the networks' tensors."""
+        return encode(self.schema, data, with_targets, next(self.members[0].parameters()).dtype)
+
+    def predict(self, rows: Any) -> list[dict[str, Any]]:
+        """One answer per row: a label with its probability, a number with its interval, an action, a cluster.
+
+        Args:
+            rows: One row or many: dicts, a frame, arrays, a table file, pictures as files or arrays. For a task that
+                generates: how many.
+        """
+        task = tasks.load(self.task)
+        if hasattr(task, "predict"):  # a task whose answers are not made from rows alone
+            return task.predict(self, rows)
+        (x,) = self.encode(as_rows(self.schema, rows))
+        return task.decode(*self.answers(x), self.schema)
+
+    def evaluate(self, data: Dataset, intervals: bool = True) -> dict[str, Any]:
+        """All metrics on a data set that has the targets.
+
+        Raises:
+            UsageError: The task has no targets to compare with.
+        """
+        task = tasks.load(self.task)
+        if not self.schema.targets or not hasattr(task, "truth"):
+            raise UsageError(_("the task {task} has no right answers to compare with", task=self.task))
+        x, y = self.encode(as_rows(self.schema, data), with_targets=True)
+        answers, _disagreement = self.answers(x)
+        return task.metrics(answers, task.truth(y, self.schema), self.schema, intervals)
+
+    def save(self, path: str | Path) -> Path:
+        """Keep it as one file, a bundle (`.gipi`)."""
+        from gipi.release.bundle import write_bundle
+
+        return write_bundle(self, Path(path))
+
+
+def _chunks(x: Tensor, where: Tensor, schema: Schema) -> Iterator[Tensor]:
+    for start in range(0, len(x), CHUNK):
+        chunk = normalize(schema, x[start : start + CHUNK].to(where.device))
+        yield chunk.to(where.dtype)

@@ -1,0 +1,129 @@
+"""A run as a person holds it: its numbers, its verdict, its model, and all that can be asked of them.
+
+It is a view of a run folder; everything it says is read from there, so it says the same tomorrow.
+"""
+
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from gipi.errors import RunError
+from gipi.messages import _
+from gipi.training.folder import find, read_log, read_record
+
+
+class Run:
+    """What `gipi.fit` gives back, and what `gipi.open_run` finds again.
+
+    Args:
+        path: The run's folder.
+
+    Example:
+        >>> import gipi
+        >>> run = gipi.fit("grades", system="linear", quiet=True)  # doctest: +SKIP
+        >>> round(run.predict({"study": 7})[0]["value"])           # doctest: +SKIP
+        70
+    """
+
+    def __init__(self, path: str | Path):
+        self.path = find(path)
+
+    @property
+    def name(self) -> str:
+        return self.path.name
+
+    @cached_property
+    def record(self) -> dict[str, Any]:
+        """run.json: configuration, seeds, hashes, versions, hardware, results."""
+        return read_record(self.path)
+
+    @property
+    def status(self) -> str:
+        """running, done, interrupted, diverged or failed."""
+        return self.record.get("status", "running")
+
+    @cached_property
+    def metrics(self) -> dict[str, Any]:
+        """Metrics on the test part; each is a float that also has `.low` and `.high`, its 95 % interval."""
+        from gipi.tasks.intervals import metric_from_json
+
+        return {name: metric_from_json(value) for name, value in self.record.get("metrics", {}).items()}
+
+    @cached_property
+    def verdict(self) -> Any:
+        """The comparison with classical models, or None: `.sentence`, `.models`, `.winner`, `.p_value`, `.worth_it`."""
+        from gipi.tasks.verdict import verdict_from_json
+
+        held = self.record.get("verdict")
+        return verdict_from_json(held) if held else None
+
+    @cached_property
+    def history(self) -> list[dict]:
+        """A record for each epoch: training and validation numbers."""
+        return [line for line in read_log(self.path) if "epoch" in line]
+
+    @cached_property
+    def steps(self) -> list[dict]:
+        """Each step's loss."""
+        return [line for line in read_log(self.path) if "epoch" not in line]
+
+    @cached_property
+    def model(self) -> Any:
+        """The kept model.
+
+        Raises:
+            RunError: The run was not finished, so nothing is kept yet.
+        """
+        from gipi.release.bundle import read_bundle
+
+        path = self.path / "model.gipi"
+        if not path.exists():
+            hint = f"gipi resume {self.path}"
+            raise RunError(_("the run {name} has no model yet; finish it with: {hint}", name=self.name, hint=hint))
+        return read_bundle(path)
+
+    @property
+    def report(self) -> Path:
+        """The report, a page to be opened in a browser."""
+        return self.path / "report.html"
+
+    @property
+    def notes(self) -> list[str]:
+        """What was noticed about the data, and what the fitted model says of itself."""
+        return [*self.record.get("facts", []), *self.record.get("notes", [])]
+
+    def predict(self, rows: Any) -> list[dict[str, Any]]:
+        """One answer per row; see `gipi.release.model.Model.predict`."""
+        return self.model.predict(rows)
+
+    def evaluate(self, data: Any = None) -> dict[str, Any]:
+        """Metrics on other data; without data, those of the test part."""
+        from gipi.verbs.evaluate import evaluate
+
+        return self.metrics if data is None else evaluate(self, data)
+
+    def save(self, path: str | Path) -> Path:
+        """Keep the model as one file, a bundle (`.gipi`); give it to `gipi.load`."""
+        return self.model.save(path)
+
+    def doctor(self) -> list[Any]:
+        """What is wrong with the data or the training, the most severe first."""
+        from gipi.doctor import findings
+
+        return findings(self)
+
+    def plot(self) -> Any:
+        """The curves of training and validation; shows itself in Jupyter."""
+        from gipi.report.notebook import Curves
+
+        return Curves(self.history)
+
+    def _repr_html_(self) -> str:
+        from gipi.jobs.page import page_of
+        from gipi.report.html import html
+
+        return html(page_of(self.record, self.history))
+
+    def __repr__(self) -> str:
+        shown = ", ".join(f"{name} {float(value):.4g}" for name, value in [*self.metrics.items()][:3])
+        return f"Run({str(self.path)!r}, {self.status}{': ' + shown if shown else ''})"

@@ -1,0 +1,89 @@
+"""Where and how the arithmetic runs: device, threads, precision. Systems know nothing of it.
+
+What is chosen here by rule stands in run.json and is replayed on resume: a choice made by stopwatch would change bits.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Literal
+
+import torch
+from torch import nn
+
+from gipi.errors import UsageError
+from gipi.messages import _
+from gipi.training.player import Player, Plays
+
+Precision = Literal["float32", "float64", "bf16"]
+
+
+def choose_device(wanted: str) -> torch.device:
+    """The device by name: auto (the GPU if there is one), cpu, cuda, cuda:1, mps.
+
+    Raises:
+        UsageError: There is no such device here.
+    """
+    if wanted == "auto":
+        accelerator = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
+        return accelerator or torch.device("cpu")
+    try:
+        device = torch.device(wanted)
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        text = _("the device '{device}' is not to be had here; --device cpu always is", device=wanted)
+        raise UsageError(text) from error
+    return device
+
+
+def choose_threads(net: nn.Module, batch_size: int, is_picture: bool) -> int:
+    """Threads for a step: one for a small net, where handing out the work costs more than the work; else each core.
+
+    The border was measured on two cores: a step of 2 million multiplications takes as long with one thread as with two.
+    """
+    work = sum(p.numel() for p in net.parameters()) * batch_size * (16 if is_picture else 1)
+    return 1 if work < 4_000_000 else (os.cpu_count() or 1)
+
+
+@contextmanager
+def threads(count: int) -> Iterator[None]:
+    """With so many threads for the arithmetic."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@contextmanager
+def own_random_state(seed: int, device: torch.device) -> Iterator[None]:
+    """With the global generators seeded; afterwards they are as the person had left them."""
+    devices = [device] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices):
+        torch.manual_seed(seed)
+        yield
+
+
+def dtype_of(precision: Precision) -> torch.dtype:
+    """What the weights and the data are held in; bf16 is for the arithmetic only."""
+    return torch.float64 if precision == "float64" else torch.float32
+
+
+def prepared(
+    players: dict[str, Plays], precision: Precision, clip: float | None, device: torch.device
+) -> dict[str, Plays]:
+    """The players with precision and clipping set; a player that takes no gradients is left as it is."""
+    return {name: _prepared(p, precision, clip, device) if isinstance(p, Player) else p for name, p in players.items()}
+
+
+def _prepared(player: Player, precision: Precision, clip: float | None, device: torch.device) -> Player:
+    objective = player.objective
+    if precision == "bf16":
+
+        def objective(batch, plain=player.objective):
+            with torch.autocast(device.type, torch.bfloat16):
+                return plain(batch)
+
+    return replace(player, objective=objective, clip=clip)

@@ -1,0 +1,158 @@
+"""Training one member of a run: the body of the `for` around the loop.
+
+Here the run looks at validation once an epoch, keeps the best weights, stops early, notices divergence, logs, saves
+by the clock, and stops between two steps when a key or a signal says so. Every decision is taken at a step number,
+never at a time of day, except when to save; and saving changes nothing.
+"""
+
+import math
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from gipi.training.log import Diverged, Log
+from gipi.training.loop import fit, nothing
+from gipi.training.member import Member
+
+DRAIN = 100  # steps whose losses wait on the device before they are read: one synchronisation for all of them
+BLOWN_UP = 1e4  # times the first loss (plus one) is not learning any more
+
+
+class Watcher(Protocol):
+    """What wants to see a training run: a display."""
+
+    def begin(self, total_steps: int, label: str) -> None: ...
+
+    def step(self, step: int, losses: dict[str, Tensor]) -> None: ...
+
+    def epoch(self, record: dict) -> None: ...
+
+    def end(self, reason: str) -> None: ...
+
+
+class Stopped(Exception):  # noqa: N818  # not an error: somebody asked for it
+    """A key or a signal ended training between two steps; everything is saved."""
+
+    def __init__(self, signal_number: int):
+        super().__init__(signal_number)
+        self.signal_number = signal_number
+
+
+def train(member: Member, display: Watcher, log: Log, label: str = "") -> None:
+    """Train a member to its end, from where it stands; afterwards its network holds the weights to be kept.
+
+    Raises:
+        Diverged: The loss is not finite or has grown beyond bounds; names the step.
+        Stopped: A key or signal; the member is saved.
+    """
+    plan, progress = member.plan, member.progress
+    display.begin(plan.steps, label)
+    after = member.after if not member.average else _both(member.after, member.average.update)
+    clock = time.perf_counter()
+    with _signals() as asked:
+        for step, losses in fit(member.players, member.stream, plan.steps, after, progress.step):
+            progress.step = step + 1
+            log.add(step, losses)
+            display.step(step, losses)
+            if progress.step % DRAIN == 0:
+                log.drain(member)
+            if progress.step % plan.every == 0 or progress.step == plan.steps:
+                log.drain(member)
+                record = _look(member, time.perf_counter() - clock)
+                log.record(member, record)
+                display.epoch(record)
+                progress.finished = _reason_to_stop(member)
+                if progress.finished:
+                    break
+            if asked:
+                log.save(member)
+                raise Stopped(asked[0])
+            if log.is_due():
+                log.save(member)
+    progress.finished = progress.finished or "done"
+    if member.best is not None:
+        member.net.load_state_dict(member.best)
+    elif member.average:
+        with member.judged():
+            weights = member.weights()
+        member.net.load_state_dict(weights)
+    log.finish(member)
+    display.end(progress.finished)
+
+
+def _both(one: Callable[[int], None], other: Callable[[int], None]) -> Callable[[int], None]:
+    if one is nothing:
+        return other
+
+    def both(step: int) -> None:
+        one(step)
+        other(step)
+
+    return both
+
+
+def _look(member: Member, seconds: float) -> dict:
+    """Judge the member and keep its weights if they are the best so far; gives the record of this epoch."""
+    plan, progress = member.plan, member.progress
+    means = {name: progress.sums[name] / progress.counts[name] for name in progress.sums}
+    for name, mean in means.items():
+        if abs(mean) > BLOWN_UP * (abs(progress.first[name]) + 1):
+            raise Diverged(progress.step, name, mean)
+    progress.sums, progress.counts = {}, {}
+    record: dict = {"epoch": -(-progress.step // plan.every), "step": progress.step, "train": means}
+    if member.step_size:
+        record["step_size"] = member.step_size(progress.step - 1)
+    if member.validate:
+        was_training = member.net.training
+        member.net.eval()
+        with member.judged(), torch.no_grad():
+            record["valid"] = member.validate()
+            score = record["valid"][plan.watch]
+            sign = 1 if plan.higher else -1
+            is_better = progress.best is None or sign * score > sign * progress.best
+            if is_better and math.isfinite(score):
+                progress.best, progress.best_step, progress.waited = score, progress.step, 0
+                member.best = member.weights()
+            else:
+                progress.waited += 1
+        member.net.train(was_training)
+        record["is_best"] = progress.waited == 0
+    record["seconds"] = round(seconds, 4)
+    progress.records.append(record)
+    return record
+
+
+def _reason_to_stop(member: Member) -> str:
+    """Why to stop before the last step, if there is a reason."""
+    if member.plan.patience is not None and member.progress.waited >= member.plan.patience:
+        return "early"
+    if all(mean == 0 for mean in member.progress.records[-1]["train"].values()):
+        return "zero-loss"  # nothing is left to learn: the gradient is zero too
+    return ""
+
+
+@contextmanager
+def _signals() -> Iterator[list[int]]:
+    """Collect the first Ctrl-C or SIGTERM, so that a step is never torn; the second Ctrl-C ends at once."""
+    asked: list[int] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield asked
+        return
+
+    def ask(number: int, frame: Any) -> None:
+        if asked:
+            raise KeyboardInterrupt
+        asked.append(number)
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield asked
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
