@@ -100,8 +100,8 @@ def make(
             return Adapter(params, made, lr)
         if not all(callable(getattr(made, part, None)) for part in ("step", "tensors", "load")):
             kind = type(made).__name__
-            said = "the optimizer function gave a {kind}; it should give a torch.optim.Optimizer, or step, tensors and load"
-            raise UsageError(_(said, kind=kind))
+            expected = "torch.optim.Optimizer, or step, tensors and load"
+            raise UsageError(_("the optimizer function gives a {kind}, not a {expected}", kind=kind, expected=expected))
         return made
     if name not in OPTIMIZERS:
         known = ", ".join(OPTIMIZERS)

@@ -8,10 +8,10 @@ kinds: number boolean category date, and what is left out: identifier text const
 """
 
 import re
-from collections.abc import Callable
 
 import polars as pl
 
+from gipi.data.casts import Where, row_number, to_boolean, to_category, to_date, to_float, to_number
 from gipi.data.remarks import USED, Findings, remarks
 from gipi.data.values import (
     AMBIGUOUS_DATE,
@@ -19,8 +19,6 @@ from gipi.data.values import (
     LEADING_ZERO,
     MISSING_AMONG_NUMBERS,
     THOUSANDS,
-    WHOLE,
-    as_booleans,
     as_dates,
     as_numbers,
     boolean_pair,
@@ -31,18 +29,11 @@ from gipi.data.values import (
 from gipi.errors import DataError
 from gipi.messages import _
 
-Where = Callable[[int], str]
-
 ENOUGH = 20  # rows; with fewer, unique values prove nothing
 MANY = 200  # categories; more are worth a remark
 LONG_WORDS, LONG_LETTERS = 5, 40  # of a cell on average, from which on it is free text
 MOSTLY = 0.9  # share of numbers (or dates) that makes the rest suspect
 SAMPLE = 200
-
-
-def row_number(row: int) -> str:
-    """Where row `row` (from 0) is, as a person counts."""
-    return _("row {row}", row=row + 1)
 
 
 def infer(
@@ -92,7 +83,7 @@ def conform(
     Raises:
         DataError: A value is not of its kind, or infinite; names the column and the row.
     """
-    casts = {"number": _to_number, "boolean": _to_boolean, "date": _to_date}
+    casts = {"number": to_number, "boolean": to_boolean, "date": to_date}
     there = set(frame.columns)
     used = {name: kind for name, kind in kinds.items() if name in there and kind in USED}
     # All plain columns of numbers in one go: with a thousand columns, a cast for each would take seconds.
@@ -109,7 +100,7 @@ def conform(
     columns = []
     for name, kind in used.items():
         if kind == "category":
-            columns.append(_to_category(frame[name], name in target))
+            columns.append(to_category(frame[name], name in target))
         elif name not in plain:
             columns.append(casts[kind](frame[name], where))
     return frame.with_columns(columns)
@@ -247,7 +238,7 @@ def _names_rows(column: pl.Series) -> bool:
     is_whole = column.str.contains(r"^-?[\d,]+$").all() if column.dtype == pl.String else column.dtype.is_integer()
     if not is_whole:
         return False
-    return _counts_rows(_to_float(column)) or (len(column) >= ENOUGH and column.n_unique() == len(column))
+    return _counts_rows(to_float(column)) or (len(column) >= ENOUGH and column.n_unique() == len(column))
 
 
 def _counts_rows(numbers: pl.Series) -> bool:
@@ -262,7 +253,7 @@ def _leave_row_numbers(frame: pl.DataFrame, kinds: dict[str, str], target: tuple
         is_unnamed = name in ("", "column_1") or name.startswith("Unnamed: 0")
         if kind != "number" or name in target or not (is_unnamed or name == frame.columns[0]):
             continue
-        numbers = _to_float(frame[name])
+        numbers = to_float(frame[name])
         if numbers[0] not in (0.0, 1.0) or not _counts_rows(numbers):
             continue
         others = [other for other in kinds if other != name and other not in target and kinds[other] in USED]
@@ -277,7 +268,7 @@ def _kind_of_words(text: pl.Series, is_target: bool, findings: Findings, where: 
     if not len(words):
         return "category" if is_target else "constant"
     distinct = words.unique()
-    if boolean_pair(distinct[:3]) if len(distinct) <= 3 else None:
+    if len(distinct) <= 6 and boolean_pair(distinct):  # Yes, yes, YES, No ...
         # A target keeps its words: who has "yes" and "no" wants "yes" predicted, and not True.
         return "category" if is_target and "yes" in distinct.str.to_lowercase() else "boolean"
     if _are_dates(text, distinct, findings, where):
@@ -327,88 +318,3 @@ def _are_dates(text: pl.Series, distinct: pl.Series, findings: Findings, where: 
     if wrong and _is_suspect(present, wrong):
         raise _odd_value(text, bad, where, _("a date"), present)
     return not wrong
-
-
-# --- casts -------------------------------------------------------------------------------------------------------
-
-
-def _to_float(column: pl.Series) -> pl.Series:
-    if column.dtype == pl.String:
-        return as_numbers(stripped(column))[0]
-    if column.dtype == pl.Duration:
-        return column.dt.total_microseconds() / 1e6
-    if column.dtype == pl.Time:
-        return column.cast(pl.Int64) / 1e9
-    return column.cast(pl.Float64).fill_nan(None)
-
-
-def _check(column: pl.Series, bad: pl.Series, where: Where, expected: str) -> None:
-    if bad.any():
-        row = int(bad.arg_true()[0])
-        place = {"name": column.name, "place": where(row), "value": column[row]}
-        raise DataError(_("column '{name}', {place}: '{value}' is not {expected}", expected=expected, **place))
-
-
-def _not_of(column: pl.Series, expected: str) -> DataError:
-    came = str(column.dtype).lower()
-    return DataError(_("column '{name}' holds {came}, not {expected}", name=column.name, came=came, expected=expected))
-
-
-def _to_number(column: pl.Series, where: Where) -> pl.Series:
-    dtype = column.dtype
-    if dtype in (pl.String, pl.Categorical, pl.Enum):
-        text = stripped(column)
-        numbers, bad = as_numbers(text)
-        _check(text, bad, where, _("a number, such as 12, 0.5 or 1,395"))
-    elif dtype.is_numeric() or dtype in (pl.Boolean, pl.Null, pl.Duration, pl.Time):
-        numbers = _to_float(column)
-    else:
-        raise _not_of(column, _("numbers"))
-    _check(column, numbers.is_infinite().fill_null(False), where, _("a finite number; correct it, or leave it empty"))
-    return numbers
-
-
-def _to_boolean(column: pl.Series, where: Where) -> pl.Series:
-    dtype = column.dtype
-    if dtype in (pl.Boolean, pl.Null):
-        return column.cast(pl.Boolean)
-    expected = _("yes or no, true or false, 1 or 0")
-    if dtype.is_numeric():
-        numbers = _to_float(column)
-        _check(column, ~(numbers.is_in([0.0, 1.0]).fill_null(True)), where, expected)
-        return numbers == 1
-    if dtype not in (pl.String, pl.Categorical, pl.Enum):
-        raise _not_of(column, expected)
-    text = stripped(column)
-    values, bad = as_booleans(text)
-    _check(text, bad, where, expected)
-    return values
-
-
-def _to_date(column: pl.Series, where: Where) -> pl.Series:
-    dtype = column.dtype
-    if dtype in (pl.Date, pl.Datetime, pl.Null):
-        dates = column.cast(pl.Datetime("us", getattr(dtype, "time_zone", None)))
-        return dates.dt.convert_time_zone("UTC").dt.replace_time_zone(None) if dates.dtype.time_zone else dates  # type: ignore
-    if dtype not in (pl.String, pl.Categorical, pl.Enum):
-        raise _not_of(column, _("dates"))
-    text = stripped(column)
-    dates, bad = as_dates(text)
-    _check(text, bad, where, _("a date, such as 2016-07-01 or 2016-07-01 18:30"))
-    return dates
-
-
-def _to_category(column: pl.Series, is_target: bool) -> pl.Series:
-    dtype = column.dtype
-    if dtype.is_nested() or dtype in (pl.Binary, pl.Object):
-        raise _not_of(column, _("words"))
-    if dtype.is_numeric():
-        numbers = column.fill_nan(None) if dtype.is_float() else column
-        is_whole = dtype.is_integer() or bool((numbers.drop_nulls() % 1 == 0).all())
-        # 2**53: beyond, a float is not sure of its last digit.
-        is_safe = dtype.is_integer() or not numbers.count() or bool((numbers.drop_nulls().abs() < 2**53).all())
-        return numbers.cast(pl.Int64) if is_whole and is_safe else numbers.cast(pl.String)
-    text = without_missing(stripped(column))
-    if is_target and text.count() and text.str.contains(WHOLE).all():
-        return text.cast(pl.Int64)
-    return text

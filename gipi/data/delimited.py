@@ -156,11 +156,12 @@ def sniff(sample: list[str], file: str) -> str:
     best, separator = (False, 0.0), ""
     for sign in SEPARATORS:
         widths = [len(row) for row in _rows(sample, sign) if row]
-        common, times = Counter(widths).most_common(1)[0]
-        share = times / len(widths)
-        agrees = widths[0] == common
         # A title above the table makes the first line differ; a sentence with commas makes each line differ.
-        if common > 1 and share >= (0.5 if widths[0] > 1 else 0.9) and (agrees, share) > best:
+        has_title = widths[0] == 1 and len(widths) > 3
+        common, times = Counter(widths[has_title:]).most_common(1)[0]
+        share = times / (len(widths) - has_title)
+        agrees = widths[0] == common
+        if common > 1 and share >= (0.9 if widths[0] == 1 else 0.5) and (agrees, share) > best:
             best, separator = (agrees, share), sign
     if separator:
         return separator

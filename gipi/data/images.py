@@ -13,6 +13,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -67,7 +68,7 @@ def read_picture(
     name = name or (str(source) if isinstance(source, str | PathLike) else _("the picture"))
     with quiet():
         if isinstance(source, str | PathLike | bytes | bytearray | memoryview | Image.Image):
-            picture = _decoded(source, name, shape)
+            picture = decoded(source, name, shape)
             return picture.copy() if white == 255 else picture.astype(np.float32) * np.float32(white / 255)
         return _of_array(plain_array(source), name, shape, white)
 
@@ -134,7 +135,8 @@ def resized(picture: np.ndarray, height: int, width: int) -> np.ndarray:
 # --- files -------------------------------------------------------------------------------------------------------
 
 
-def _decoded(source: Any, name: str, shape: tuple[int, int, int] | None) -> np.ndarray:
+def decoded(source: Any, name: str, shape: tuple[int, int, int] | None) -> np.ndarray:
+    """`read_picture` of a path, bytes or a Pillow image; for many threads, within one `quiet()` around them all."""
     with _opened(source, name) as image:
         try:
             if shape and image.format == "JPEG":  # decode at a lower resolution, still at least twice what is wanted
@@ -157,10 +159,9 @@ def _opened(source: Any, name: str) -> Iterator[Image.Image]:
         _check_size(source, name)
         yield source
         return
-    formats = [known for known in FORMATS if known in _known_formats()]
     where = io.BytesIO(source) if isinstance(source, bytes | bytearray | memoryview) else source
     try:
-        image = Image.open(where, formats=formats)
+        image = Image.open(where, formats=_formats())
     except FileNotFoundError:
         raise DataError(_("{name}: there is no such file.", name=name)) from None
     except IsADirectoryError:
@@ -178,10 +179,11 @@ def _opened(source: Any, name: str) -> Iterator[Image.Image]:
         yield image
 
 
-def _known_formats() -> set[str]:
-    """The formats that this Pillow was built with."""
+@cache
+def _formats() -> tuple[str, ...]:
+    """Those that this Pillow was built with."""
     Image.init()
-    return set(Image.OPEN)
+    return tuple(name for name in FORMATS if name in Image.OPEN)
 
 
 def _check_size(image: Image.Image, name: str) -> None:

@@ -16,7 +16,7 @@ import numpy as np
 import polars as pl
 
 from gipi.data.dataset import Dataset
-from gipi.data.images import SUFFIXES, Header, channels_last, plain_array, quiet, read_header, read_picture
+from gipi.data.images import SUFFIXES, Header, channels_last, decoded, plain_array, quiet, read_header
 from gipi.errors import DataError
 from gipi.messages import _
 
@@ -125,7 +125,7 @@ def read_pictures(
                     )
                 )
             kept = [i for i, header in enumerate(headers) if header is not None]
-            read = pool.map(lambda i: tried(lambda source, name: read_picture(source, shape, name=name), i), kept)
+            read = pool.map(lambda i: tried(lambda source, name: decoded(source, name, shape), i), kept)
             pictures = [(i, picture) for i, picture in zip(kept, read, strict=True) if picture is not None]
         else:
             pictures = []

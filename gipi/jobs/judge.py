@@ -7,7 +7,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gipi.data.schema import encode
 from gipi.messages import _
 from gipi.release.model import Model
 from gipi.report.page import Baseline, Classification, Mistake, Regression, Result, Table
@@ -139,15 +138,3 @@ def _shown(job: "Supervised", row: int) -> tuple[Any, dict | None, int]:
         return seen, None, int(row) + 1
     columns = [field.name for field in job.schema.inputs]
     return None, data.frame.select(columns).row(int(row), named=True), int(row) + 1
-
-
-def evaluated(model: Model, data: Any) -> tuple[dict[str, Any], Tensor, np.ndarray]:
-    """Metrics, answers and truth of a kept model on a data set."""
-    from gipi import tasks
-    from gipi.release.rows import as_rows
-
-    task = tasks.load(model.task)
-    x, y = encode(model.schema, as_rows(model.schema, data), dtype=next(model.members[0].parameters()).dtype)
-    answers, _disagreement = model.answers(x)
-    truth = task.truth(y, model.schema)
-    return task.metrics(answers, truth, model.schema), answers, truth

@@ -24,9 +24,7 @@ class Fit:
     warmup: float = 0.0  # part of the run, 0 to 1, over which the step size rises first
     clip: float | None = None  # largest norm of the gradient
     averaging: str | None = None  # none, ema or swa: keep an average of the weights along the way
-    patience: int | None = (
-        None  # epochs without improvement on validation until it stops; 0: never, keep the last weights
-    )
+    patience: int | None = None  # epochs without improvement until it stops; 0: never, keep the last weights
     label_smoothing: float = 0.0  # share of certainty that is given to the other classes
     mixup: float = 0.0  # alpha of the mixing of rows; 0: none
     augment: tuple[str, ...] | None = None  # flip shift affine, or none: what pictures go through
@@ -55,7 +53,7 @@ class Fit:
     precision: Literal["float32", "float64", "bf16"] = "float32"  # of the arithmetic
     run: str | None = None  # the run's folder; runs/DATA-SYSTEM-N if not given
     verdict: bool = True  # compare with classical models
-    verdict_seconds: float = 20.0  # that the classical models may take
+    verdict_seconds: float = 10.0  # that the classical models may take
     doctor: bool = True  # look for what is wrong with the data and the training
     # --- what is said
     lang: str | None = None  # en or ko; from the locale if not given

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from gipi import tasks
 from gipi.data.dataset import Dataset
-from gipi.data.schema import Schema, Sizes, encode, normalize
+from gipi.data.schema import Field, Schema, Sizes, encode, normalize
 from gipi.errors import UsageError
 from gipi.messages import _
 from gipi.release.rows import as_rows
@@ -73,9 +73,15 @@ class Model:
                 generates: how many.
         """
         task = tasks.load(self.task)
-        if hasattr(task, "predict"):  # a task whose answers are not made from rows alone
-            return task.predict(self, rows)
+        if hasattr(task, "make"):
+            if not isinstance(rows, int) or isinstance(rows, bool):
+                raise UsageError(
+                    _("this model makes pictures; say how many, for instance predict(16); {rows} came", rows=rows)
+                )
+            return task.make(self.members[0], self.schema, rows, self.extra.get("seed", 0))
         (x,) = self.encode(as_rows(self.schema, rows))
+        if "centers" in self.extra:
+            return task.place(x.numpy(), self.sizes, self.extra["centers"])
         return task.decode(*self.answers(x), self.schema)
 
     def evaluate(self, data: Dataset, intervals: bool = True) -> dict[str, Any]:
@@ -90,6 +96,14 @@ class Model:
         x, y = self.encode(as_rows(self.schema, data), with_targets=True)
         answers, _disagreement = self.answers(x)
         return task.metrics(answers, task.truth(y, self.schema), self.schema, intervals)
+
+    @property
+    def target_columns(self) -> tuple[Field, ...]:
+        """The columns that an evaluation needs."""
+        first = self.schema.targets[:1]
+        if first and first[0].kind == "labels":
+            return tuple(Field(str(name), "number") for name in first[0].values)
+        return self.schema.targets
 
     def save(self, path: str | Path) -> Path:
         """Keep it as one file, a bundle (`.gipi`)."""

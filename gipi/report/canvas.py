@@ -5,6 +5,7 @@ setting chooses the colours through CSS variables. Nothing here carries an id, s
 """
 
 import math
+import random
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -13,6 +14,11 @@ from gipi.report.text import clean, number, shorten, width
 
 WIDTH = 420.0  # in a narrow page (360 px) letters then shrink to 9 px, in a wide one they grow to 15 px
 TONES = 8  # colours of series, then they repeat
+MOST_DOTS = 2000  # a scatter of more is a blob, and heavy to open
+MOST_CORNERS = 500  # about one for each pixel of a curve
+
+Point = tuple[float, float]
+Line = list[Point]
 
 _LIGHT = """--ink:#1b2330;--soft:#667085;--line:#e4e7ec;--faint:#f4f6f9;--card:#ffffff;--page:#f6f7f9;--on:#ffffff;
 --good:#157f5b;--warn:#b45309;--bad:#c4321c;--accent:#2f6bde;--goodbg:#e8f6f0;--warnbg:#fdf3e1;
@@ -103,6 +109,24 @@ def letters(text: str) -> float:
     return 6.0 * width(text)
 
 
+def thinned(line: Line, most: int = MOST_CORNERS) -> Line:
+    """At most so many points that look like all of them: the lowest and the highest of each stretch."""
+    if len(line) <= most:
+        return line
+    size = len(line) / (most // 2)
+    kept: Line = []
+    for part in range(most // 2):
+        piece = line[int(part * size) : int((part + 1) * size)]
+        low, high = min(piece, key=lambda p: p[1]), max(piece, key=lambda p: p[1])
+        kept += sorted({low, high})
+    return kept
+
+
+def sample(points: list[Point], most: int = MOST_DOTS) -> list[Point]:
+    """At most so many points, drawn at random but always the same ones."""
+    return points if len(points) <= most else random.Random(0).sample(points, most)
+
+
 def ticks(low: float, high: float, count: int = 5) -> list[float]:
     """Round numbers (1, 2, 2.5 or 5 times a power of ten) in low .. high, about `count` of them.
 
@@ -166,7 +190,11 @@ class Axes:
 
     def y(self, value: float) -> float:
         low, high = self.ys
-        share = (value - low) / (high - low) if not self.log_y else math.log(value / low) / math.log(high / low)
+        share = (
+            (value - low) / (high - low)
+            if not self.log_y
+            else (math.log(value) - math.log(low)) / (math.log(high) - math.log(low))
+        )
         return self.bottom - share * (self.bottom - self.top)
 
     def at(self, point: tuple[float, float]) -> tuple[float, float]:

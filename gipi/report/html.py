@@ -30,7 +30,7 @@ from gipi.report.page import (
     Values,
     as_interval,
 )
-from gipi.report.records import best_epoch, charts
+from gipi.report.records import best_epoch, charts, several
 from gipi.report.style import SHEET
 from gipi.report.text import cell, duration, interval, is_number, metric, shorten
 
@@ -153,7 +153,7 @@ def _brief(value: Any, limit: int) -> str:
 
 def _head(page: Page) -> str:
     facts = "".join(f"<li>{safe(fact)}</li>" for fact in page.subtitle)
-    parts = [f'<header><h1>{safe(page.title)}</h1><ul class="facts">{facts}</ul></header>']
+    parts = [f'<header><h1>{safe(page.title)}</h1><ul class="facts">{facts}</ul></header>'] if page.title else []
     parts += [f'<p class="warning">{safe(line)}</p>' for line in page.warnings]
     if page.verdict:
         first, *rest = page.verdict
@@ -179,7 +179,9 @@ def _head(page: Page) -> str:
 
 
 def _learning(page: Page) -> str:
-    best = page.best if page.best is not None else best_epoch(page.history)
+    best = best_epoch(page.history)  # None where members differ in it
+    if page.best is not None and not several(page.history):
+        best = page.best
     mark = None if best is None else (float(best), _("kept: epoch {epoch}", epoch=best))
     return _chapter(_("How it learned"), learning_cards(page.history, mark))
 
@@ -224,9 +226,13 @@ def _result(result: Result) -> list[str]:
         errors = [float(p) - float(t) for t, p in zip(result.true, result.predicted, strict=True)]
         against = svg.scatter(result.true, result.predicted, name)
         return [
-            card(_("Predicted against true"), against, note=_("A perfect model lies on the dashed line.")),
-            card(_("Errors"), svg.histogram(errors, _("predicted minus true")), note=_("Best: narrow, and around 0.")),
-            _mistakes(_("The worst rows"), result.worst),
+            card(_of(name, _("Predicted against true")), against, note=_("A perfect model lies on the dashed line.")),
+            card(
+                _of(name, _("Errors")),
+                svg.histogram(errors, _("predicted minus true")),
+                note=_("Best: narrow, and around 0."),
+            ),
+            _mistakes(_of(name, _("The worst rows")), result.worst),
         ]
     if isinstance(result, Clusters):
         return [card(name or _("Groups"), svg.scatter2d(result.points, result.groups) + _list(result.notes))]
@@ -235,6 +241,10 @@ def _result(result: Result) -> list[str]:
     if isinstance(result, Table):
         return [card(name, table_html(result.columns, result.rows), wide=len(result.columns) > 4)]
     return [card(name or _("Pictures it made"), _gallery(result), wide=True)]
+
+
+def _of(name: str, title: str) -> str:
+    return f"{title} · {name}" if name else title
 
 
 def _gallery(result: Pictures) -> str:

@@ -5,13 +5,15 @@ IPython is there, or nobody would have chosen this display; nothing else is need
 
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from gipi.messages import _
 from gipi.report import svg, tables
 from gipi.report.canvas import STYLE, safe
-from gipi.report.display import Display, Pace, Progress, Row, ending, model_table
-from gipi.report.html import card, learning_cards, table_html
+from gipi.report.display import Display, Pace, Progress, Row, ending, epoch_line, model_table
+from gipi.report.html import card, html, learning_cards, table_html, write_report
+from gipi.report.page import Page
 from gipi.report.records import best_epoch, measures
 from gipi.report.style import SHEET
 from gipi.report.text import clock, number, sentences, steady
@@ -127,6 +129,28 @@ class Notebook(Display):
         share = min(1.0, progress.done / progress.total) if progress.total else 0.0
         line = f'<progress max="1" value="{share:.4f}"></progress>' if progress.total else ""
         return f'<p class="note">{line} {safe("  ·  ".join(said))}</p>'
+
+
+class Curves:
+    """The curves of a finished run: shows itself in a notebook; `save` makes a page of it for elsewhere.
+
+    Args:
+        history: The records of its epochs.
+    """
+
+    def __init__(self, history: Sequence[Mapping[str, Any]]):
+        self.history = list(history)
+
+    def _repr_html_(self) -> str:
+        return html(Page("", history=self.history))
+
+    def save(self, path: str | Path) -> Path:
+        """Write the curves as a page that needs nothing else."""
+        return write_report(path, Page(_("Curves"), history=self.history))
+
+    def __repr__(self) -> str:
+        last = epoch_line(self.history[-1]) if self.history else _("Nothing was recorded.")
+        return f"Curves({last})"
 
 
 def epochs_html(records: Sequence[Mapping[str, Any]]) -> str:

@@ -72,9 +72,10 @@ def charts(history: Iterable[Mapping[str, Any]]) -> dict[str, Lines]:
 
 def best_epoch(history: Iterable[Mapping[str, Any]]) -> int | None:
     """The last epoch better than all before it; None where nobody judged, or for several members."""
-    best, members = None, set()
-    for record in history:
-        members.add(record.get("member", record.get("fold")))
-        if record.get("is_best"):
-            best = record.get("epoch")
-    return best if len(members) == 1 else None
+    held = list(history)
+    return next((r.get("epoch") for r in reversed(held) if r.get("is_best")), None) if not several(held) else None
+
+
+def several(history: Iterable[Mapping[str, Any]]) -> bool:
+    """Whether the records are of several members."""
+    return len({record.get("member", record.get("fold")) for record in history}) > 1

@@ -10,7 +10,7 @@ body.page{{margin:0;background:var(--page)}} .page main{{max-width:1180px;margin
 .gipi header{{margin:4px 0 18px}}
 .gipi h1{{font-size:26px;line-height:1.2;margin:0 0 6px;letter-spacing:-.02em;color:var(--ink);overflow-wrap:anywhere}}
 .gipi .facts{{list-style:none;margin:0;padding:0;display:flex;flex-wrap:wrap;gap:2px 0;color:var(--soft)}}
-.gipi .facts li{{margin:0}} .gipi .facts li+li::before{{content:"·";margin:0 8px}}
+.gipi .facts li{{margin:0}} .gipi .facts li:not(:last-child)::after{{content:"·";margin:0 8px}}
 .gipi h2{{font-size:18px;margin:34px 0 12px;letter-spacing:-.01em;color:var(--ink)}}
 .gipi h3{{font-size:15px;margin:0 0 8px;color:var(--ink)}} .gipi p{{margin:6px 0}}
 .gipi .verdict{{border-radius:14px;padding:18px 22px;background:var(--card);border:1px solid var(--line);
@@ -36,10 +36,11 @@ flex-direction:column;min-width:0}}
 .gipi .card ul{{margin:0;padding-left:18px}} .gipi .card li{{margin:3px 0;overflow-wrap:anywhere}}
 .gipi .scroll{{overflow-x:auto}}
 .gipi table{{border-collapse:collapse;width:100%;font-size:13.5px;font-variant-numeric:tabular-nums;margin:0;border:0}}
-.gipi table th,.gipi table td{{text-align:left;padding:6px 12px 6px 0;border:0;border-bottom:1px solid var(--line);
-white-space:nowrap;vertical-align:top;color:var(--ink);background:none}}
-.gipi table th{{color:var(--soft);font-weight:500;font-size:12.5px}} .gipi table tbody tr:nth-child(n){{background:none}} .gipi table tbody tr:last-child td{{border-bottom:0}}
-.gipi table .number{{text-align:right}} .gipi table .strong td{{font-weight:650}}
+.gipi table th,.gipi table td{{text-align:left!important;padding:6px 12px 6px 0;border:0;
+border-bottom:1px solid var(--line);white-space:nowrap;vertical-align:top;color:var(--ink);background:none}}
+.gipi table th{{color:var(--soft);font-weight:500;font-size:12.5px}}
+.gipi table tbody tr:nth-child(n){{background:none}} .gipi table tbody tr:last-child td{{border-bottom:0}}
+.gipi table .number{{text-align:right!important}} .gipi table .strong td{{font-weight:650}}
 .gipi table th:last-child,.gipi table td:last-child{{padding-right:0}}
 .page details.card,.gipi .cards+.card{{margin-top:14px}} .gipi summary{{cursor:pointer;font-weight:600}}
 .gipi details[open] summary{{margin-bottom:10px}} .gipi details table td{{white-space:normal;overflow-wrap:anywhere}}

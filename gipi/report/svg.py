@@ -6,7 +6,6 @@ includes its STYLE once.
 """
 
 import math
-import random
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -15,24 +14,23 @@ from gipi.report.canvas import (
     TONES,
     WIDTH,
     Axes,
+    Line,
     axes,
     dots,
     frame,
     letters,
     nothing_to_show,
     rectangle,
+    sample,
     segment,
     spread,
+    thinned,
     ticks,
     usable,
     words,
 )
 from gipi.report.text import clean, interval, metric, number, shorten
 
-Point = tuple[float, float]
-Line = list[Point]
-MOST_DOTS = 2000  # a scatter of more is a blob, and heavy to open
-MOST_CORNERS = 500  # about one for each pixel of a curve
 MOST_CLASSES = 40  # rows of a confusion matrix that can still be told apart
 
 
@@ -59,7 +57,7 @@ def curves(
         said = _("No finite value was recorded.") if every else _("Nothing was recorded.")
         return nothing_to_show(said)
     heights = [y for _x, y in shown]
-    positive = min(heights) > 0
+    positive = min(heights) > 1e-300
     if log_y is None:
         log_y = positive and max(heights) / min(heights) > 1000
     log_y = bool(log_y and positive)
@@ -118,19 +116,6 @@ def _path(ground: Axes, line: Line, tone: int, thin: bool, name: str) -> str:
         way = "L".join(f"{x:.1f} {y:.1f}" for x, y in corners)
         drawn.append(f'<path class="{"thin" if thin else "curve"} s{tone}" fill="none" d="M{way}"{style}/>')
     return "".join(drawn)
-
-
-def thinned(line: Line, most: int = MOST_CORNERS) -> Line:
-    """At most so many points that look like all of them: the lowest and the highest of each stretch."""
-    if len(line) <= most:
-        return line
-    size = len(line) / (most // 2)
-    kept: Line = []
-    for part in range(most // 2):
-        piece = line[int(part * size) : int((part + 1) * size)]
-        low, high = min(piece, key=lambda p: p[1]), max(piece, key=lambda p: p[1])
-        kept += sorted({low, high})
-    return kept
 
 
 def _legend_rows(names: Sequence[str]) -> int:
@@ -243,13 +228,11 @@ def scatter(true: Iterable[float], predicted: Iterable[float], label: str = "") 
     return frame(380, _("Predicted against true"), parts)
 
 
-def sample(points: list[Point], most: int = MOST_DOTS) -> list[Point]:
-    """At most so many points, drawn at random but always the same ones."""
-    return points if len(points) <= most else random.Random(0).sample(points, most)
+def calibration(probabilities: Iterable[float], correct: Iterable[Any], bins: int = 15) -> str:
+    """Of the answers given with 70 % certainty, are 70 % right? A dot for each fifteenth.
 
-
-def calibration(probabilities: Iterable[float], correct: Iterable[Any], bins: int = 10) -> str:
-    """Of the answers given with 70 % certainty, are 70 % right? A dot for each tenth of certainty."""
+    Fifteen as in Guo et al. 2017, so that the gap shown is the metric `calibration_error`.
+    """
     pairs = [(float(p), bool(c)) for p, c in zip(probabilities, correct, strict=True) if usable(float(p))]
     if not pairs:
         return nothing_to_show(_("There is nothing to compare."))
@@ -281,7 +264,7 @@ def calibration(probabilities: Iterable[float], correct: Iterable[Any], bins: in
     if len(corners) > 1:
         parts.append(f'<path class="curve s0" d="M{way}"/>')
     parts += [f'<circle class="f0" cx="{x:.1f}" cy="{y:.1f}" r="4"/>' for x, y in corners]
-    parts.append(words(ground.left + 8, ground.top + 12, _("mean gap {gap}", gap=f"{100 * gap:.1f} %"), kind="ink"))
+    parts.append(words(ground.left + 8, ground.top + 12, _("calibration error {error}", error=number(gap)), kind="ink"))
     return frame(290, _("Calibration"), parts)
 
 

@@ -10,6 +10,7 @@ B rows, N numeric features, K category columns, V categories in all columns toge
 
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -31,7 +32,7 @@ class Config:
     code: int = 2  # numbers that a row is said in; two can be drawn
     activation: str = "elu"  # sigmoid tanh relu leaky_relu prelu elu maxout gelu silu softplus
     optimizer: str = "adamw"  # sgd momentum nag adagrad adadelta rmsprop adam adamw muon lbfgs lars
-    lr: float | str = 3e-3  # step size, or auto
+    lr: float | Literal["auto"] = 3e-3  # step size, or auto
     weight_decay: float = 0.01  # shrinks the weights at each step
 
 

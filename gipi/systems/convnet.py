@@ -8,6 +8,7 @@ B batch, C channels, H W height and width, K outputs
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 from torch import Tensor, nn
 
@@ -37,7 +38,7 @@ class Config:
     norm: str = "batch"  # none, batch or layer
     dropout: float = 0.2  # share of features that is switched off before the last layer
     optimizer: str = "adamw"  # sgd momentum nag adagrad adadelta rmsprop adam adamw muon lbfgs lars
-    lr: float | str = 3e-3  # largest step size, or auto
+    lr: float | Literal["auto"] = 3e-3  # largest step size, or auto
     momentum: float = 0.9  # of sgd's relatives
     weight_decay: float = 0.02  # shrinks the weights at each step
 

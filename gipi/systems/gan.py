@@ -76,9 +76,9 @@ class Inspector(nn.Module):
         wide = config.width
         layers: list[nn.Module] = [spectral_norm(nn.Conv2d(channels, wide, 3, 1, 1)), nn.LeakyReLU(0.1)]
         for _ in range(halvings(height, width)):
-            layers += [spectral_norm(nn.Conv2d(wide, wide * 2, 4, 2, 1)), nn.LeakyReLU(0.1)]
+            layers += [spectral_norm(nn.Conv2d(wide, wide * 2, 3, 2, 1)), nn.LeakyReLU(0.1)]
             wide *= 2
-            height, width = height // 2, width // 2
+            height, width = -(-height // 2), -(-width // 2)
         self.score = nn.Sequential(*layers, nn.Flatten(), spectral_norm(nn.Linear(wide * height * width, 1)))
 
     def forward(self, x: Tensor) -> Tensor:  # (B, C, H, W) -> (B,)

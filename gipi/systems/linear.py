@@ -8,6 +8,7 @@ B rows, N features after categories are one-hot, K outputs
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -29,7 +30,7 @@ class Config:
         0.0  # penalty on the squared weights; scikit-learn's C is 1 / (l2 times rows), its ridge alpha l2 times rows
     )
     optimizer: str = "lbfgs"  # how it moves: lbfgs on all rows at once, or any other
-    lr: float | str = 1.0  # step size, or auto
+    lr: float | Literal["auto"] = 1.0  # step size, or auto
     momentum: float = 0.9  # of sgd, nag, muon and lars
     weight_decay: float = 0.0  # shrinks the weights at each step
 

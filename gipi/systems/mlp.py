@@ -8,6 +8,7 @@ B rows, N features after categories are one-hot, K outputs
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 from torch import Tensor, nn
 
@@ -28,7 +29,7 @@ class Config:
     dropout: float = 0.1  # share of hidden units that is switched off at each step
     norm: str = "none"  # none, batch or layer: normalisation after each hidden layer's sums
     optimizer: str = "adamw"  # sgd momentum nag adagrad adadelta rmsprop adam adamw muon lbfgs lars
-    lr: float | str = 2e-3  # step size, or auto
+    lr: float | Literal["auto"] = 2e-3  # step size, or auto
     momentum: float = 0.9  # of sgd's relatives
     weight_decay: float = 0.01  # shrinks the weights at each step
 

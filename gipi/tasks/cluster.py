@@ -252,6 +252,11 @@ def nearest(x: Array, centers: Array) -> Array:
     return (_squares(x, centers)).argmin(1)
 
 
+def place(x: Array, sizes: "Sizes", centers: list[list[float]]) -> list[dict[str, int]]:
+    """The cluster of each encoded row, counted from 1: `{"cluster": 2}`."""
+    return [{"cluster": int(number) + 1} for number in nearest(inputs(x, sizes), np.asarray(centers))]
+
+
 def _squares(x: Array, centers: Array) -> Array:
     """`(n, k)` squared distances."""
     squares = (x**2).sum(1)[:, None] - 2 * x @ centers.T + (centers**2).sum(1)

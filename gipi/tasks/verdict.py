@@ -16,7 +16,7 @@ from gipi.messages import _
 from gipi.tasks import metrics
 from gipi.tasks.baselines import Baseline, Kind
 from gipi.tasks.figures import chance, distance, duration, figure, in_a_sentence, metric_title
-from gipi.tasks.intervals import Array, Metric, metric_json
+from gipi.tasks.intervals import Array, Metric, metric_from_json, metric_json
 from gipi.tasks.paired import pair
 
 FEWEST_ROWS = 30  # below that a 95 % interval of an accuracy is wider than 20 points
@@ -62,7 +62,7 @@ class Verdict:
         rival: The name of the best baseline.
         difference: Our figure minus the rival's, in a scale where more is better, with its 95 % interval.
         p_value: How often chance alone makes a difference that large.
-        worth_it: True: better, or as good for much less; False: not; None: too few rows to say.
+        worth_it: True: better, or as good for much less; False: not; None: the rows cannot say.
         models: A row for each model, ours first.
         rows: Test rows.
         note: What to keep in mind about the comparison.
@@ -196,7 +196,7 @@ def judge(
     outcome = _outcome(models[0], rival, difference, p_value, len(y))
     sentence = _sentence(metric, models[0], rival, difference, p_value, len(y), outcome)
     winner = {"ours": name, "rival": rival.name}.get(outcome)
-    worth_it = {"few": None, "ours": True, "cheap": True}.get(outcome, False)
+    worth_it = _worth(outcome, difference)
     return Verdict(sentence, metric, winner, rival.name, difference, p_value, worth_it, models, len(y), note)
 
 
@@ -220,6 +220,15 @@ def _outcome(ours: Row, rival: Row, difference: Metric, p_value: float, rows: in
     if ours.seconds_fit * CHEAPER <= rival.seconds_fit:
         return "cheap"
     return "dear" if rival.seconds_fit * CHEAPER <= ours.seconds_fit else "alike"
+
+
+def _worth(outcome: str, difference: Metric) -> bool | None:
+    """In a tie the cheaper model should be taken only if it is not behind; if it is, nobody can tell yet."""
+    if outcome in ("ours", "rival"):
+        return outcome == "ours"
+    if outcome == "cheap" and difference >= 0:
+        return True
+    return False if outcome in ("dear", "alike") and difference <= 0 else None
 
 
 def _sentence(metric: str, ours: Row, rival: Row, difference: Metric, p_value: float, rows: int, outcome: str) -> str:
@@ -264,15 +273,31 @@ def _sentence(metric: str, ours: Row, rival: Row, difference: Metric, p_value: f
         **words,
     )
     if outcome == "alike":
-        advice = _("Both cost about the same ({ours_seconds} and {rival_seconds} to fit).", **words)
+        return tie + " " + _("Both cost about the same ({ours_seconds} and {rival_seconds} to fit).", **words)
+    cheap, dear = (ours, rival) if outcome == "cheap" else (rival, ours)
+    costs = {
+        "cheaper": words["ours"] if cheap is ours else words["rival"],
+        "times": round(dear.seconds_fit / max(cheap.seconds_fit, 1e-3)),
+        "less": duration(cheap.seconds_fit),
+        "more": duration(dear.seconds_fit),
+    }
+    if difference == 0 or (difference > 0) == (cheap is ours):
+        advice = _("Take {cheaper}: it is as good and costs 1/{times} ({less} against {more} to fit).", **costs)
     else:
-        cheap, dear = (ours, rival) if outcome == "cheap" else (rival, ours)
         advice = _(
-            "Take {cheaper}: as far as these rows can tell it is as good, and it costs 1/{times} ({less} against "
-            "{more} to fit).",
-            cheaper=words["ours"] if cheap is ours else words["rival"],
-            times=round(dear.seconds_fit / max(cheap.seconds_fit, 1e-3)),
-            less=duration(cheap.seconds_fit),
-            more=duration(dear.seconds_fit),
+            "At 1/{times} of the cost ({less} against {more} to fit) {cheaper} is the safer choice until more test "
+            "rows, or folds (--folds 5), can tell.",
+            **costs,
         )
     return f"{tie} {advice}"
+
+
+def verdict_from_json(data: dict) -> Verdict:
+    """What `Verdict.json` gave."""
+    models = []
+    for row in data["models"]:
+        found = {name: metric_from_json(value) for name, value in row["metrics"].items()}
+        costs = row["seconds_fit"], row["seconds_predict"], row["settings"], row["p_value"], row["is_ours"]
+        models.append(Row(row["name"], row["title"], found.get(data["metric"]), found, *costs))
+    difference = None if data["difference"] is None else metric_from_json(data["difference"])
+    return Verdict(**{**data, "difference": difference, "models": models})

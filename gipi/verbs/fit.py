@@ -10,7 +10,7 @@ import datetime
 import platform
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -65,10 +65,11 @@ class Request:
 
     data: Any
     options: Fit
-    system_options: dict[str, Any]
+    system_options: dict[str, Any] = field(default_factory=dict)
     own: dict[str, Any] = field(default_factory=dict)
     system: Any = None  # a system of a person's own
     folder: "Folder | None" = None
+    read: Callable[[Any, str], dict[str, Any]] | None = None  # (system, name) -> its options, from a command line
 
 
 def sort_options(options: dict[str, Any]) -> tuple[Fit, dict[str, Any], dict[str, Any], Any]:
@@ -182,13 +183,15 @@ def _setting(request: Request, task: str, kind: str, own: Any, device: Any) -> "
             others=", ".join(fitting),
         )
         raise UsageError(text)
+    if request.read:
+        request.system_options = request.read(system, name)
     given = dict(request.system_options)
     if own.optimizer is not None:
         given["optimizer"] = own.optimizer
-    return Setting(request.options, name, system, _config(system, name, given), own, device)
+    return Setting(request.options, name, system, configured(system, name, given), own, device)
 
 
-def _config(system: Any, name: str, given: dict[str, Any]) -> Any:
+def configured(system: Any, name: str, given: dict[str, Any]) -> Any:
     """The system's configuration with these options in it.
 
     Raises:

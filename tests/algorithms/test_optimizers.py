@@ -500,7 +500,7 @@ def test_a_function_may_give_an_optimizer_of_ones_own():
 
     mine = Mine()
     assert make(lambda params: mine, begin(), 0.1) is mine
-    with pytest.raises(UsageError, match="gave a int"):
+    with pytest.raises(UsageError, match="gives a int"):
         make(lambda params: 3, begin(), 0.1)
 
 

@@ -71,7 +71,11 @@ def server():
         def log_message(self, *_args):
             pass
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as running:
+    class Quiet(ThreadingHTTPServer):
+        def handle_error(self, *_args):  # a client that hangs up, as ours does on a file that is too long
+            pass
+
+    with Quiet(("127.0.0.1", 0), Handler) as running:
         thread = threading.Thread(target=running.serve_forever, args=(0.01,), daemon=True)
         thread.start()
         behaviour.address = f"http://127.0.0.1:{running.server_port}/file"
@@ -177,7 +181,7 @@ def test_gives_up_and_says_so(server, tmp_path):
 
 
 def test_nobody_listens(tmp_path):
-    with pytest.raises(DataError, match="after 5 attempts .*refused"):
+    with pytest.raises(DataError, match=r"after 5 attempts .*refused"):
         fetch("http://127.0.0.1:9/file", SHA256, tmp_path / "file", pause=0.0)
 
 
@@ -198,7 +202,7 @@ def test_redirect_within_the_rule(server, tmp_path):
 @pytest.mark.parametrize("to", ["http://example.org/file", "file:///etc/passwd", "ftp://127.0.0.1/file"])
 def test_redirect_to_another_scheme_is_refused(server, tmp_path, to):
     server.redirect = to
-    with pytest.raises(DataError, match="not https|redirect"):
+    with pytest.raises(DataError, match=r"not https|not allowed"):
         get(server, tmp_path / "file")
     assert not (tmp_path / "file").exists()
 
@@ -232,7 +236,7 @@ def test_full_disk(server, tmp_path, monkeypatch):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(module.os, "fsync", full)
-    with pytest.raises(DataError, match="disk of .* is full; 1 MB"):
+    with pytest.raises(DataError, match=r"disk of .* is full; 1 MB"):
         get(server, tmp_path / "file", size=len(BODY))
     monkeypatch.undo()
     assert get(server, tmp_path / "file").read_bytes() == BODY

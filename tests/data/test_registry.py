@@ -1,4 +1,4 @@
-"""The data sets that have a name hold what they say, are the same as scikit-learn's, and are verified wherever they lie."""
+"""Data sets that have a name hold what they say, equal scikit-learn's, and are verified wherever they lie."""
 
 import subprocess
 import sys

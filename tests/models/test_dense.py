@@ -57,6 +57,17 @@ def test_hidden_layer(name):
 
 
 @pytest.mark.parametrize("norm", NORMALIZATIONS)
+@pytest.mark.parametrize("name", ["relu", "maxout"])
+def test_hidden_layer_with_normalization(name, norm):
+    torch.manual_seed(0)
+    layer = hidden_layer(5, 7, name, norm).double()
+    x = torch.randn(4, 5, dtype=torch.float64, requires_grad=True)
+    assert layer(x).shape == (4, 7) and (layer[0].bias is None) == (norm != "none")
+    layer.eval()
+    assert torch.autograd.gradcheck(layer, [x])
+
+
+@pytest.mark.parametrize("norm", NORMALIZATIONS)
 @pytest.mark.parametrize("name", ACTIVATIONS)
 def test_conv_block(name, norm):
     torch.manual_seed(0)

@@ -14,6 +14,7 @@ from rich.console import Console
 
 from gipi.report import display as shown
 from gipi.report.display import Display, Pace, Plain, Progress, Silent, choose, epoch_line
+from gipi.report.notebook import Curves
 from gipi.report.tables import plain_lines, print_table
 from gipi.report.terminal import Terminal, bar, epoch_table, sparkline
 from gipi.report.text import width
@@ -287,6 +288,13 @@ def test_notebook_draws_curves_in_one_cell(notebook):
     assert len(live) == 1 and len(live[0]) <= 4  # twelve epochs pass in far less than a second
     assert "<svg" in live[0][-1] and "120 steps" in live[0][-1] and "validation" in live[0][-1]
     assert "best so far: epoch 3" in live[0][-1]
+
+
+def test_curves_of_a_finished_run(tmp_path):
+    curves = Curves([record(e, e <= 3) for e in range(1, 9)])
+    assert curves._repr_html_().count("<svg") == 2 and "kept: epoch 3" in curves._repr_html_()
+    assert "<svg" in curves.save(tmp_path / "curves.html").read_text("utf-8")
+    assert "epoch 8" in repr(curves) and "<svg" not in Curves([])._repr_html_()
 
 
 def test_ipython_in_a_terminal_is_no_notebook(notebook, monkeypatch):

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from gipi.errors import RunError
 from gipi.report import svg
-from gipi.report.canvas import log_ticks, standalone, ticks
+from gipi.report.canvas import MOST_CORNERS, MOST_DOTS, log_ticks, standalone, thinned, ticks
 from gipi.report.html import document, html, png, write_report
 from gipi.report.page import (
     Baseline,
@@ -103,12 +103,12 @@ def test_plots_of_any_numbers(points, several):
 def test_many_points_are_thinned_without_losing_the_peaks():
     line = [(float(i), 1.0) for i in range(100_000)]
     line[77_777] = (77_777.0, 50.0)
-    kept = svg.thinned(line)
-    assert len(kept) <= svg.MOST_CORNERS and (77_777.0, 50.0) in kept
-    assert svg.thinned(line[:10]) == line[:10]
+    kept = thinned(line)
+    assert len(kept) <= MOST_CORNERS and (77_777.0, 50.0) in kept
+    assert thinned(line[:10]) == line[:10]
     r = np.random.default_rng(0)
     cloud = svg.scatter(r.normal(size=50_000), r.normal(size=50_000))
-    assert cloud.count("h0") == svg.MOST_DOTS and len(cloud) < 60_000
+    assert cloud.count("h0") == MOST_DOTS and len(cloud) < 60_000
     assert cloud == svg.scatter(*np.random.default_rng(0).normal(size=(2, 50_000)))  # the same ones each time
 
 
@@ -140,8 +140,18 @@ def test_calibration_of_a_perfect_forecast():
     r = np.random.default_rng(0)
     p = r.random(20_000)
     said = svg.calibration(p, r.random(20_000) < p)
-    assert float(re.findall(r"mean gap ([\d.]+) %", said)[0]) < 2
-    assert "mean gap 50.0 %" in svg.calibration([1.0] * 10, [True, False] * 5)
+    assert float(re.findall(r"calibration error ([\d.]+)", said)[0]) < 0.02
+    assert "calibration error 0.5<" in svg.calibration([1.0] * 10, [True, False] * 5)
+
+
+def test_the_calibration_error_shown_is_the_one_returned():
+    from gipi.tasks.metrics import calibration_error
+
+    r = np.random.default_rng(0)
+    chance = r.dirichlet([0.5, 0.5, 0.5], 200)
+    y = r.integers(0, 3, 200)
+    said = svg.calibration(chance.max(1), chance.argmax(1) == y)
+    assert f"calibration error {number(float(calibration_error(chance, y)))}<" in said
 
 
 def test_a_value_far_off_does_not_squeeze_the_others():
@@ -263,6 +273,21 @@ def test_every_part_of_the_page_is_there():
     for said in ("16 × 8 × 8", "Where the time went", "Configuration", "100 ms", "Predicted against true"):
         assert said in written
     assert "Configuration" not in html(page)
+
+
+def test_folds_have_no_common_best_epoch_and_many_targets_have_names():
+    history = [{"epoch": e, "member": m, "valid": {"loss": 1.0}, "is_best": e == 1} for m in (0, 1) for e in (1, 2)]
+    said = document(Page("folds", history=history, best=1, results=[Regression([1.0], [2.0], name=n) for n in "ab"]))
+    assert "kept: epoch" not in said and "One thin line for each of 2 members" in said
+    assert "Errors · a" in said and "Errors · b" in said
+
+
+def test_validation_has_one_colour_in_all_plots():
+    history = [
+        {"epoch": e, "train": {"learner": 1.0 / e}, "valid": {"loss": 2.0 / e, "r2": 0.1 * e}} for e in (1, 2, 3)
+    ]
+    for plot in re.findall(r"<svg.*?</svg>", document(Page("a", history=history)), re.S):
+        assert 'class="curve s1"' in plot
 
 
 def test_an_empty_page_is_a_page():

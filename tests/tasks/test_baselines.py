@@ -132,14 +132,17 @@ def test_pictures_are_flattened():
     assert made["boosting"].settings.startswith("30 rounds")
 
 
-def test_a_small_budget_cuts_rows_and_says_so():
+def test_a_budget_cuts_rows_and_says_so(monkeypatch):
+    monkeypatch.setattr(baselines, "SECONDS_NEIGHBORS", 1e-7)
+    monkeypatch.setattr(baselines, "SECONDS_TREE", (1e-3, 5e-6))
+    monkeypatch.setattr(baselines, "SECONDS_LINEAR", 1e-6)
     x, y = make_classification(20_000, 30, random_state=0)
-    made = by_name(fit_baselines("classify", (x, y), (x[:5000],), Sizes((30,), 2), budget=0.3))
-    for name in ("neighbors", "boosting"):
-        assert made[name].rows < 20_000, name
+    made = by_name(fit_baselines("classify", (x, y), (x[:5000],), Sizes((30,), 2), budget=60.0))
+    for name in ("linear", "neighbors", "boosting"):
+        assert 500 < made[name].rows < 20_000, name
         assert f"fitted on {made[name].rows} of 20000 training rows to stay in time" in made[name].settings
     assert made["majority"].rows == 20_000
-    again = by_name(fit_baselines("classify", (x, y), (x[:5000],), Sizes((30,), 2), budget=0.3))
+    again = by_name(fit_baselines("classify", (x, y), (x[:5000],), Sizes((30,), 2), budget=60.0))
     assert all((again[name].predictions == made[name].predictions).all() for name in made)
 
 
@@ -151,6 +154,7 @@ def test_time_used_up_is_said(monkeypatch):
         return lambda x, z: np.zeros((len(x), 2)), "", len(rows)
 
     monkeypatch.setattr(baselines, "linear", slow)
+    monkeypatch.setattr(baselines, "PATIENCE", 0)
     x, y = np.arange(40.0)[:, None], np.arange(40) % 2
     made = fit_baselines("classify", (x, y), (x,), Sizes((1,), 2), budget=0.1)
     assert [b.predictions is None for b in made] == [False, False, True, True]

@@ -87,20 +87,33 @@ def test_ours_loses():
     assert "8.0 points apart [5" in verdict.sentence and verdict.sentence.endswith("take the linear model.")
 
 
-def test_a_tie_goes_to_the_cheaper():
+def test_a_tie_goes_to_the_cheaper_that_is_not_behind():
     dear = verdict_of(400, [1, 2, 3], [3, 4])
     assert dear.worth_it is False and dear.winner is None and dear.p_value == 1
     assert dear.sentence == (
         "No clear winner: on the same 400 test rows accuracy is 99.2 % for mlp and 99.5 % for the linear model, the "
-        "best classical model; chance alone can make that difference (p = 1.00). Take the linear model: as far as "
-        "these rows can tell it is as good, and it costs 1/40 (0.10 s against 4.0 s to fit)."
+        "best classical model; chance alone can make that difference (p = 1.00). Take the linear model: it is as good "
+        "and costs 1/40 (0.10 s against 4.0 s to fit)."
     )
-    cheap = verdict_of(400, [1, 2, 3], [3, 4], seconds=0.5, their_seconds=10)
-    assert cheap.worth_it is True and "Take mlp: as far" in cheap.sentence and "1/20 (0.50 s" in cheap.sentence
+    cheap = verdict_of(400, [3, 4], [1, 2, 3], seconds=0.5, their_seconds=10)
+    assert cheap.worth_it is True and "Take mlp: it is as good and costs 1/20 (0.50 s" in cheap.sentence
     alike = verdict_of(400, [1, 2, 3], [3, 4], seconds=1, their_seconds=1.4)
     assert alike.worth_it is False and alike.sentence.endswith("Both cost about the same (1.0 s and 1.4 s to fit).")
     same = verdict_of(100, [1], [1])
     assert same.winner is None and same.difference == 0 and same.difference.low < 0 < same.difference.high
+
+
+def test_a_tie_in_which_the_dearer_is_ahead_is_open():
+    for verdict, cheaper, times in (
+        (verdict_of(400, [3], range(6)), "the linear model", 40),
+        (verdict_of(400, range(6), [3], 0.1, 2.0), "mlp", 20),
+    ):
+        assert verdict.winner is None and verdict.worth_it is None and 0.05 < verdict.p_value < 0.1
+        assert f"At 1/{times} of the cost (0.10 s against" in verdict.sentence
+        assert (
+            f"{cheaper} is the safer choice until more test rows, or folds (--folds 5), can tell." in verdict.sentence
+        )
+    assert verdict_of(400, [3], range(6), seconds=0.1).worth_it is None
 
 
 def test_too_few_rows():

@@ -1,0 +1,5 @@
+"""`python -m gipi ...` is `gipi ...`."""
+
+from gipi.cli.main import run
+
+run()

@@ -1,0 +1,248 @@
+"""What each verb does when it is typed: calls the function of the same name and prints what it gives.
+
+Each takes the line and gives what `--json` prints; without `--json` it prints for a person.
+"""
+
+import json
+import math
+import sys
+from typing import Any
+
+from gipi.cli.lines import Line, system_reader
+from gipi.errors import UsageError, nearest
+from gipi.messages import _
+
+
+def fit(line: Line) -> dict[str, Any]:
+    from gipi.verbs.fit import Request, carry_out
+
+    (data,) = line.words
+    return _result(carry_out(Request(data, line.options, read=system_reader(line.rest))))
+
+
+def resume(line: Line) -> dict[str, Any]:
+    from gipi.verbs.resume import resume as go_on
+
+    return _result(go_on(*line.words, quiet=line.options.quiet, json=line.options.json))
+
+
+def _result(run: Any) -> dict[str, Any]:
+    return {
+        "run": str(run.path),
+        "status": run.status,
+        "metrics": run.record.get("metrics", {}),
+        "verdict": run.record.get("verdict"),
+        "system": run.record.get("system"),
+        "notes": run.notes,
+    }
+
+
+def evaluate(line: Line) -> dict[str, Any]:
+    from gipi.report.tables import print_table
+    from gipi.report.text import interval, metric
+    from gipi.tasks.intervals import metric_json
+    from gipi.verbs.evaluate import evaluate as judged
+
+    metrics = judged(*line.words)
+    if not line.options.json:
+        rows = [[name.replace("_", " "), metric(name, m), interval(name, m.low, m.high)] for name, m in metrics.items()]
+        print_table("", [_("metric"), _("value"), _("95 % interval")], rows)
+    return {"metrics": {name: metric_json(value) for name, value in metrics.items()}}
+
+
+def predict(line: Line) -> dict[str, Any]:
+    from gipi.verbs.predict import answers_to
+
+    run, *inputs = line.words
+    answers = answers_to(run, inputs)
+    if not line.options.json:
+        for answer in answers:
+            print(_said(answer))
+    return {"predictions": answers}
+
+
+def _said(answer: dict[str, Any]) -> str:
+    """One answer in words: `setosa  98.2 %`."""
+    parts = []
+    for name, value in answer.items():
+        if name in ("label", "value", "labels", "file", "action", "cluster"):
+            parts.append(
+                f"{value:.6g}"
+                if isinstance(value, float)
+                else ", ".join(map(str, value))
+                if isinstance(value, list)
+                else str(value)
+            )
+        elif name == "probability":
+            parts.append(f"{value:.1%}")
+        elif name in ("low", "high", "disagreement"):
+            parts.append(f"{_(name)} {value:.4g}")
+        elif isinstance(value, dict) and name != "probabilities":
+            parts.append(f"{name}: {_said(value)}")
+    return "  ".join(parts)
+
+
+def runs(line: Line) -> dict[str, Any]:
+    from gipi.report.tables import print_table
+    from gipi.report.text import duration, metric
+    from gipi.verbs.runs import runs as all_of_them
+    from gipi.verbs.runs import summary
+
+    found = [summary(run) for run in all_of_them()]
+    if not line.options.json:
+        rows = [
+            [
+                r["run"],
+                r["status"],
+                r["metric"],
+                "" if r["value"] is None else metric(r["metric"], r["value"]),
+                duration(r["seconds"]),
+            ]
+            for r in found
+        ]
+        print_table("", [_("run"), _("status"), _("metric"), _("value"), _("time")], rows)
+    return {"runs": found}
+
+
+def show(line: Line) -> dict[str, Any]:
+    from gipi.report.display import choose
+    from gipi.report.tables import print_table
+    from gipi.report.text import interval, metric
+    from gipi.run import Run
+
+    run = Run(*(line.words or ["last"]))
+    record = run.record
+    if not line.options.json:
+        with choose() as display:
+            display.data(record["data_name"], record["facts"])
+            layers = [
+                (name, tuple(shape) if isinstance(shape, list) else shape, count)
+                for name, shape, count in record["layers"]
+            ]
+            display.model(record["system"], layers, sum(count or 0 for _name, _shape, count in layers))
+            display.plan([tuple(one) for one in record["algorithm"]])
+        rows = [
+            [name.replace("_", " "), metric(name, m), interval(name, m.low, m.high)] for name, m in run.metrics.items()
+        ]
+        if rows:
+            print_table(record.get("metrics_of", ""), [_("metric"), _("value"), _("95 % interval")], rows)
+        for note in record.get("notes", []):
+            print(note)
+        if record.get("verdict"):
+            print(record["verdict"]["sentence"])
+        print(_("{status}; {path}", status=run.status, path=run.path))
+    return record
+
+
+def compare(line: Line) -> dict[str, Any]:
+    from gipi.report.tables import print_table
+    from gipi.report.text import metric
+    from gipi.verbs.compare import compare as beside
+
+    found = beside(*line.words)
+    if not line.options.json:
+        rows = [
+            [name.replace("_", " "), *(metric(name, v["value"]) for v in pair)]
+            for name, pair in found["metrics"].items()
+        ]
+        print_table("", [_("metric"), *found["runs"]], rows)
+        changed = [[name, *map(str, pair)] for name, pair in found["differences"].items()]
+        if changed:
+            print_table(_("what differs"), [_("option"), *found["runs"]], changed)
+        if paired := found["paired"]:
+            sure = (
+                _("the same rows can tell them apart")
+                if paired["p_value"] < 0.05
+                else _("the same rows cannot tell them apart")
+            )
+            print(f"{sure} ({paired['metric']}: {paired['difference']:+.4g}, p = {paired['p_value']:.2g})")
+    return found
+
+
+def save(line: Line) -> dict[str, Any]:
+    from gipi.run import Run
+
+    run, path = line.words
+    kept = Run(run).save(path)
+    if not line.options.json:
+        print(_("kept in {path}", path=kept))
+    return {"file": str(kept)}
+
+
+def systems(line: Line) -> dict[str, Any]:
+    from gipi import systems as shelf
+    from gipi.cli.help import of_system
+    from gipi.report.tables import print_table
+
+    if line.words:
+        (name,) = line.words
+        if name not in shelf.names():
+            raise UsageError(_("there is no system '{name}'.", name=name) + nearest(name, list(shelf.names())))
+        described = shelf.describe(name)
+        if not line.options.json:
+            print(of_system(name))
+        options = [
+            {"name": o.name, "type": o.kind, "default": o.default, "remark": o.remark} for o in described.options
+        ]
+        return {
+            "name": name,
+            "story": described.story,
+            "tasks": described.tasks,
+            "kinds": described.kinds,
+            "options": options,
+        }
+    found = [shelf.describe(name) for name in shelf.names()]
+    if not line.options.json:
+        rows = [[d.name, ", ".join(d.tasks), ", ".join(d.kinds), d.title.partition(": ")[2]] for d in found]
+        print_table("", [_("system"), _("tasks"), _("data"), _("what it is")], rows)
+    return {"systems": [{"name": d.name, "tasks": d.tasks, "kinds": d.kinds, "title": d.title} for d in found]}
+
+
+def data(line: Line) -> dict[str, Any]:
+    from gipi.data.registry import entry_of, known
+    from gipi.report.tables import print_table
+
+    if line.words:
+        entry = entry_of(line.words[0])
+        if entry is None:
+            names = [one.name for one in known()]
+            raise UsageError(_("there is no data set '{name}'.", name=line.words[0]) + nearest(line.words[0], names))
+        found = [entry]
+    else:
+        found = known()
+    described = [
+        {
+            "name": e.name,
+            "about": e.about,
+            "task": e.task,
+            "target": list(e.target),
+            "licence": e.licence,
+            "embedded": e.is_embedded,
+        }
+        for e in found
+    ]
+    if not line.options.json:
+        rows = [
+            [d["name"], d["task"], d["about"], d["licence"], "" if d["embedded"] else _("fetched")] for d in described
+        ]
+        print_table("", [_("name"), _("task"), _("what it is"), _("licence"), ""], rows)
+    return {"data": described}
+
+
+def as_json(result: Any) -> str:
+    """One line of JSON: what has no value in JSON (nan, infinity) is null, anything unknown its text."""
+    return json.dumps(
+        _plain(result), ensure_ascii=sys.stdout.encoding.lower() not in ("utf-8", "utf8"), allow_nan=False
+    )
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(name): _plain(one) for name, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(one) for one in value]
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else None
+    if value is None or isinstance(value, (str, int, bool)):
+        return value
+    return value.item() if hasattr(value, "item") else str(value)

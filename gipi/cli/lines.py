@@ -1,0 +1,100 @@
+"""A command line, read: what stands without a flag comes first, then the verb's options, then (for fit) the system's.
+
+The system is only known once the data has been looked at, so what is left over is read later, against its Config.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from gipi.errors import UsageError
+from gipi.messages import _
+
+
+@dataclass(frozen=True)
+class Common:
+    """What every verb understands."""
+
+    json: bool = False  # the last line of standard output is the result as JSON
+    lang: str | None = None  # en or ko; from the locale if not given
+    quiet: bool = False  # say nothing
+
+
+@dataclass
+class Line:
+    """What was typed."""
+
+    verb: str
+    words: list[str]  # data, run, inputs
+    options: Any  # Fit, or Common
+    rest: list[str] = field(default_factory=list)  # for the system
+
+
+COUNTS = {
+    "fit": (1, 1),
+    "evaluate": (1, 2),
+    "predict": (2, None),
+    "resume": (0, 1),
+    "runs": (0, 0),
+    "show": (0, 1),
+    "compare": (2, 2),
+    "save": (2, 2),
+    "systems": (0, 1),
+    "data": (0, 1),
+}
+
+
+def read_line(verb: str, arguments: list[str]) -> Line:
+    """Read a line.
+
+    Raises:
+        UsageError: Words are missing or too many, or an option is unknown.
+    """
+    from gipi.cli.main import VERBS
+
+    first = next((place for place, word in enumerate(arguments) if word.startswith("--")), len(arguments))
+    words, flags = arguments[:first], arguments[first:]
+    fewest, most = COUNTS[verb]
+    if len(words) < fewest or (most is not None and len(words) > most):
+        usage = f"gipi {verb} {VERBS[verb]}".strip()
+        raise UsageError(
+            _("expected: {usage}; what has no -- comes first. See gipi {verb} --help", usage=usage, verb=verb)
+        )
+    flags = [f"--warm-start{flag[6:]}" if flag == "--from" or flag.startswith("--from=") else flag for flag in flags]
+    if verb == "fit":
+        from gipi.jobs.options import Fit
+
+        options, rest = parsed(Fit, flags)
+        return Line(verb, words, options, rest)
+    options, rest = parsed(Common, flags)
+    if rest:
+        raise UsageError(_("gipi {verb} has no option {option}. See gipi {verb} --help", verb=verb, option=rest[0]))
+    return Line(verb, words, options, rest)
+
+
+def parsed(kind: type, flags: list[str]) -> tuple[Any, list[str]]:
+    """An options dataclass from flags, and the flags that it does not know; tyro says what is wrong, and ends with 2."""
+    import tyro
+
+    options, rest = tyro.cli(kind, args=flags, return_unknown_args=True, prog="gipi")
+    return options, [*rest]
+
+
+def system_reader(flags: list[str]) -> Callable[[Any, str], dict[str, Any]]:
+    """Reads flags against a system's Config, once the system is known; gives only the options that were typed."""
+
+    def read(system: Any, name: str) -> dict[str, Any]:
+        from gipi.verbs.fit import configured
+
+        typed = [word.partition("=")[0].removeprefix("--").replace("-", "_") for word in flags if word.startswith("--")]
+        known = {one.name for one in fields(system.Config)}
+        typed = [option if option in known else option.removeprefix("no_") for option in typed]
+        for option in typed:
+            if option not in known:
+                configured(system, name, {option: None})  # says to which systems it belongs
+        config, rest = parsed(system.Config, flags)
+        if rest:
+            raise UsageError(_("what is this: {words}? What has no -- comes first", words=" ".join(rest)))
+        return {option: getattr(config, option) for option in typed}
+
+    return read

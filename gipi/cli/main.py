@@ -1,0 +1,117 @@
+"""`gipi VERB ...`: finds the verb, reads the line, runs it; what goes wrong becomes one sentence and an exit code.
+
+Exit codes: 0; 1: it failed; 2: the line is wrong; 130 and 143: interrupted by Ctrl-C or SIGTERM, and saved.
+Nothing here imports torch; a verb does when it runs.
+"""
+
+import sys
+
+VERBS = {
+    "fit": "DATA [OPTIONS]",
+    "evaluate": "RUN [DATA]",
+    "predict": "RUN INPUT...",
+    "resume": "[RUN]",
+    "runs": "",
+    "show": "[RUN]",
+    "compare": "RUN RUN",
+    "save": "RUN FILE",
+    "systems": "[SYSTEM]",
+    "data": "[NAME]",
+}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one line; gives the exit code. `gipi` on the command line ends with it."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    _prefer_utf8()
+    language = _after("--lang", arguments)
+    if language:
+        from gipi.messages import LANGUAGES, _, use
+
+        if language not in LANGUAGES:
+            return _fail(
+                _("there is no language '{name}'; there are {known}", name=language, known=", ".join(LANGUAGES)), 2
+            )
+        use(language)
+    if not arguments or arguments[0] in ("--help", "-h", "help"):
+        from gipi.cli.help import overview
+
+        print(overview())
+        return 0
+    if arguments[0] in ("--version", "-V"):
+        from gipi import __version__
+
+        print(f"gipi {__version__}")
+        return 0
+    verb, *rest = arguments
+    if verb not in VERBS:
+        from gipi.errors import nearest
+        from gipi.messages import _
+
+        known = ", ".join(VERBS)
+        return _fail(
+            _("there is no verb '{name}'; the verbs are: {known}.", name=verb, known=known) + nearest(verb, [*VERBS]), 2
+        )
+    if "--help" in rest or "-h" in rest:
+        from gipi.cli.help import of_verb
+
+        print(of_verb(verb))
+        return 0
+    return _run(verb, rest)
+
+
+def _run(verb: str, rest: list[str]) -> int:
+    from gipi.cli.lines import read_line
+    from gipi.errors import DataError, RunError, TrainingError, UsageError
+
+    wants_json = "--json" in rest
+    try:
+        line = read_line(verb, rest)
+        from gipi.cli import commands
+
+        result = getattr(commands, verb)(line)
+    except UsageError as error:
+        return _fail(str(error), 2, wants_json)
+    except (DataError, RunError, TrainingError) as error:
+        return _fail(str(error), 1, wants_json)
+    except KeyboardInterrupt as error:
+        return 128 + getattr(error, "signal_number", 2)
+    except BrokenPipeError:  # the reader of our output has gone, for instance `gipi runs | head`
+        sys.stderr.close()
+        return 1
+    if wants_json:
+        from gipi.cli.commands import as_json
+
+        print(as_json(result))
+    return 0
+
+
+def _fail(text: str, code: int, wants_json: bool = False) -> int:
+    print(f"gipi: {text}", file=sys.stderr)
+    if wants_json:
+        import json
+
+        print(json.dumps({"error": text}, ensure_ascii=False))
+    return code
+
+
+def _after(flag: str, arguments: list[str]) -> str | None:
+    """The word after a flag, or behind its equals sign."""
+    for place, argument in enumerate(arguments):
+        if argument == flag and place + 1 < len(arguments):
+            return arguments[place + 1]
+        if argument.startswith(f"{flag}="):
+            return argument.partition("=")[2]
+    return None
+
+
+def _prefer_utf8() -> None:
+    """A terminal that cannot show a letter gets a question mark, not an exception."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
+
+
+def run() -> None:
+    """The console script."""
+    sys.exit(main())

@@ -1,0 +1,111 @@
+"""Act: learn by playing; the best weights are chosen on some episodes and reported on others."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import nn
+
+from gipi import systems
+from gipi.algorithms.schedules import schedule
+from gipi.data.environments import Environment, open_environment
+from gipi.data.schema import sizes
+from gipi.errors import UsageError
+from gipi.jobs.job import Job, Outcome, Setting, layers_of
+from gipi.messages import _
+from gipi.release.model import Model
+from gipi.report.page import Baseline, Values
+from gipi.tasks import act as task
+from gipi.tasks.intervals import Metric
+from gipi.training.member import Member, Plan, Progress
+from gipi.training.player import Plays
+from gipi.training.prepare import prepared
+
+REPORTED = 100  # episodes that the figures are of: Gymnasium's and the literature's habit
+LOOKS = 50  # times that a run looks at validation episodes
+CHOSEN_BY = 20  # episodes of each look
+
+
+class Act(Job):
+    """An environment and a player; see Job."""
+
+    members = 1
+
+    def __init__(self, source: str | Environment | Callable[[], Environment], setting: Setting):
+        options = setting.options
+        if options.folds or options.ensemble > 1:
+            raise UsageError(_("folds and ensembles are for rows; {name} is an environment", name=source))
+        self.setting = setting
+        self.source = source
+        self.environment = open_environment(source) if isinstance(source, str) else source
+        self.name = self.environment.name.removeprefix("gym:")
+        self.schema = task.schema(self.environment)
+        self.sizes = sizes(self.schema, task.output(self.schema))
+        self.defaults = systems.defaults(setting.system)
+        self.batch_size = options.batch_size or self.defaults["batch_size"]
+        steps = options.steps or self.defaults["steps"]
+        self.plan = Plan(steps, max(1, steps // LOOKS), options.patience or None, watch="return", higher=True)
+        self.record = {"task": "act", "schema": self.schema.to_json(), "data": str(source), "split": options.seed}
+        seen, offered = self.environment.features, self.environment.actions
+        self.facts = [_("{seen} numbers to see, {offered} actions to choose from", seen=seen, offered=offered)]
+        self.algorithm = self.describe_algorithm()
+
+    def describe_algorithm(self) -> list[tuple[str, str]]:
+        size = getattr(self.setting.config, "lr", "")
+        how = _("step size {size}", size=size) + ", " + _("up to {steps} steps", steps=self.plan.steps)
+        return [(_("loss"), self.setting.system_name), (_("algorithm"), how)]
+
+    def players(self, net: nn.Module, schedule: Any) -> dict[str, Plays]:
+        setting, options = self.setting, self.setting.options
+        players = setting.system.players(net, setting.config, None, schedule)
+        return prepared(players, options.precision, options.clip, setting.device)
+
+    def build(self, number: int) -> Member:
+        setting, options = self.setting, self.setting.options
+        net = setting.system.Net(self.sizes, setting.config).to(setting.device)
+        size_of = schedule(options.schedule or "constant", self.plan.steps, options.warmup)
+        world = open_environment(self.source) if isinstance(self.source, str) else self.environment
+        stream = setting.system.stream(world, net, setting.config, self.batch_size, options.seed)
+
+        def validate() -> dict[str, float]:
+            returns = task.evaluate(net, self._opener(), CHOSEN_BY, options.seed, "valid")
+            return {"return": float(returns.mean())}
+
+        after = setting.system.after(net, setting.config)
+        return Member(number, net, self.players(net, size_of), stream, self.plan, validate, after)
+
+    def _opener(self) -> Any:
+        return self.source if isinstance(self.source, str) else (lambda: self.environment)
+
+    def label(self, number: int) -> str:
+        return ""
+
+    def layers(self, net: nn.Module) -> list[tuple[str, Any, int | None]]:
+        device = next(net.parameters()).device
+        return layers_of(net, torch.zeros(2, *self.sizes.input, device=device))
+
+    def finish(self, nets: Sequence[nn.Module], progress: Sequence[Progress], seconds: float) -> Outcome:
+        options = self.setting.options
+        model = Model("act", self.setting.system_name, self.schema, self.sizes, vars(self.setting.config), [*nets])
+        model.extra["environment"] = self.environment.name
+        returns = task.evaluate(nets[0], self._opener(), REPORTED, options.seed, "test")
+        chance = task.evaluate_random(self._opener(), REPORTED, options.seed, "test")
+        metrics = task.metrics(returns)
+        by_chance = task.metrics(chance)["return"]
+        outcome = Outcome(model, metrics, _("{count} episodes that nothing was chosen on", count=REPORTED))
+        outcome.results.append(Values(returns.tolist(), _("Return of each episode")))
+        found: Metric = metrics["return"]
+        outcome.baselines = [
+            Baseline(self.setting.system_name, float(found), found.low, found.high, seconds, True),
+            Baseline(_("by chance"), float(by_chance), by_chance.low, by_chance.high),
+        ]
+        outcome.baseline_metric = "return"
+        outcome.notes.append(
+            _(
+                "mean return {ours} of {episodes} episodes; {chance} by chance",
+                ours=f"{found:.4g}",
+                episodes=REPORTED,
+                chance=f"{by_chance:.4g}",
+            )
+        )
+        return outcome

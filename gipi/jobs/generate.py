@@ -1,0 +1,118 @@
+"""Generate: pictures in, new ones of the same kind out; compared with pictures that training never saw."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import nn
+
+from gipi import systems
+from gipi.algorithms.schedules import schedule
+from gipi.data.schema import encode, learn, normalize, sizes
+from gipi.data.split import fingerprint
+from gipi.data.stream import Stream, generator
+from gipi.errors import UsageError
+from gipi.jobs import judge
+from gipi.jobs.job import Job, Outcome, Setting, layers_of
+from gipi.jobs.material import Material
+from gipi.messages import _
+from gipi.release.model import Model
+from gipi.report.page import Pictures
+from gipi.tasks import generate as task
+from gipi.training.member import Member, Plan, Progress
+from gipi.training.player import Plays
+from gipi.training.prepare import prepared
+
+LOOKS = 10  # epochs between two looks at how the pictures compare with validation's
+COMPARED = 500  # generated pictures of each look
+SHOWN = 36
+
+
+class Generate(Job):
+    """Pictures and two players; see Job."""
+
+    members = 1
+
+    def __init__(self, material: Material, setting: Setting):
+        options = setting.options
+        if options.folds or options.ensemble > 1:
+            raise UsageError(_("folds and ensembles are for rows with answers; here is nothing to predict"))
+        self.material, self.setting = material, setting
+        self.name = material.data.name
+        train = material.data.rows(material.parts["train"])
+        self.schema = learn(train, {})
+        self.sizes = sizes(self.schema, task.output(self.schema))
+        (self.x,) = encode(self.schema, material.data)
+        self.defaults = systems.defaults(setting.system)
+        self.batch_size = options.batch_size or self.defaults["batch_size"]
+        every = -(-len(train) // self.batch_size)
+        steps = options.steps or (options.epochs or self.defaults["epochs"]) * every
+        self.plan = Plan(steps, min(steps, LOOKS * every), None, watch="frechet")
+        self.record = {
+            "task": "generate",
+            "split": fingerprint(material.parts),
+            "data": judge.fingerprint_of(self.x),
+            "schema": self.schema.to_json(),
+            "rows": {name: len(rows) for name, rows in material.parts.items()},
+        }
+        self.facts = [_("{rows} pictures of {shape}", rows=len(material.data), shape=self.sizes.input), *material.notes]
+        self.algorithm = self.describe_algorithm()
+
+    def describe_algorithm(self) -> list[tuple[str, str]]:
+        size = getattr(self.setting.config, "lr", "")
+        parts = [_("step size {size}", size=size), _("batches of {rows}", rows=self.batch_size)]
+        return [
+            (_("loss"), self.setting.system_name),
+            (_("algorithm"), ", ".join([*parts, _("up to {steps} steps", steps=self.plan.steps)])),
+        ]
+
+    def players(self, net: nn.Module, schedule: Any) -> dict[str, Plays]:
+        setting, options = self.setting, self.setting.options
+        players = setting.system.players(net, setting.config, None, schedule)
+        return prepared(players, options.precision, options.clip, setting.device)
+
+    def build(self, number: int) -> Member:
+        setting, options = self.setting, self.setting.options
+        net = setting.system.Net(self.sizes, setting.config).to(setting.device)
+        size_of = schedule(options.schedule or "constant", self.plan.steps, options.warmup)
+        rows = torch.from_numpy(self.material.parts["train"])
+
+        def prepare(batch: tuple[torch.Tensor, ...], draws: torch.Tensor) -> tuple[torch.Tensor, ...]:
+            return (normalize(self.schema, batch[0]),)
+
+        stream = Stream((self.x[rows].to(setting.device),), self.batch_size, options.seed, prepare)
+        held_out = self._pictures(self.material.parts.get("valid", self.material.parts["train"]))
+
+        def validate() -> dict[str, float]:
+            made = self._made(net, COMPARED, "valid")
+            return {"frechet": float(task.frechet_metric(made, held_out, intervals=False))}
+
+        after = setting.system.after(net, setting.config)
+        return Member(number, net, self.players(net, size_of), stream, self.plan, validate, after)
+
+    def _pictures(self, rows: Any) -> Any:
+        """Held-out pictures, flat, as generated ones are compared with them."""
+        x = normalize(self.schema, self.x[torch.from_numpy(rows)])
+        return task.decode(x, self.schema).reshape(len(rows), -1).astype("float64")
+
+    def _made(self, net: Any, count: int, part: str) -> Any:
+        pictures = task.decode(net.generate(count, generator(self.setting.options.seed, part)), self.schema)
+        return pictures.reshape(count, -1).astype("float64")
+
+    def label(self, number: int) -> str:
+        return ""
+
+    def layers(self, net: Any) -> list[tuple[str, Any, int | None]]:
+        return layers_of(net, torch.zeros(2, self.setting.config.latent, device=self.setting.device))
+
+    def finish(self, nets: Sequence[Any], progress: Sequence[Progress], seconds: float) -> Outcome:
+        model = Model("generate", self.setting.system_name, self.schema, self.sizes, vars(self.setting.config), [*nets])
+        model.extra["seed"] = self.setting.options.seed
+        rows = self.material.parts.get("test", self.material.parts["train"])
+        shape = (len(rows), *task.decode(self.x[:1].float(), self.schema).shape[1:])
+        made = self._made(nets[0], len(rows), "test")
+        train = self._pictures(self.material.parts["train"])
+        metrics = task.metrics(made.reshape(shape), self._pictures(rows).reshape(shape), train.reshape(-1, *shape[1:]))
+        outcome = Outcome(model, metrics, _("as many generated pictures as test pictures, {rows}", rows=len(rows)))
+        outcome.results.append(Pictures([*made.reshape(shape)[:SHOWN].astype("uint8")], name=_("Generated pictures")))
+        return outcome

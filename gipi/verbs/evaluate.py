@@ -1,0 +1,25 @@
+"""`gipi evaluate`: a kept model judged on other data, or on its own test part once more."""
+
+from typing import Any
+
+from gipi.verbs.load import load
+
+
+def evaluate(source: Any, data: Any = None) -> dict[str, Any]:
+    """All metrics of a kept model.
+
+    Args:
+        source: A run, its folder or name, or a bundle.
+        data: Anything that `fit` takes, with the target columns in it; None: the metrics of the run's test part.
+
+    Raises:
+        DataError: The data lacks a column, or holds a label that the model does not know.
+    """
+    from gipi.data.sources import open_data
+
+    model = load(source)
+    if data is None:
+        from gipi.tasks.intervals import metric_from_json
+
+        return {name: metric_from_json(value) for name, value in model.card.get("metrics", {}).items()}
+    return model.evaluate(open_data(data, target=[f.name for f in model.target_columns] or None))

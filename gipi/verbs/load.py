@@ -1,0 +1,34 @@
+"""`gipi.load`: open a kept model, a bundle, a run's folder, or a run by its name."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from gipi.release.model import Model
+
+
+def load(source: str | Path | Any, model: Any = None) -> "Model":
+    """Open a kept model.
+
+    Args:
+        source: A `.gipi` file, a run, or a run's folder or name (`last` too).
+        model: For a model of a person's own: a module of the same make, to hold the weights.
+
+    Raises:
+        RunError: There is none, it is damaged, or it does not give the answers it was stored with.
+
+    Example:
+        >>> import gipi
+        >>> model = gipi.load("grades.gipi")      # doctest: +SKIP
+        >>> model.predict({"study": 7})           # doctest: +SKIP
+        [{'value': 70.0}]
+    """
+    from gipi.release.bundle import read_bundle
+    from gipi.training.folder import find
+
+    if hasattr(source, "members"):  # it is a model already
+        return source
+    path = Path(getattr(source, "path", source))
+    if path.suffix != ".gipi":
+        path = find(path) / "model.gipi"
+    return read_bundle(path, model)

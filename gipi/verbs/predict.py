@@ -1,0 +1,47 @@
+"""`gipi predict`: the answers of a kept model, one for each row."""
+
+from pathlib import Path
+from typing import Any
+
+from gipi.verbs.load import load
+
+
+def predict(source: Any, rows: Any) -> list[dict[str, Any]]:
+    """One answer per row.
+
+    Args:
+        source: A run, its folder or name, or a bundle.
+        rows: One row or many: dicts, a frame, arrays, a table file, pictures as files or arrays; where pictures or
+            players are made, how many.
+
+    Raises:
+        DataError: A row lacks a column, or a value cannot be read.
+    """
+    return load(source).predict(rows)
+
+
+def answers_to(source: Any, inputs: list[str]) -> list[dict[str, Any]]:
+    """The answers to what was typed on a command line: JSON, files, or several of them; a count where things are made.
+
+    Raises:
+        UsageError: It is not JSON although it looks so.
+    """
+    model = load(source)
+    answers = []
+    for text in inputs:
+        answers += model.predict(_typed(text))
+    return answers
+
+
+def _typed(text: str) -> Any:
+    import json
+
+    from gipi.errors import UsageError
+    from gipi.messages import _
+
+    if not text.lstrip().startswith(("{", "[")) or Path(text).exists():
+        return int(text) if text.isdigit() and not Path(text).exists() else text
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise UsageError(_("'{text}' is not JSON: {reason}", text=text[:60], reason=error)) from error
