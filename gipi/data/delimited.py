@@ -48,6 +48,10 @@ def read_cells(data: bytes, file: str, separator: str | None = None) -> Cells:
     numbers = [number for number, line in enumerate(all_lines) if line and not line.isspace()]
     if not numbers:
         raise DataError(_("{file} is empty; a table needs a line of column names and lines of values", file=file))
+    if text.lstrip()[:9].lower() == "<!doctype" or text.lstrip()[:5].lower() == "<html":
+        raise DataError(_("{file} is a web page, perhaps a failed download; get the table itself", file=file))
+    if said := re.match(r"sep=(.)$", all_lines[numbers[0]].strip()):  # how Excel is told the separator
+        separator, numbers = separator or said[1], numbers[1:] or numbers
     sample = [all_lines[number] for number in numbers[:SAMPLE]]
     comments = 0
     while comments < len(sample) - 1 and sample[comments].startswith("#"):
@@ -186,7 +190,7 @@ def _rows(sample: list[str], separator: str) -> list[list[str]]:
 
 
 def _count(line: str, separator: str) -> int:
-    return len(next(csv.reader([line.strip()], delimiter=separator, skipinitialspace=True)))
+    return len(_rows([line.strip()], separator)[0])
 
 
 def _fast(lines: pl.Series, text: str | None, numbers: np.ndarray, separator: str, file: str) -> Cells | None:
@@ -237,7 +241,7 @@ def _slow(lines: list[str], start: int, separator: str, file: str) -> Cells:
             check_widths(np.array([len(row) for row in rows]), np.array(numbers), file, separator)
         except csv.Error as error:
             place = {"file": file, "line": start + before + 1}
-            text = _("{file}, line {line}: the quotes of this row are broken ({error})", error=error, **place)
+            text = _("{file}, line {line}: this row cannot be divided into cells ({error})", error=error, **place)
             problem = problem or DataError(text + ". " + _('Inside quotes, write a quote twice: ""'))
             continue
         except DataError as error:

@@ -3,6 +3,7 @@
 import re
 from itertools import pairwise
 
+import numpy as np
 import polars as pl
 
 from gipi.data.values import as_dates, as_numbers
@@ -35,10 +36,13 @@ def check_names(names: list[str], file: str, line: int = 1) -> None:
 def has_header(cells: pl.DataFrame) -> bool:
     """Whether the first row names the columns: a name is not a number where numbers stand below it."""
     first, below = cells.row(0), cells[1 : SAMPLE + 1]
+    same = [pl.col(name).eq_missing(pl.lit(cell)) for name, cell in zip(cells.columns, first, strict=True)]
+    if cells.width > 1:  # names come again where files were put one after another
+        below = below.filter(~pl.all_horizontal(same))
     said = pl.Series([cell for cell in first if cell is not None], dtype=pl.String)
     is_number = {cell for cell, number in zip(said, as_numbers(said)[0], strict=True) if number is not None}
     is_date = {cell for cell, date in zip(said, as_dates(said)[0], strict=True) if date is not None}
-    if not below.height:
+    if cells.height == 1:
         return not is_number and not is_date
     looks_like_data, repeats, words = 0, 0, 0
     for cell, name in zip(first, below.columns, strict=True):
@@ -59,7 +63,9 @@ def has_header(cells: pl.DataFrame) -> bool:
             repeats += int((column == cell).any())
     if looks_like_data:
         return _counts(first)
-    return repeats < words  # a first row of words that all come again below is one more row of categories
+    return (
+        repeats < words or not below.height
+    )  # a first row of words that all come again below is one more row of categories
 
 
 def _counts(first: tuple) -> bool:
@@ -71,3 +77,18 @@ def _counts(first: tuple) -> bool:
     steps = {after - before for before, after in pairwise(numbers)}
     is_years = len(numbers) > 1 and 1800 <= numbers[0] < numbers[-1] <= 2100 and len(steps) == 1 and min(steps) > 0
     return is_years and len(numbers) == len(cells) - 1
+
+
+def check_repeats(frame: pl.DataFrame, lines: np.ndarray, file: str) -> None:
+    """No row says the names of the columns again.
+
+    Raises:
+        DataError: Names the line of the first.
+    """
+    first, *others = frame.columns
+    if not others or not (frame[first] == first).any():
+        return
+    again = frame.select(pl.all_horizontal(pl.col(name) == name for name in frame.columns)).to_series()
+    if again.any():
+        line = int(lines[int(again.arg_true()[0])])
+        raise DataError(_("{file}, line {line}: the names of the columns come again; delete it", file=file, line=line))

@@ -17,7 +17,7 @@ import numpy as np
 import polars as pl
 
 from gipi.data.delimited import Cells, read_cells
-from gipi.data.header import check_names, has_header
+from gipi.data.header import check_names, check_repeats, has_header
 from gipi.data.remarks import abbreviated
 from gipi.data.values import THOUSANDS, as_numbers
 from gipi.errors import DataError, nearest
@@ -146,6 +146,7 @@ def _named(cells: Cells, file: str) -> Table:
     if unnamed := [name for name, said in zip(names, row, strict=True) if not said]:
         notes.append(_("columns without a name are called {names}", names=", ".join(unnamed)))
     frame = cells.frame[1:].rename(dict(zip(cells.frame.columns, names, strict=True)))
+    check_repeats(frame, cells.lines[1:], file)
     return Table(frame, cells.lines[1:], notes)
 
 

@@ -4,8 +4,8 @@ The same fields are the command line's options and Python's keyword arguments; r
 resumed and repeated. None, or an empty value, stands for what the system or the data suggests.
 """
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, fields
+from typing import Any, Literal
 
 
 @dataclass(frozen=True)
@@ -60,3 +60,9 @@ class Fit:
     json: bool = False  # the last line of standard output is the result as JSON
     quiet: bool = False  # say nothing
     profile: bool = False  # a table of where the time went
+
+    @staticmethod
+    def from_json(held: dict[str, Any]) -> "Fit":
+        """What run.json keeps."""
+        known = {one.name for one in fields(Fit)}
+        return Fit(**{name: tuple(v) if isinstance(v, list) else v for name, v in held.items() if name in known})

@@ -177,9 +177,13 @@ class Supervised(Job):
     def players(self, net: nn.Module, schedule: Any) -> dict[str, Plays]:
         setting, options = self.setting, self.setting.options
         loss = mixed(self.loss) if options.mixup else self.loss
-        return prepared(
-            setting.system.players(net, setting.config, loss, schedule), options.precision, options.clip, setting.device
-        )
+
+        def sizes(lr: float | None) -> Any:
+            """An optimizer of a person's own keeps its own step size unless another is asked for."""
+            return None if lr is None else schedule(lr)
+
+        players = setting.system.players(net, setting.config, loss, sizes)
+        return prepared(players, options.precision, options.clip, setting.device)
 
     def network(self) -> nn.Module:
         """A new network on its device, with the weights of `--from` where they fit."""

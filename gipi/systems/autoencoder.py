@@ -32,7 +32,7 @@ class Config:
     code: int = 2  # numbers that a row is said in; two can be drawn
     activation: str = "elu"  # sigmoid tanh relu leaky_relu prelu elu maxout gelu silu softplus
     optimizer: str = "adamw"  # sgd momentum nag adagrad adadelta rmsprop adam adamw muon lbfgs lars
-    lr: float | Literal["auto"] = 3e-3  # step size, or auto
+    lr: float | Literal["auto"] | None = 3e-3  # step size, or auto; another optimizer brings its own
     weight_decay: float = 0.01  # shrinks the weights at each step
 
 

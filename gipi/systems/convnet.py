@@ -20,14 +20,7 @@ from gipi.training.player import learner
 
 tasks = ("classify", "regress")
 kinds = ("picture",)
-defaults = {
-    "epochs": 60,
-    "batch_size": 32,
-    "patience": 20,
-    "schedule": "one-cycle",
-    "averaging": "ema",
-    "augment": "shift",
-}
+defaults = {"epochs": 60, "batch_size": 32, "schedule": "one-cycle", "averaging": "ema", "augment": ("affine",)}
 
 
 @dataclass(frozen=True)
@@ -38,8 +31,8 @@ class Config:
     norm: str = "batch"  # none, batch or layer
     dropout: float = 0.2  # share of features that is switched off before the last layer
     optimizer: str = "adamw"  # sgd momentum nag adagrad adadelta rmsprop adam adamw muon lbfgs lars
-    lr: float | Literal["auto"] = 3e-3  # largest step size, or auto
-    momentum: float = 0.9  # of sgd's relatives
+    lr: float | Literal["auto"] | None = 3e-3  # largest step size, or auto; another optimizer brings its own
+    momentum: float | None = None  # of sgd's relatives; each has its own if not given
     weight_decay: float = 0.02  # shrinks the weights at each step
 
 

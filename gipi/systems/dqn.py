@@ -116,8 +116,8 @@ class Experience:
     def __init__(self, environment: Environment, net: Net, config: Config, batch_size: int, seed: int):
         self.environment, self.net, self.config, self.batch_size, self.seed = environment, net, config, batch_size, seed
         self.notes: list[str] = []  # what a person should be told
-        device = next(net.parameters()).device
-        make = partial(torch.zeros, device=device)
+        self.like = next(net.parameters())  # on which device the net is, and how exact
+        make = partial(torch.zeros, dtype=self.like.dtype, device=self.like.device)
         self.memory = {
             "seen": make(config.memory, environment.features),
             "action": make(config.memory, dtype=torch.int64),
@@ -175,8 +175,7 @@ class Experience:
         chance, which = self.chances[place]
         if chance < exploration(move, self.config):
             return int(which * self.environment.actions)
-        device = self.memory["seen"].device
-        return int(self.net(torch.from_numpy(self.observation).to(device)[None]).argmax())
+        return int(self.net(torch.from_numpy(self.observation).to(self.like)[None]).argmax())
 
     def _recall(self, stretch: int) -> None:
         """Batches for a whole stretch, drawn from the memory as it stands."""

@@ -3,9 +3,10 @@
 Goodfellow et al., "Generative Adversarial Nets", 2014, https://arxiv.org/abs/1406.2661
 Ours differs: the non-saturating loss of the paper's section 3; convolutions as in DCGAN (Radford 2015,
 https://arxiv.org/abs/1511.06434); spectral normalisation in the inspector (Miyato 2018,
-https://arxiv.org/abs/1802.05957).
+https://arxiv.org/abs/1802.05957), and RMSprop, which is his Adam with betas 0 and 0.9 but for the first steps; the
+pictures that people see come from an average of the forger over time (Yazici 2018, https://arxiv.org/abs/1806.04498).
 
-B batch, Z latent, C channels, H W height and width, F features
+B batch, Z latent, C channels, H W height and width
 """
 
 from collections.abc import Callable
@@ -30,15 +31,15 @@ class Config:
     latent: int = 64  # length of the noise that a picture grows from
     width: int = 16  # channels next to the picture; twice as many after each halving
     lr: float = 1e-3  # step size of both players
-    memory: float = 0.995  # share of the old forger that stays in the averaged one, which generates
+    smoothing: float = 0.995  # share of the old average of the forger that stays at each step
 
 
-def halvings(height: int, width: int) -> int:
-    """How often a picture is halved until 4 to 7 elements are left: 8 -> 4, 28 -> 14 -> 7."""
+def smallest(height: int, width: int) -> tuple[int, int, int]:
+    """How often a picture is halved until at most 7 elements are left on a side, and how many: 28 -> 14 -> 7."""
     count = 1
     while -(-max(height, width) // 2**count) > 7:
         count += 1
-    return count
+    return count, -(-height // 2**count), -(-width // 2**count)
 
 
 class Forger(nn.Module):
@@ -47,12 +48,11 @@ class Forger(nn.Module):
     def __init__(self, shape: tuple[int, ...], config: Config):
         super().__init__()
         channels, self.height, self.width = shape
-        doublings = halvings(self.height, self.width)
-        small = (-(-self.height // 2**doublings), -(-self.width // 2**doublings))
-        wide = config.width * 2 ** (doublings)
+        doublings, low, narrow = smallest(self.height, self.width)
+        wide = config.width * 2**doublings
         self.seed = nn.Sequential(
-            nn.Linear(config.latent, wide * small[0] * small[1], bias=False),
-            nn.Unflatten(1, (wide, *small)),
+            nn.Linear(config.latent, wide * low * narrow, bias=False),
+            nn.Unflatten(1, (wide, low, narrow)),
             nn.BatchNorm2d(wide),
             nn.ReLU(),
         )
@@ -73,13 +73,14 @@ class Inspector(nn.Module):
     def __init__(self, shape: tuple[int, ...], config: Config):
         super().__init__()
         channels, height, width = shape
+        halvings, low, narrow = smallest(height, width)
+        margin = nn.ZeroPad2d((0, narrow * 2**halvings - width, 0, low * 2**halvings - height))
         wide = config.width
-        layers: list[nn.Module] = [spectral_norm(nn.Conv2d(channels, wide, 3, 1, 1)), nn.LeakyReLU(0.1)]
-        for _ in range(halvings(height, width)):
-            layers += [spectral_norm(nn.Conv2d(wide, wide * 2, 3, 2, 1)), nn.LeakyReLU(0.1)]
+        layers = [margin, spectral_norm(nn.Conv2d(channels, wide, 3, 1, 1)), nn.LeakyReLU(0.1)]
+        for _ in range(halvings):
+            layers += [spectral_norm(nn.Conv2d(wide, wide * 2, 4, 2, 1)), nn.LeakyReLU(0.1)]
             wide *= 2
-            height, width = -(-height // 2), -(-width // 2)
-        self.score = nn.Sequential(*layers, nn.Flatten(), spectral_norm(nn.Linear(wide * height * width, 1)))
+        self.score = nn.Sequential(*layers, nn.Flatten(), spectral_norm(nn.Linear(wide * low * narrow, 1)))
 
     def forward(self, x: Tensor) -> Tensor:  # (B, C, H, W) -> (B,)
         return self.score(x)[:, 0]
@@ -106,7 +107,7 @@ class Net(nn.Module):
         mode = self.training
         self.eval()
         try:
-            return self(z.to(next(self.parameters()).device))
+            return self(z.to(next(self.parameters())))
         finally:
             self.train(mode)
 
@@ -115,7 +116,7 @@ def players(net: Net, config: Config, loss, schedule) -> dict[str, Player]:
     """The inspector wants to tell the pictures apart; the forger wants its own taken for real."""
 
     def forge(real: Tensor) -> Tensor:
-        return net.forger(torch.randn(len(real), config.latent, device=real.device))
+        return net.forger(torch.randn(len(real), config.latent, dtype=real.dtype, device=real.device))
 
     def inspect(batch: tuple[Tensor, ...]) -> Tensor:
         real = batch[0]  # (B, C, H, W); labels, where there are any, are not looked at
@@ -138,7 +139,7 @@ def after(net: Net, config: Config) -> Callable[[int], None]:
     statistics = list(zip(net.artist.buffers(), net.forger.buffers(), strict=True))
 
     def follow(step: int) -> None:
-        share = max(1 - config.memory, 1 / (step + 1))  # a plain mean at first
+        share = max(1 - config.smoothing, 9 / (step + 9))  # it forgets its beginnings sooner; as TensorFlow has it
         with torch.no_grad():
             for artist, forger in pairs:
                 artist.lerp_(forger, share)

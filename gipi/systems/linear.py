@@ -30,8 +30,8 @@ class Config:
         0.0  # penalty on the squared weights; scikit-learn's C is 1 / (l2 times rows), its ridge alpha l2 times rows
     )
     optimizer: str = "lbfgs"  # how it moves: lbfgs on all rows at once, or any other
-    lr: float | Literal["auto"] = 1.0  # step size, or auto
-    momentum: float = 0.9  # of sgd, nag, muon and lars
+    lr: float | Literal["auto"] | None = 1.0  # step size, or auto; another optimizer brings its own
+    momentum: float | None = None  # of sgd's relatives; each has its own if not given
     weight_decay: float = 0.0  # shrinks the weights at each step
 
 

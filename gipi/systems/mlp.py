@@ -29,8 +29,8 @@ class Config:
     dropout: float = 0.1  # share of hidden units that is switched off at each step
     norm: str = "none"  # none, batch or layer: normalisation after each hidden layer's sums
     optimizer: str = "adamw"  # sgd momentum nag adagrad adadelta rmsprop adam adamw muon lbfgs lars
-    lr: float | Literal["auto"] = 2e-3  # step size, or auto
-    momentum: float = 0.9  # of sgd's relatives
+    lr: float | Literal["auto"] | None = 2e-3  # step size, or auto; another optimizer brings its own
+    momentum: float | None = None  # of sgd's relatives; each has its own if not given
     weight_decay: float = 0.01  # shrinks the weights at each step
 
 

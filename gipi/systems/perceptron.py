@@ -64,7 +64,10 @@ class Rosenblatt:
         return wrong.to(scores.dtype).mean()
 
     def tensors(self) -> dict[str, Tensor]:
-        return {}
+        return {}  # what it has learned is in the network
+
+    def load(self, tensors: dict[str, Tensor]) -> None:
+        pass
 
 
 def players(net: Net, config: Config, loss, schedule) -> dict:

@@ -83,10 +83,10 @@ def evaluate(net: nn.Module, environment: Source, episodes: int, seed: int, part
 
     Draws no random number of its own, and leaves the net in the mode that it found.
     """
-    device = next(net.parameters()).device
+    like = next(net.parameters())
 
     def best(seen: np.ndarray) -> np.ndarray:
-        return net(torch.from_numpy(seen).to(device)).argmax(1).cpu().numpy()
+        return net(torch.from_numpy(seen).to(like)).argmax(1).cpu().numpy()
 
     mode = net.training
     net.eval()

@@ -135,7 +135,11 @@ def restore(member: Member, folder: Folder) -> list[str]:
     tensors, state = checkpoint.read(path)
     with torch.no_grad():
         for name, tensor in member.tensors().items():
-            tensor.copy_(tensors[name])
+            if not name.startswith("player."):
+                tensor.copy_(tensors[name])
+    for name, player in member.players.items():
+        prefix = f"player.{name}."
+        player.load({key.removeprefix(prefix): held for key, held in tensors.items() if key.startswith(prefix)})
     member.progress = Progress(**state["progress"])
     member.stream.load_state_dict(state["stream"])
     if state["best"]:

@@ -23,6 +23,8 @@ class Plays(Protocol):
 
     def tensors(self) -> dict[str, Tensor]: ...
 
+    def load(self, tensors: dict[str, Tensor]) -> None: ...
+
 
 class Optimizer(Protocol):
     """What a player needs of an optimizer (the optimizers themselves are in algorithms/)."""
@@ -30,6 +32,8 @@ class Optimizer(Protocol):
     def step(self, evaluate: Callable[[], tuple[Tensor, list[Tensor]]], step: int) -> Tensor: ...
 
     def tensors(self) -> dict[str, Tensor]: ...
+
+    def load(self, tensors: dict[str, Tensor]) -> None: ...
 
 
 def rows(batch: Batch) -> int:
@@ -73,13 +77,15 @@ class Player:
         """The loss on this batch and the gradient of each parameter (zeros where the loss does not depend on it)."""
         loss = self.objective(batch)
         found = self.gradient(loss, self.params)
-        if None in found:
+        if any(
+            gradient is None for gradient in found
+        ):  # not `None in found`: that compares tensors, element by element
             if all(gradient is None for gradient in found):
                 raise ValueError("the loss depends on none of the player's parameters")
             found = [torch.zeros_like(p) if g is None else g for p, g in zip(self.params, found, strict=True)]
         gradients: list[Tensor] = found  # type: ignore[assignment]  # no None is left
         if self.clip is not None:
-            clip_by_norm(gradients, self.clip)
+            gradients = clipped(gradients, self.clip)
         if self.keep:
             self.gradients = gradients
         return loss.detach(), gradients
@@ -91,11 +97,18 @@ class Player:
         """All that must be kept for it to go on, beside the parameters themselves."""
         return self.optimizer.tensors()
 
+    def load(self, tensors: dict[str, Tensor]) -> None:
+        """Go on from what `tensors` gave, restored in place."""
+        self.optimizer.load(tensors)
 
-def clip_by_norm(gradients: list[Tensor], limit: float) -> None:
-    """Scale the gradients in place so that their global norm is at most `limit`, without reading a number back."""
+
+def clipped(gradients: list[Tensor], limit: float) -> list[Tensor]:
+    """Gradients scaled so that their global norm is at most `limit`, without reading a number back.
+
+    New tensors: autograd may give the same one for two parameters, or one that is expanded.
+    """
     norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
-    torch._foreach_mul_(gradients, torch.clamp(limit / (norm + 1e-6), max=1.0))
+    return list(torch._foreach_mul(gradients, torch.clamp(limit / (norm + 1e-6), max=1.0)))
 
 
 def learner(net: nn.Module, loss: Callable[..., Tensor], optimizer: Callable[[list[Tensor]], Optimizer]) -> dict:

@@ -50,7 +50,7 @@ def _paired(pair: list[Any]) -> dict[str, Any] | None:
     record = pair[0].record
     if record["source"] is None or record["task"] not in ("classify", "regress"):
         return None
-    options = Fit(**{name: tuple(v) if isinstance(v, list) else v for name, v in record["options"].items()})
+    options = Fit.from_json(record["options"])
     material = gather(record["source"], options)
     if "test" not in material.parts:
         return None

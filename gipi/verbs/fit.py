@@ -222,6 +222,11 @@ def configured(system: Any, name: str, given: dict[str, Any]) -> Any:
         else value
         for option, value in given.items()
     }
+    if "optimizer" in typed and "lr" in known and "lr" not in typed:  # each optimizer has a step size of its own
+        from gipi.algorithms.optimizers import STEP_SIZES
+
+        if typed["optimizer"] != known["optimizer"].default:
+            typed["lr"] = STEP_SIZES.get(typed["optimizer"]) if isinstance(typed["optimizer"], str) else None
     if isinstance(typed.get("hidden"), int):
         typed["hidden"] = (typed["hidden"],)
     return system.Config(**typed)

@@ -34,8 +34,7 @@ def resume(run: Any = "last", data: Any = None, **own: Any) -> "Run":
     folder = Folder.open(path)
     record = folder.record
     said = {name: own.pop(name) for name in ("quiet", "json", "lang", "profile") if name in own}
-    held = {name: tuple(v) if isinstance(v, list) else v for name, v in record["options"].items()}
-    options = dataclasses.replace(Fit(**held), **said)
+    options = dataclasses.replace(Fit.from_json(record["options"]), **said)
     use(options.lang)
     missing = [name for name in record["own"] if name not in own]
     try:

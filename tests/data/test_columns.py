@@ -69,7 +69,7 @@ SENTENCES = [f"this is the sentence with number {number} in it" for number in ra
         (SENTENCES[:3] * 10, "category"),  # long, but few
         (["a" * 64 + str(number) for number in range(30)], "identifier"),
         (
-            ["밥 먹었어?", "어디 가니?", "잘 지내?", "비가 오네."] * 4 + [f"오늘 {n}번째 인사." for n in range(90)],
+            ["밥 먹었어?", "잘 지내?"] * 4 + [f"오늘 {n}번째 인사." for n in range(120)],
             "text",
         ),
     ],

@@ -51,6 +51,11 @@ def test_separator_is_given(write):
         read_table(path, separator="::")
 
 
+def test_excel_says_its_separator(write):
+    frame, _notes = read_table(write("sep=;\na;b\n1;2\n"))
+    assert frame.columns == ["a", "b"] and frame.rows() == [("1", "2")]
+
+
 def test_sentences_with_commas_are_one_column(write):
     assert rows(write("said\nHello, world\nNo\nWell, yes, perhaps\n", "said.txt")) == [
         ("Hello, world",),
@@ -220,7 +225,9 @@ def test_rows_know_their_lines(write):
         ("a,b\n\n1,2\n1,2,3\n", "t.csv", "line 4: 3 cells"),
         ('a,b\n"x\ny",2\n"z",2,3\n', "t.csv", "line 4: 3 cells"),
         ("Report of May\na,b\n1,2\n3,4\n", "t.csv", "line 1: 1 cells, while all lines below have 2"),
-        ('a,b\n"open,2\n3,4\n5,6,7\n', "t.csv", "line 2: the quotes"),
+        ('a,b\n"open,2\n3,4\n5,6,7\n', "t.csv", "line 2: this row cannot be divided"),
+        ("x,y\n1,2\nx,y\n3,4\n", "t.csv", "line 3: the names of the columns come again"),
+        ("\n<!DOCTYPE html><html></html>", "t.csv", "web page"),
         (b"a,b\n1,\x002\n", "t.csv", "line 2: a null byte"),
         (b"a,b\n\x01\x02\xff\xfe,1\n", "t.csv", "line 2: not text"),
         (("이름,값\n" + "가나다라,1\n" * 9).encode() + b"\xff,2\n", "t.csv", "line 11: a character is broken"),

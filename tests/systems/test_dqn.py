@@ -213,11 +213,10 @@ def learn_cartpole(seed, steps, config, batch_size, look_every, episodes=20):
 
 def test_a_short_run_is_better_than_chance():
     pytest.importorskip("gymnasium")
-    config = dqn.Config(hidden=(64, 64), explore_moves=1_000)
-    returns = learn_cartpole(0, 600, config, 64, 200, episodes=10)
+    returns = learn_cartpole(0, 1_000, dqn.Config(), 64, 500, episodes=10)
     chance = act.evaluate_random(CARTPOLE, 100, 0)
-    assert 15 < chance.mean() < 30
-    assert returns.mean() > 3 * chance.mean()
+    assert 15 < chance.mean() < 30  # 22 is what is known of it
+    assert act.metrics(returns)["return"].low > 2 * act.metrics(chance)["return"].high
 
 
 @pytest.mark.slow

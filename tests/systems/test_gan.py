@@ -57,7 +57,7 @@ def test_through_fit_it_equals_a_hand_written_loop_bit_for_bit():
         forger.step()
         with torch.no_grad():
             for slow, quick in zip(twin.artist.parameters(), twin.forger.parameters(), strict=True):
-                slow.lerp_(quick, max(1 - SMALL.memory, 1 / (step + 1)))
+                slow.lerp_(quick, max(1 - SMALL.smoothing, 9 / (step + 9)))
             for slow, quick in zip(twin.artist.buffers(), twin.forger.buffers(), strict=True):
                 slow.copy_(quick)
 
@@ -142,7 +142,9 @@ def digits():
     assert images is not None
     order = np.random.default_rng(0).permutation(len(images))
     held, train = images[order[:360]], images[order[360:]]
-    field = Field("picture", "picture", (1, 8, 8), center=float(train.mean()), scale=float(train.std()), white=data.white)
+    field = Field(
+        "picture", "picture", (1, 8, 8), center=float(train.mean()), scale=float(train.std()), white=data.white
+    )
     return train, held, Schema((field,))
 
 
@@ -170,7 +172,6 @@ def learn_digits(steps, config):
 
 def test_it_begins_to_learn_digits():
     before, after = learn_digits(120, gan.Config(width=8))
-    print(before, after)
     assert after["frechet"] < 0.5 * before["frechet"]
     assert after["variety"] > 0.5
 
