@@ -33,7 +33,7 @@ def _translation(code: str) -> gettext.NullTranslations:
     return gettext.translation("gipi", Path(__file__).parent / "locale", [code], fallback=True)
 
 
-def _(text: str, **values) -> str:
+def _(text: str, /, **values: object) -> str:
     """The text in the language in force, its {names} filled in."""
     said = _translation(language()).gettext(text)
     return said.format(**values) if values else said

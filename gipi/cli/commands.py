@@ -14,10 +14,12 @@ from gipi.messages import _
 
 
 def fit(line: Line) -> dict[str, Any]:
-    from gipi.verbs.fit import Request, carry_out
+    from gipi.jobs.carry import carry_out
+    from gipi.jobs.request import Request
+    from gipi.run import Run
 
     (data,) = line.words
-    return _result(carry_out(Request(data, line.options, read=system_reader(line.rest))))
+    return _result(Run(carry_out(Request(data, line.options, read=system_reader(line.rest)))))
 
 
 def resume(line: Line) -> dict[str, Any]:

@@ -73,7 +73,7 @@ def read_line(verb: str, arguments: list[str]) -> Line:
 
 
 def parsed(kind: type, flags: list[str]) -> tuple[Any, list[str]]:
-    """An options dataclass from flags, and the flags that it does not know; tyro says what is wrong, and ends with 2."""
+    """An options dataclass from flags, and the flags that it does not know; tyro says what is wrong and exits with 2."""
     import tyro
 
     options, rest = tyro.cli(kind, args=flags, return_unknown_args=True, prog="gipi")
@@ -84,7 +84,7 @@ def system_reader(flags: list[str]) -> Callable[[Any, str], dict[str, Any]]:
     """Reads flags against a system's Config, once the system is known; gives only the options that were typed."""
 
     def read(system: Any, name: str) -> dict[str, Any]:
-        from gipi.verbs.fit import configured
+        from gipi.jobs.request import configured
 
         typed = [word.partition("=")[0].removeprefix("--").replace("-", "_") for word in flags if word.startswith("--")]
         known = {one.name for one in fields(system.Config)}

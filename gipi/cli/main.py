@@ -4,6 +4,7 @@ Exit codes: 0; 1: it failed; 2: the line is wrong; 130 and 143: interrupted by C
 Nothing here imports torch; a verb does when it runs.
 """
 
+import io
 import sys
 
 VERBS = {
@@ -108,7 +109,7 @@ def _after(flag: str, arguments: list[str]) -> str | None:
 def _prefer_utf8() -> None:
     """A terminal that cannot show a letter gets a question mark, not an exception."""
     for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
+        if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
 
 

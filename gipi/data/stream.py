@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
-Prepare = Callable[[tuple[Tensor, ...], Tensor | None], tuple[Tensor, ...]]
+Prepare = Callable[[tuple[Tensor, ...], Tensor], tuple[Tensor, ...]]
 
 
 def generator(seed: int, *names: str | int) -> torch.Generator:

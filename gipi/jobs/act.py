@@ -1,6 +1,6 @@
 """Act: learn by playing; the best weights are chosen on some episodes and reported on others."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -31,7 +31,7 @@ class Act(Job):
 
     members = 1
 
-    def __init__(self, source: str | Environment | Callable[[], Environment], setting: Setting):
+    def __init__(self, source: str | Environment, setting: Setting):
         options = setting.options
         if options.folds or options.ensemble > 1:
             raise UsageError(_("folds and ensembles are for rows; {name} is an environment", name=source))

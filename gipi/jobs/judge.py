@@ -117,7 +117,7 @@ def _classes(job: "Supervised", probabilities: np.ndarray, truth: np.ndarray, ro
     wrong = np.flatnonzero(said != truth)
     worst = wrong[np.argsort(-sure[wrong], kind="stable")][:WORST]
     mistakes = [
-        Mistake(labels[said[place]], labels[truth[place]], float(sure[place]), *_shown(job, rows[place]))
+        Mistake(labels[said[place]], labels[truth[place]], float(sure[place]), *_shown(job, int(rows[place])))
         for place in worst
     ]
     matrix = confusion(said, truth, len(labels)).tolist()
@@ -126,7 +126,7 @@ def _classes(job: "Supervised", probabilities: np.ndarray, truth: np.ndarray, ro
 
 def _far_off(job: "Supervised", predicted: np.ndarray, truth: np.ndarray, rows: np.ndarray) -> list[Mistake]:
     worst = np.argsort(-np.abs(predicted - truth), kind="stable")[: WORST // 2]
-    return [Mistake(float(predicted[p]), float(truth[p]), None, *_shown(job, rows[p])) for p in worst]
+    return [Mistake(float(predicted[p]), float(truth[p]), None, *_shown(job, int(rows[p]))) for p in worst]
 
 
 def _shown(job: "Supervised", row: int) -> tuple[Any, dict | None, int]:

@@ -65,4 +65,5 @@ class Fit:
     def from_json(held: dict[str, Any]) -> "Fit":
         """What run.json keeps."""
         known = {one.name for one in fields(Fit)}
-        return Fit(**{name: tuple(v) if isinstance(v, list) else v for name, v in held.items() if name in known})
+        typed: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in held.items()}
+        return Fit(**{name: value for name, value in typed.items() if name in known})

@@ -49,6 +49,7 @@ class Supervised(Job):
         self.schema = learn(train, material.kinds, targets, standardize)
         self.sizes = sizes(self.schema, self.task.output(self.schema))
         self.x, self.y = encode(self.schema, material.data, dtype=self.dtype)
+        self.is_picture = self.schema.is_picture
         self.loss = self._loss()
         self.members = max(1, len(material.folds)) * options.ensemble
         self.defaults = systems.defaults(setting.system)

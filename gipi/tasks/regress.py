@@ -136,7 +136,7 @@ def decode(answers: Tensor, disagreement: Tensor | None, schema: Schema) -> list
 
 def _width(schema: Schema) -> int:
     """Q."""
-    first = schema.targets[0]
+    (first, *_others) = schema.targets
     return {"number": 1, "normal": 2, "quantiles": len(first.values)}[first.kind]
 
 

@@ -4,6 +4,9 @@ Supervised learning has one player, a GAN two. A player's step is `optimizer.ste
 the loss and the gradients of the player's own parameters, and nobody else's.
 """
 
+# pyright: reportPrivateImportUsage=false
+# torch's foreach kernels are private by name
+
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -113,7 +116,7 @@ def clipped(gradients: list[Tensor], limit: float) -> list[Tensor]:
 
 def learner(net: nn.Module, loss: Callable[..., Tensor], optimizer: Callable[[list[Tensor]], Optimizer]) -> dict:
     """The one player of supervised learning: it wants `loss(net(x), *target)` small, for batches `(x, *target)`."""
-    params = [p for p in net.parameters() if p.requires_grad]
+    params: list[Tensor] = [p for p in net.parameters() if p.requires_grad]
 
     def objective(batch: Batch) -> Tensor:
         x, *target = batch

@@ -10,11 +10,11 @@ from dataclasses import replace
 from typing import Literal
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from gipi.errors import UsageError
 from gipi.messages import _
-from gipi.training.player import Player, Plays
+from gipi.training.player import Batch, Player, Plays
 
 Precision = Literal["float32", "float64", "bf16"]
 
@@ -79,11 +79,11 @@ def prepared(
 
 
 def _prepared(player: Player, precision: Precision, clip: float | None, device: torch.device) -> Player:
-    objective = player.objective
-    if precision == "bf16":
+    if precision != "bf16":
+        return replace(player, clip=clip)
 
-        def objective(batch, plain=player.objective):
-            with torch.autocast(device.type, torch.bfloat16):
-                return plain(batch)
+    def objective(batch: Batch) -> Tensor:
+        with torch.autocast(device.type, torch.bfloat16):
+            return player.objective(batch)
 
     return replace(player, objective=objective, clip=clip)

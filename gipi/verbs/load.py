@@ -7,7 +7,7 @@ if TYPE_CHECKING:
     from gipi.release.model import Model
 
 
-def load(source: str | Path | Any, model: Any = None) -> "Model":
+def load(source: Any, model: Any = None) -> "Model":
     """Open a kept model.
 
     Args:

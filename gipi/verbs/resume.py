@@ -22,10 +22,11 @@ def resume(run: Any = "last", data: Any = None, **own: Any) -> "Run":
         RunError: There is no such run, another process has it, or its data is not what it was.
         UsageError: Something that lived in memory is missing.
     """
+    from gipi.jobs.carry import carry_out
     from gipi.jobs.options import Fit
+    from gipi.jobs.request import Request
     from gipi.run import Run
     from gipi.training.folder import Folder
-    from gipi.verbs.fit import Request, carry_out
 
     path = getattr(run, "path", run)
     found = Run(path)
@@ -54,6 +55,6 @@ def resume(run: Any = "last", data: Any = None, **own: Any) -> "Run":
         if system_options.get("lr") == "auto":
             system_options["lr"] = record["config"]["lr"]
         system = own.pop("system", None)
-        return carry_out(Request(source, options, system_options, own, system, folder))
+        return Run(carry_out(Request(source, options, system_options, own, system, folder)))
     finally:
         folder.close()

@@ -1,0 +1,326 @@
+"""A job carried out: members trained one after the other, scored on rows that nobody has seen, compared, kept.
+
+Everything before the first step is a function of the options and the data, so `resume` does it again, finds it the
+same, and goes on from the newest checkpoint.
+"""
+
+import dataclasses
+import datetime
+import platform
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from gipi.data.stream import generator
+from gipi.errors import RunError, TrainingError
+from gipi.jobs.job import Job, Outcome
+from gipi.jobs.page import page_of
+from gipi.jobs.request import Request, make_job
+from gipi.messages import _
+from gipi.report.display import choose, in_notebook
+from gipi.report.html import write_report
+from gipi.report.text import interval, metric
+from gipi.tasks.intervals import metric_json
+from gipi.training.finder import find_step_size
+from gipi.training.folder import Folder, read_log
+from gipi.training.log import Diverged, Log, finished_member, restore
+from gipi.training.member import Member, Progress
+from gipi.training.prepare import choose_device, choose_threads, own_random_state, threads
+from gipi.training.train import Stopped, train
+
+
+def carry_out(request: Request) -> Path:
+    """Do all that was asked for; gives the run's folder.
+
+    Raises:
+        DataError: The data cannot be used; nothing has been written then.
+        UsageError: An option does not apply; nothing has been written then.
+        TrainingError: Training diverged; the run folder has the curve.
+        Interrupted: A key or signal; everything is saved.
+    """
+    clock = Clock()
+    options = request.options
+    with choose(options.json, options.quiet) as display:
+        with clock.of("data"):
+            device = choose_device(options.device)
+            job = make_job(request, device)
+        with own_random_state(options.seed, device):
+            if getattr(job.setting.config, "lr", None) == "auto":
+                with clock.of("step size"):
+                    _find_step_size(job, display)
+            first = _seeded(job, 0)
+            folder = request.folder or _new_folder(job)
+            try:
+                before = folder.record.get("threads") if request.folder else None
+                job.record["threads"] = options.threads or before or _threads(job, first)
+                _say_what(job, first, display)
+                _write_down(job, folder, request)
+                with threads(job.record["threads"]):
+                    _train_and_finish(job, first, folder, display, clock)
+            finally:
+                folder.close()
+    return folder.path
+
+
+# --- before the first step ---------------------------------------------------------------------------------------
+
+
+def _new_folder(job: Job) -> Folder:
+    options = job.setting.options
+    safe = "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in job.name).strip("-.") or "data"
+    return Folder.create(Path(options.run) if options.run else None, f"{safe}-{job.setting.system_name}")
+
+
+def _seeded(job: Job, number: int) -> Member:
+    """Build a member from its own seed, so that it does not depend on what was built before."""
+    torch.manual_seed(_seed(job, number))
+    return _reseeded(job, job.build(number))
+
+
+def _seed(job: Job, number: int) -> int:
+    return generator(job.setting.options.seed, "member", number).initial_seed()
+
+
+def _reseeded(job: Job, member: Member) -> Member:
+    """A member at its beginning: what its network drew, or who looked at it, does not decide what training draws."""
+    torch.manual_seed(_seed(job, member.number) + 1)
+    return member
+
+
+def _find_step_size(job: Job, display: Any) -> None:
+    """`--lr auto`: look for the step size on training rows, say it, and train with it."""
+    setting = job.setting
+    setting.config = replace(setting.config, lr=1.0)
+    member = _seeded(job, 0)
+    found = find_step_size(member.net, lambda schedule: job.players(member.net, schedule), member.stream)
+    setting.config = replace(setting.config, lr=found.step_size)
+    job.record["step_size_curve"] = found.curve
+    job.algorithm = job.describe_algorithm()
+    display.note(_("step size found: {size} (among {count} tried)", size=found.step_size, count=len(found.curve)))
+
+
+def _threads(job: Job, member: Member) -> int:
+    batch = getattr(job, "batch_size", 64)
+    return choose_threads(member.net, batch, getattr(job, "is_picture", False))
+
+
+def _say_what(job: Job, member: Member, display: Any) -> None:
+    display.data(job.name, job.facts)
+    layers = job.layers(member.net)
+    job.record["layers"] = [
+        [name, list(shape) if isinstance(shape, tuple) else shape, count] for name, shape, count in layers
+    ]
+    total = sum(p.numel() for p in member.net.parameters())
+    display.model(job.setting.system_name, layers, total)
+    display.plan(job.algorithm)
+
+
+def _write_down(job: Job, folder: Folder, request: Request) -> None:
+    """run.json before the first step; on resume, check that everything is what it was."""
+    setting = job.setting
+    if request.folder:
+        for key, what in (("data", _("the data")), ("split", _("the parts"))):
+            if folder.record.get(key) != job.record.get(key):
+                raise RunError(
+                    _(
+                        "{what} of the run {name} is not what it was: it cannot be continued exactly",
+                        what=what,
+                        name=folder.name,
+                    )
+                )
+        folder.write_record(status="running", layers=job.record["layers"])
+        return
+    config = {name: value if _is_json(value) else repr(value) for name, value in vars(setting.config).items()}
+    folder.write_record(
+        format=1,
+        name=folder.name,
+        status="running",
+        system=setting.system_name,
+        config=config,
+        options=dataclasses.asdict(setting.options),
+        system_options={k: v for k, v in request.system_options.items() if _is_json(v)},
+        own=sorted(request.own) + (["system"] if request.system is not None else []),
+        source=str(request.data) if isinstance(request.data, (str, Path)) else None,
+        data_name=job.name,
+        facts=job.facts,
+        algorithm=job.algorithm,
+        started=datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
+        versions=_versions(),
+        hardware={"device": str(setting.device), "machine": platform.machine(), "processors": torch.get_num_threads()},
+        members=job.members,
+        **job.record,
+    )
+
+
+def _is_json(value: Any) -> bool:
+    return value is None or isinstance(value, (str, int, float, bool, list, tuple, dict))
+
+
+def _versions() -> dict[str, str]:
+    from importlib.metadata import version
+
+    named = {name: version(name) for name in ("gipi", "torch", "numpy", "polars", "scikit-learn")}
+    return {"python": platform.python_version(), **named}
+
+
+# --- training ----------------------------------------------------------------------------------------------------
+
+
+def _train_and_finish(job: Job, first: Member, folder: Folder, display: Any, clock: "Clock") -> None:
+    if job.setting.options.verdict:
+        _import_beside()
+    try:
+        with clock.of("training"):
+            nets, progress = _train_members(job, first, folder, display)
+    except Stopped as stop:
+        folder.write_record(status="interrupted")
+        display.note(_("interrupted; everything is saved. Go on with: gipi resume {path}", path=folder.path))
+        if in_notebook():
+            _so_far(job, folder, display, clock)
+            return
+        raise Interrupted(stop.signal_number) from None
+    except Diverged as error:
+        folder.write_record(status="diverged", error=str(error))
+        _write_report(job, folder, None, clock)
+        raise TrainingError(f"{error} " + _("The curve is in {path}", path=folder.path / "report.html")) from error
+    _finish(job, folder, display, clock, nets, progress, "done")
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C or SIGTERM between two steps: everything is saved, and `gipi resume` goes on."""
+
+    def __init__(self, signal_number: int):
+        super().__init__(signal_number)
+        self.signal_number = signal_number
+
+
+def _train_members(job: Job, first: Member, folder: Folder, display: Any) -> tuple[list[Any], list[Progress]]:
+    """Every member in turn; one that ended before the run was cut is taken as it is."""
+    log = Log(folder, job.members)
+    nets, progress = [], []
+    end_of_log = 0
+    for number in range(job.members):
+        member = _seeded(job, number) if number else _reseeded(job, first)
+        if ended := finished_member(folder, number):
+            weights, member.progress, end_of_log = ended
+            member.net.load_state_dict(weights)
+        else:
+            folder.cut_log(end_of_log)
+            for remark in restore(member, folder):
+                display.note(remark)
+            train(member, display, log, job.label(number))
+            end_of_log = folder.log_size()
+        nets.append(member.net)
+        progress.append(member.progress)
+    return nets, progress
+
+
+def _finish(job: Job, folder: Folder, display: Any, clock: "Clock", nets: list, progress: list, status: str) -> None:
+    """Score, compare, write down, keep."""
+    with clock.of("scores and baselines"):
+        outcome = job.finish(nets, progress, clock.seconds["training"])
+    metrics = {name: metric_json(value) for name, value in outcome.metrics.items()}
+    outcome.model.card = {
+        "run": folder.name,
+        "data": job.name,
+        "metrics": metrics,
+        "metrics_of": outcome.metrics_of,
+        "made": folder.record["started"],
+        "versions": folder.record["versions"],
+    }
+    with clock.of("keeping"):
+        outcome.model.save(folder.path / "model.gipi")
+    folder.record.update(
+        metrics=metrics,
+        metrics_of=outcome.metrics_of,
+        verdict=outcome.verdict.json() if outcome.verdict else None,
+        notes=outcome.notes,
+        seconds={name: round(seconds, 3) for name, seconds in clock.seconds.items()},
+        stopped=[one.finished for one in progress],
+        **outcome.extra,
+    )
+    with clock.of("report"):
+        _write_report(job, folder, outcome, clock)
+    folder.write_record(
+        status=status,
+        finished=datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
+    )
+    _say_result(job, folder, outcome, display, clock)
+
+
+def _write_report(job: Job, folder: Folder, outcome: Outcome | None, clock: "Clock") -> None:
+    if folder.log:
+        folder.log.flush()
+    history = [line for line in read_log(folder.path) if "epoch" in line]
+    results, baselines = (outcome.results, outcome.baselines) if outcome else ((), ())
+    profile = [*clock.seconds.items()] if job.setting.options.profile else ()
+    write_report(folder.path / "report.html", page_of(folder.record, history, results, baselines, profile))
+
+
+def _say_result(job: Job, folder: Folder, outcome: Outcome, display: Any, clock: "Clock") -> None:
+    def _interval(name: str, value: Any) -> str:
+        return interval(name, value.low, value.high) if getattr(value, "low", None) is not None else ""
+
+    rows = []
+    for name, value in outcome.metrics.items():
+        rows.append([name.replace("_", " "), metric(name, value), _interval(name, value)])
+    display.table(outcome.metrics_of, [_("metric"), _("value"), _("95 % interval")], rows)
+    for note in outcome.notes:
+        display.note(note)
+    if outcome.verdict:
+        display.verdict(outcome.verdict)
+    if job.setting.options.profile:
+        total = sum(clock.seconds.values())
+        shown = [[_(name), f"{seconds:.2f} s", f"{seconds / total:.0%}"] for name, seconds in clock.seconds.items()]
+        display.table(_("Where the time went"), [_("part"), _("time"), _("share")], shown)
+    display.note(_("kept in {path}: model.gipi, report.html", path=folder.path))
+
+
+def _so_far(job: Job, folder: Folder, display: Any, clock: "Clock") -> None:
+    """In a notebook Ctrl-C gives back the run as far as it came: the best weights until then, scored like any others."""
+    nets, progress = [], []
+    for number in range(job.members):
+        member = _seeded(job, number)
+        if ended := finished_member(folder, number):
+            weights, member.progress, _end = ended
+            member.net.load_state_dict(weights)
+        else:
+            restore(member, folder)
+            if member.best is not None:
+                member.net.load_state_dict(member.best)
+        nets.append(member.net)
+        progress.append(member.progress)
+        if not ended:
+            break
+    _finish(job, folder, display, clock, nets, progress, "interrupted")
+
+
+def _import_beside() -> None:
+    """scikit-learn takes two seconds to import: it is done beside training, which does not need it."""
+    import threading
+
+    from gipi.tasks.baselines import preload
+
+    if "sklearn.ensemble" not in sys.modules:
+        threading.Thread(target=preload, daemon=True).start()
+
+
+class Clock:
+    """Where the time goes: seconds of each part of a run."""
+
+    def __init__(self):
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def of(self, part: str) -> Iterator[None]:
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[part] = self.seconds.get(part, 0.0) + time.perf_counter() - began

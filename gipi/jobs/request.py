@@ -1,0 +1,140 @@
+"""What was asked for, and the job it becomes: data opened, task and system chosen, configuration checked."""
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any
+
+from gipi.errors import UsageError, nearest
+from gipi.jobs.options import Fit
+from gipi.messages import _
+
+if TYPE_CHECKING:
+    from gipi.jobs.job import Job, Setting
+    from gipi.training.folder import Folder
+
+
+@dataclass
+class Request:
+    """What was asked for, sorted; for `resume` with the folder of the run that goes on."""
+
+    data: Any
+    options: Fit
+    system_options: dict[str, Any] = field(default_factory=dict)
+    own: dict[str, Any] = field(default_factory=dict)
+    system: Any = None  # a system of a person's own
+    folder: "Folder | None" = None
+    read: Callable[[Any, str], dict[str, Any]] | None = None  # (system, name) -> its options, from a command line
+
+
+def make_job(request: Request, device: Any) -> "Job":
+    """Open the data, choose task and system, and decide all that is decided before the first step."""
+    from gipi.data.environments import is_environment
+    from gipi.jobs.job import Own
+
+    options, own = request.options, Own(**request.own)
+    if is_environment(request.data):
+        from gipi.jobs.act import Act
+
+        setting = _setting(request, "act", "environment", own, device)
+        return Act(request.data, setting)
+    from gipi.jobs.material import gather
+
+    material = gather(request.data, options)
+    setting = _setting(request, material.task, material.data.kind, own, device)
+    if material.task == "cluster":
+        from gipi.jobs.cluster import Cluster
+
+        return Cluster(material, setting)
+    if material.task == "generate":
+        from gipi.jobs.generate import Generate
+
+        return Generate(material, setting)
+    from gipi.jobs.supervised import Supervised
+
+    return Supervised(material, setting)
+
+
+def _setting(request: Request, task: str, kind: str, own: Any, device: Any) -> "Setting":
+    """The system for this task and kind of data, and its configuration."""
+    from gipi import systems, tasks
+    from gipi.jobs.job import Setting
+
+    if own.model is not None:
+        from gipi.jobs.supervised import own_system
+
+        name, system = "own", own_system(own.model)
+    elif request.system is not None:
+        system = systems.load(request.system)
+        name = getattr(system, "__name__", "own").rpartition(".")[2]
+    else:
+        name = request.options.system or tasks.load(task).default.get(kind, "")
+        system = systems.load(name)
+    if task not in system.tasks:
+        fitting = [n for n in systems.names() if task in systems.describe(n).tasks]
+        text = _(
+            "the system {name} does not {task}; these do: {others}", name=name, task=task, others=", ".join(fitting)
+        )
+        raise UsageError(text)
+    if kind not in system.kinds:
+        fitting = [
+            n for n in systems.names() if task in systems.describe(n).tasks and kind in systems.describe(n).kinds
+        ]
+        text = _(
+            "the system {name} does not take a {kind}; these do: {others}",
+            name=name,
+            kind=kind,
+            others=", ".join(fitting),
+        )
+        raise UsageError(text)
+    if request.read:
+        request.system_options = request.read(system, name)
+    given = dict(request.system_options)
+    if own.optimizer is not None:
+        given["optimizer"] = own.optimizer
+    return Setting(request.options, name, system, configured(system, name, given), own, device)
+
+
+def configured(system: Any, name: str, given: dict[str, Any]) -> Any:
+    """The system's configuration with these options in it.
+
+    Raises:
+        UsageError: An option belongs to no system, or to others.
+    """
+    from gipi import systems
+
+    known = {f.name: f for f in fields(system.Config)}
+    for option in given:
+        if option not in known:
+            owners = systems.owners(option)
+            flag = f"--{option.replace('_', '-')}"
+            if owners:
+                text = _(
+                    "{option} does not apply to {name}; it belongs to {owners}",
+                    option=flag,
+                    name=name,
+                    owners=", ".join(owners),
+                )
+                raise UsageError(text)
+            everything = [*known, *(f.name for f in fields(Fit))]
+            raise UsageError(_("there is no option {option}.", option=flag) + nearest(option, everything))
+    typed = {
+        option: tuple(value)
+        if isinstance(value, list)
+        else float(value)
+        if _is_whole_for_float(known[option], value)
+        else value
+        for option, value in given.items()
+    }
+    if "optimizer" in typed and "lr" in known and "lr" not in typed:  # each optimizer has a step size of its own
+        from gipi.algorithms.optimizers import STEP_SIZES
+
+        if typed["optimizer"] != known["optimizer"].default:
+            typed["lr"] = STEP_SIZES.get(typed["optimizer"]) if isinstance(typed["optimizer"], str) else None
+    if isinstance(typed.get("hidden"), int):
+        typed["hidden"] = (typed["hidden"],)
+    return system.Config(**typed)
+
+
+def _is_whole_for_float(known: dataclasses.Field, value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and "float" in str(known.type)
