@@ -9,7 +9,7 @@ from typing import Any
 
 from gipi.errors import RunError
 from gipi.messages import _
-from gipi.training.folder import find, read_log, read_record
+from gipi.training.folder import find, is_held, read_log, read_record
 
 
 class Run:
@@ -39,8 +39,9 @@ class Run:
 
     @property
     def status(self) -> str:
-        """running, done, interrupted, diverged or failed."""
-        return self.record.get("status", "running")
+        """running, done, interrupted, diverged or failed. Of a run that was killed: interrupted."""
+        status = self.record.get("status", "running")
+        return "interrupted" if status == "running" and not is_held(self.path) else status
 
     @cached_property
     def metrics(self) -> dict[str, Any]:

@@ -6,6 +6,7 @@ Each takes the line and gives what `--json` prints; without `--json` it prints f
 import json
 import math
 import sys
+from pathlib import Path
 from typing import Any
 
 from gipi.cli.lines import Line, system_reader
@@ -57,10 +58,23 @@ def predict(line: Line) -> dict[str, Any]:
 
     run, *inputs = line.words
     answers = answers_to(run, inputs)
-    if not line.options.json:
+    if not line.options.json and answers and "picture" in answers[0]:
+        print(_("written to {path}", path=_written(answers, f"{Path(run).stem}-{len(answers)}.png")))
+    elif not line.options.json:
         for answer in answers:
             print(_said(answer))
     return {"predictions": answers}
+
+
+def _written(answers: list[dict[str, Any]], name: str) -> Path:
+    """Pictures side by side in one file."""
+    import numpy as np
+    from PIL import Image
+
+    from gipi.tasks.generate import picture_grid
+
+    Image.fromarray(picture_grid(np.stack([answer["picture"] for answer in answers]))).save(name)
+    return Path(name)
 
 
 def _said(answer: dict[str, Any]) -> str:
@@ -247,4 +261,4 @@ def _plain(value: Any) -> Any:
         return float(value) if math.isfinite(value) else None
     if value is None or isinstance(value, (str, int, bool)):
         return value
-    return value.item() if hasattr(value, "item") else str(value)
+    return value.tolist() if hasattr(value, "tolist") else str(value)

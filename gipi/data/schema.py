@@ -7,7 +7,6 @@ B rows, N numeric features, K category columns, C H W a picture
 
 import math
 from dataclasses import asdict, dataclass
-from typing import Any
 
 import numpy as np
 import polars as pl
@@ -39,6 +38,7 @@ class Field:
         fill: What a missing number is taken for, before centering.
         has_missing: Training rows had gaps, so a flag feature says which values are filled.
         white: The value of white in a picture; picture files (0..255) are brought to it.
+        positive: For a class of yes or no that was made of several: the one label that is yes.
     """
 
     name: str
@@ -50,6 +50,7 @@ class Field:
     fill: float = 0.0
     has_missing: bool = False
     white: float = 255.0
+    positive: str | None = None
 
 
 @dataclass(frozen=True)
@@ -151,20 +152,24 @@ def learn(data: Dataset, kinds: dict[str, str], targets: tuple[Field, ...] = (),
             fields.append(Field(name, kind, values=(MISSING, *values) if column.null_count() else tuple(values)))
             continue
         numbers = _as_numbers(column, kind).drop_nulls()
-        center, scale = _center_and_scale(numbers) if standardize and kind != "boolean" else (0.0, 1.0)
-        fill = _float(numbers.mean()) if len(numbers) else 0.0
+        fill, scale = _center_and_scale(numbers)
+        center, scale = (fill, scale) if standardize and kind != "boolean" else (0.0, 1.0)
         fields.append(Field(name, kind, center=center, scale=scale, fill=fill, has_missing=column.null_count() > 0))
     return Schema(tuple(fields), targets)
 
 
 def learn_target(
-    data: Dataset, kind: str, standardize: bool = True, levels: tuple[float, ...] = ()
+    data: Dataset,
+    kind: str,
+    standardize: bool = True,
+    levels: tuple[float, ...] = (),
+    positive: str | None = None,
 ) -> tuple[Field, ...]:
     """The target fields of these training rows: kind is class, labels, number, normal or quantiles."""
     frame = data.frame
     if kind == "class":
         values = frame[data.target[0]].drop_nulls().unique().sort().to_list()
-        return (Field(data.target[0], kind, values=tuple(values)),)
+        return (Field(data.target[0], kind, values=tuple(values), positive=positive),)
     if kind == "labels":
         return (Field("labels", kind, values=data.target),)
     fields = []
@@ -189,16 +194,15 @@ def _center_and_scale(numbers: pl.Series) -> tuple[float, float]:
     """Mean and standard deviation; a column without spread is only centered."""
     if not len(numbers):
         return 0.0, 1.0
-    center, scale = _float(numbers.mean()), _float(numbers.std(ddof=0))
+    values = numbers.to_numpy()
+    unit = LARGE if float(np.abs(values).max()) > LARGE else 1.0  # the square of a larger number is infinite
+    center, scale = float((values / unit).mean()) * unit, float((values / unit).std()) * unit
     return center, scale if scale > 1e-12 * max(1.0, abs(center)) else 1.0
-
-
-def _float(value: Any) -> float:
-    return float(value) if value is not None else 0.0
 
 
 # --- rows to tensors ---------------------------------------------------------------------------------------------
 
+LARGE = 1e100
 MISSING = ""  # the category that stands for "no value", where training rows had gaps
 YEAR = 365.2425 * 86400.0  # seconds
 WEEK = 7 * 86400.0
@@ -249,16 +253,34 @@ def _encode_table(fields: tuple[Field, ...], data: Dataset, dtype: torch.dtype) 
             numeric.append(numbers.is_null().to_numpy())
     columns = numeric + codes
     x = torch.empty((data.frame.height, len(columns)), dtype=dtype)
-    for number, values in enumerate(columns):
-        x.numpy()[:, number] = values
+    with np.errstate(over="ignore"):  # what does not fit is found below, and named
+        for number, values in enumerate(columns):
+            x.numpy()[:, number] = values
+    _check_finite(x, data, [field for field in fields if field.kind == "number"])
     return x
+
+
+def _check_finite(encoded: Tensor, data: Dataset, fields: list[Field]) -> None:
+    """Numbers so far apart that a 32-bit number cannot hold them are refused, with the row and the column."""
+    if torch.isfinite(encoded).all():
+        return
+    row = int(torch.nonzero(~torch.isfinite(encoded))[0, 0])
+    shown = {field.name: data.frame[field.name][row] for field in fields}
+    name = max(shown, key=lambda name: abs(shown[name] or 0.0))
+    text = _(
+        "column '{name}', row {row}: {value} is too large beside the other values; correct it",
+        name=name,
+        row=row + 1,
+        value=shown[name],
+    )
+    raise DataError(text)
 
 
 def _codes(column: pl.Series, values: tuple[Value, ...], start: int) -> np.ndarray:
     """The place of each value among `values`, counted from `start`; `start - 1` for one that is not among them."""
     if not values:
         return np.full(len(column), start - 1)
-    known = pl.Series(list(values), dtype=column.dtype, strict=False)
+    known = pl.Series(list(values), dtype=column.dtype)
     codes = pl.Series(range(start, start + len(values)), dtype=pl.Int64)
     return column.replace_strict(known, codes, default=start - 1, return_dtype=pl.Int64).to_numpy(writable=True)
 
@@ -277,23 +299,51 @@ def _encode_pictures(field: Field, data: Dataset) -> Tensor:
 
 def _encode_targets(schema: Schema, data: Dataset, dtype: torch.dtype) -> Tensor:
     first = schema.targets[0]
-    if first.kind == "labels":
-        flags = [_column(data, Field(str(name), "boolean")).cast(pl.Float32).to_numpy() for name in first.values]
-        return torch.from_numpy(np.stack(flags, 1)).to(dtype)
     if first.kind == "class":
-        column = _column(data, first)
-        codes = _codes(column, first.values, start=0)
-        if (codes < 0).any():
-            row = int(np.flatnonzero(codes < 0)[0])
-            known = ", ".join(str(v) for v in first.values[:10])
-            text = _(
-                "row {row} has the label '{label}' in column '{name}', which no training row has; known: {known}",
-                row=row + 1,
-                label=column[row],
-                name=first.name,
-                known=known,
+        return torch.from_numpy(_encode_classes(first, data))
+    if first.kind == "labels":
+        columns = [_column(data, Field(str(name), "boolean")) for name in first.values]
+        fields = [Field(str(name), "boolean") for name in first.values]
+    else:
+        columns, fields = [_column(data, field) for field in schema.targets], list(schema.targets)
+    for column in columns:
+        _check_there(column)
+    numbers = [(c.cast(pl.Float64).to_numpy() - f.center) / f.scale for c, f in zip(columns, fields, strict=True)]
+    with np.errstate(over="ignore"):
+        y = torch.from_numpy(np.stack(numbers, 1)).to(dtype)
+    _check_finite(y, data, fields)
+    return y
+
+
+def _encode_classes(field: Field, data: Dataset) -> np.ndarray:
+    column = _column(data, field)
+    _check_there(column)
+    if column.dtype.is_numeric() and not isinstance(field.values[0], bool):  # 3 and 3.0 are the same class
+        column, values = column.cast(pl.Float64), tuple(float(value) for value in field.values)
+    else:
+        values = field.values
+    codes = _codes(column, values, start=0)
+    if (codes < 0).any():
+        row = int(np.flatnonzero(codes < 0)[0])
+        known = ", ".join(str(v) for v in field.values[:10])
+        text = _(
+            "row {row} has the label '{label}' in column '{name}', which no training row has; known: {known}",
+            row=row + 1,
+            label=data.frame[field.name][row],
+            name=field.name,
+            known=known,
+        )
+        raise DataError(text)
+    return codes
+
+
+def _check_there(column: pl.Series) -> None:
+    if column.null_count():
+        row = int(column.is_null().arg_true()[0]) + 1
+        raise DataError(
+            _(
+                "row {row} has no value in the target column '{name}'; fill it in, or remove the row",
+                row=row,
+                name=column.name,
             )
-            raise DataError(text)
-        return torch.from_numpy(codes)
-    columns = [(_column(data, f).cast(pl.Float64).to_numpy() - f.center) / f.scale for f in schema.targets]
-    return torch.from_numpy(np.stack(columns, 1)).to(dtype)
+        )

@@ -1,6 +1,6 @@
 """Act: learn by playing; the best weights are chosen on some episodes and reported on others."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -8,7 +8,7 @@ from torch import nn
 
 from gipi import systems
 from gipi.algorithms.schedules import schedule
-from gipi.data.environments import Environment, open_environment
+from gipi.data.environments import Environment, opener
 from gipi.data.schema import sizes
 from gipi.errors import UsageError
 from gipi.jobs.job import Job, Outcome, Setting, layers_of
@@ -31,13 +31,13 @@ class Act(Job):
 
     members = 1
 
-    def __init__(self, source: str | Environment, setting: Setting):
+    def __init__(self, source: str | Callable[[], Environment], setting: Setting):
         options = setting.options
         if options.folds or options.ensemble > 1:
             raise UsageError(_("folds and ensembles are for rows; {name} is an environment", name=source))
         self.setting = setting
         self.source = source
-        self.environment = open_environment(source) if isinstance(source, str) else source
+        self.environment = opener(source)()
         self.name = self.environment.name.removeprefix("gym:")
         self.schema = task.schema(self.environment)
         self.sizes = sizes(self.schema, task.output(self.schema))
@@ -45,7 +45,12 @@ class Act(Job):
         self.batch_size = options.batch_size or self.defaults["batch_size"]
         steps = options.steps or self.defaults["steps"]
         self.plan = Plan(steps, max(1, steps // LOOKS), options.patience or None, watch="return", higher=True)
-        self.record = {"task": "act", "schema": self.schema.to_json(), "data": str(source), "split": options.seed}
+        self.record = {
+            "task": "act",
+            "schema": self.schema.to_json(),
+            "data": self.environment.name,
+            "split": options.seed,
+        }
         seen, offered = self.environment.features, self.environment.actions
         self.facts = [_("{seen} numbers to see, {offered} actions to choose from", seen=seen, offered=offered)]
         self.algorithm = self.describe_algorithm()
@@ -64,18 +69,14 @@ class Act(Job):
         setting, options = self.setting, self.setting.options
         net = setting.system.Net(self.sizes, setting.config).to(setting.device)
         size_of = schedule(options.schedule or "constant", self.plan.steps, options.warmup)
-        world = open_environment(self.source) if isinstance(self.source, str) else self.environment
-        stream = setting.system.stream(world, net, setting.config, self.batch_size, options.seed)
+        stream = setting.system.stream(opener(self.source)(), net, setting.config, self.batch_size, options.seed)
 
         def validate() -> dict[str, float]:
-            returns = task.evaluate(net, self._opener(), CHOSEN_BY, options.seed, "valid")
+            returns = task.evaluate(net, self.source, CHOSEN_BY, options.seed, "valid")
             return {"return": float(returns.mean())}
 
         after = setting.system.after(net, setting.config)
         return Member(number, net, self.players(net, size_of), stream, self.plan, validate, after)
-
-    def _opener(self) -> Any:
-        return self.source if isinstance(self.source, str) else (lambda: self.environment)
 
     def label(self, number: int) -> str:
         return ""
@@ -88,8 +89,8 @@ class Act(Job):
         options = self.setting.options
         model = Model("act", self.setting.system_name, self.schema, self.sizes, vars(self.setting.config), [*nets])
         model.extra["environment"] = self.environment.name
-        returns = task.evaluate(nets[0], self._opener(), REPORTED, options.seed, "test")
-        chance = task.evaluate_random(self._opener(), REPORTED, options.seed, "test")
+        returns = task.evaluate(nets[0], self.source, REPORTED, options.seed, "test")
+        chance = task.evaluate_random(self.source, REPORTED, options.seed, "test")
         metrics = task.metrics(returns)
         by_chance = task.metrics(chance)["return"]
         outcome = Outcome(model, metrics, _("{count} episodes that nothing was chosen on", count=REPORTED))

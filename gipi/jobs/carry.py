@@ -6,6 +6,7 @@ same, and goes on from the newest checkpoint.
 
 import dataclasses
 import datetime
+import math
 import platform
 import sys
 import time
@@ -18,6 +19,7 @@ from typing import Any
 import torch
 
 from gipi.data.stream import generator
+from gipi.doctor import Finding, examine
 from gipi.errors import RunError, TrainingError
 from gipi.jobs.job import Job, Outcome
 from gipi.jobs.page import page_of
@@ -29,10 +31,10 @@ from gipi.report.text import interval, metric
 from gipi.tasks.intervals import metric_json
 from gipi.training.finder import find_step_size
 from gipi.training.folder import Folder, read_log
-from gipi.training.log import Diverged, Log, finished_member, restore
+from gipi.training.log import Diverged, Log
 from gipi.training.member import Member, Progress
 from gipi.training.prepare import choose_device, choose_threads, own_random_state, threads
-from gipi.training.train import Stopped, train
+from gipi.training.train import Stopped, stoppable, take_best, train
 
 
 def carry_out(request: Request) -> Path:
@@ -42,7 +44,7 @@ def carry_out(request: Request) -> Path:
         DataError: The data cannot be used; nothing has been written then.
         UsageError: An option does not apply; nothing has been written then.
         TrainingError: Training diverged; the run folder has the curve.
-        Interrupted: A key or signal; everything is saved.
+        KeyboardInterrupt: A key or signal; `Stopped`, with its number, where gipi could see to it that all is saved.
     """
     clock = Clock()
     options = request.options
@@ -106,8 +108,12 @@ def _find_step_size(job: Job, display: Any) -> None:
 
 
 def _threads(job: Job, member: Member) -> int:
-    batch = getattr(job, "batch_size", 64)
-    return choose_threads(member.net, batch, getattr(job, "is_picture", False))
+    """By what a batch costs: each weight of a layer is used once for each place of its output."""
+    work = 0
+    for _name, shape, count in job.layers(member.net):
+        places = math.prod(shape[1:]) if isinstance(shape, tuple) and len(shape) == 3 else 1
+        work += (count or 0) * places
+    return choose_threads(work * job.batch_size)
 
 
 def _say_what(job: Job, member: Member, display: Any) -> None:
@@ -175,47 +181,38 @@ def _versions() -> dict[str, str]:
 def _train_and_finish(job: Job, first: Member, folder: Folder, display: Any, clock: "Clock") -> None:
     if job.setting.options.verdict:
         _import_beside()
+    nets: list[Any] = []
     try:
-        with clock.of("training"):
-            nets, progress = _train_members(job, first, folder, display)
-    except Stopped as stop:
+        with stoppable():
+            with clock.of("training"):
+                nets, progress = _train_members(job, first, folder, display)
+            clock.seconds["training"] = sum(one.seconds for one in progress)  # in all processes that it took
+            _finish(job, folder, display, clock, nets, progress, "done")
+    except KeyboardInterrupt as stop:
+        if folder.record["status"] == "done":
+            raise  # all was kept, and was being said
         folder.write_record(status="interrupted")
         display.note(_("interrupted; everything is saved. Go on with: gipi resume {path}", path=folder.path))
-        if in_notebook():
+        if not in_notebook():
+            raise
+        if isinstance(stop, Stopped) and not nets:
             _so_far(job, folder, display, clock)
-            return
-        raise Interrupted(stop.signal_number) from None
     except Diverged as error:
+        _examine(job, folder, str(error))
         folder.write_record(status="diverged", error=str(error))
         _write_report(job, folder, None, clock)
         raise TrainingError(f"{error} " + _("The curve is in {path}", path=folder.path / "report.html")) from error
-    _finish(job, folder, display, clock, nets, progress, "done")
-
-
-class Interrupted(KeyboardInterrupt):
-    """Ctrl-C or SIGTERM between two steps: everything is saved, and `gipi resume` goes on."""
-
-    def __init__(self, signal_number: int):
-        super().__init__(signal_number)
-        self.signal_number = signal_number
 
 
 def _train_members(job: Job, first: Member, folder: Folder, display: Any) -> tuple[list[Any], list[Progress]]:
     """Every member in turn; one that ended before the run was cut is taken as it is."""
     log = Log(folder, job.members)
     nets, progress = [], []
-    end_of_log = 0
     for number in range(job.members):
         member = _seeded(job, number) if number else _reseeded(job, first)
-        if ended := finished_member(folder, number):
-            weights, member.progress, end_of_log = ended
-            member.net.load_state_dict(weights)
-        else:
-            folder.cut_log(end_of_log)
-            for remark in restore(member, folder):
-                display.note(remark)
-            train(member, display, log, job.label(number))
-            end_of_log = folder.log_size()
+        for remark in log.restore(member):
+            display.note(remark)
+        train(member, display, log, job.label(number))
         nets.append(member.net)
         progress.append(member.progress)
     return nets, progress
@@ -245,6 +242,7 @@ def _finish(job: Job, folder: Folder, display: Any, clock: "Clock", nets: list, 
         stopped=[one.finished for one in progress],
         **outcome.extra,
     )
+    findings = _examine(job, folder)
     with clock.of("report"):
         _write_report(job, folder, outcome, clock)
     folder.write_record(
@@ -252,12 +250,28 @@ def _finish(job: Job, folder: Folder, display: Any, clock: "Clock", nets: list, 
         finished=datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
     )
     _say_result(job, folder, outcome, display, clock)
+    for finding in findings:
+        if finding.severity != "note":
+            display.note(f"{finding.name}: {finding}")
+
+
+def _history(folder: Folder) -> list[dict]:
+    """The epochs' records."""
+    if folder.log:
+        folder.log.flush()
+    return [line for line in read_log(folder.path) if "epoch" in line]
+
+
+def _examine(job: Job, folder: Folder, error: str = "") -> list[Finding]:
+    """The doctor's findings, which are kept in the record."""
+    view = job.view(_history(folder), error) if job.setting.options.doctor else None
+    findings = examine(view) if view else []
+    folder.record["findings"] = [finding.json() for finding in findings]
+    return findings
 
 
 def _write_report(job: Job, folder: Folder, outcome: Outcome | None, clock: "Clock") -> None:
-    if folder.log:
-        folder.log.flush()
-    history = [line for line in read_log(folder.path) if "epoch" in line]
+    history = _history(folder)
     results, baselines = (outcome.results, outcome.baselines) if outcome else ((), ())
     profile = [*clock.seconds.items()] if job.setting.options.profile else ()
     write_report(folder.path / "report.html", page_of(folder.record, history, results, baselines, profile))
@@ -283,20 +297,17 @@ def _say_result(job: Job, folder: Folder, outcome: Outcome, display: Any, clock:
 
 
 def _so_far(job: Job, folder: Folder, display: Any, clock: "Clock") -> None:
-    """In a notebook Ctrl-C gives back the run as far as it came: the best weights until then, scored like any others."""
+    """In a notebook Ctrl-C gives back the run as far as it came: the best weights until then, scored like others."""
+    log = Log(folder, job.members)
     nets, progress = [], []
     for number in range(job.members):
         member = _seeded(job, number)
-        if ended := finished_member(folder, number):
-            weights, member.progress, _end = ended
-            member.net.load_state_dict(weights)
-        else:
-            restore(member, folder)
-            if member.best is not None:
-                member.net.load_state_dict(member.best)
+        log.restore(member)
+        if not member.progress.finished:
+            take_best(member)
         nets.append(member.net)
         progress.append(member.progress)
-        if not ended:
+        if not member.progress.finished:
             break
     _finish(job, folder, display, clock, nets, progress, "interrupted")
 

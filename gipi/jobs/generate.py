@@ -46,7 +46,7 @@ class Generate(Job):
         self.defaults = systems.defaults(setting.system)
         self.batch_size = options.batch_size or self.defaults["batch_size"]
         every = -(-len(train) // self.batch_size)
-        steps = options.steps or (options.epochs or self.defaults["epochs"]) * every
+        steps = options.steps or (options.epochs or 0) * every or self.defaults["steps"]
         self.plan = Plan(steps, min(steps, LOOKS * every), None, watch="frechet")
         self.record = {
             "task": "generate",

@@ -1,13 +1,14 @@
 """What every job is: members to build, and an outcome when they are trained."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import nn
 
+from gipi.doctor.finding import View
 from gipi.jobs.options import Fit
 from gipi.release.model import Model
 from gipi.report.page import Baseline, Result
@@ -58,6 +59,7 @@ class Job(ABC):
         name: Of the data, for the run's folder.
         setting: How.
         members: How many trainings.
+        batch_size: Rows in a step.
         record: What run.json must hold to be sure, on resume, that all is as it was.
         facts: Lines on the data, for a person.
         algorithm: What `describe_algorithm` said.
@@ -66,6 +68,7 @@ class Job(ABC):
     name: str
     setting: Setting
     members: int
+    batch_size: int
     record: dict[str, Any]
     facts: list[str]
     algorithm: list[tuple[str, str]]
@@ -89,6 +92,10 @@ class Job(ABC):
     @abstractmethod
     def layers(self, net: nn.Module) -> list[tuple[str, Any, int | None]]:
         """The network for a person: layer, output shape, parameters."""
+
+    def view(self, history: Sequence[Mapping[str, Any]], error: str = "") -> View | None:
+        """What the doctor may look at; None where it has nothing to look at."""
+        return None
 
     @abstractmethod
     def finish(self, nets: Sequence[nn.Module], progress: Sequence[Progress], seconds: float) -> Outcome:

@@ -39,7 +39,10 @@ def page_of(
     configuration = {name: value for name, value in record.items() if name not in hidden}
     return Page(
         title=record.get("name", ""),
-        subtitle=[str(record[key]) for key in ("task", "system", "data_name", "started") if key in record],
+        subtitle=[
+            *(str(record[key]) for key in ("task", "system", "data_name") if key in record),
+            record.get("started", "")[:16].replace("T", " "),
+        ],
         verdict=[verdict["sentence"]] if verdict else record.get("notes", [])[:1],
         tone=tone,
         warnings=[
@@ -49,7 +52,7 @@ def page_of(
         data=record.get("facts", []),
         model=[(name, shape, count) for name, shape, count in record.get("layers", [])],
         loss=(record.get("algorithm") or [["", ""]])[0][1],
-        algorithm=[*(f"{what}: {how}" for what, how in record.get("algorithm", [])), *record.get("notes", [])],
+        algorithm=[*(how for _what, how in record.get("algorithm", [])[1:]), *record.get("notes", [])],
         history=history,
         best=next((line["epoch"] for line in reversed(history) if line.get("is_best")), None),
         metrics={name: metric_from_json(value) for name, value in record.get("metrics", {}).items()},

@@ -1,7 +1,7 @@
 """Classify and regress: learn from rows whose answers are known, and be judged on rows that were set aside."""
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from gipi.data.augment import compose
 from gipi.data.schema import encode, learn, learn_target, normalize, sizes
 from gipi.data.split import fingerprint
 from gipi.data.stream import Stream
+from gipi.doctor.finding import View
 from gipi.errors import UsageError, nearest
 from gipi.jobs import judge
 from gipi.jobs.job import Job, Outcome, Setting, layers_of
@@ -27,7 +28,7 @@ from gipi.training.member import Member, Plan, Progress
 from gipi.training.player import Plays
 from gipi.training.prepare import dtype_of, prepared
 
-FEWEST_STEPS = 2000  # by default, unless nothing improves any more
+FEWEST_STEPS = 1500  # by default, unless nothing improves any more
 PATIENT_STEPS = 500  # without improvement, by default, are not yet a reason to stop
 REFRESH = 4096  # training rows that averaged weights get their batch-norm statistics from
 
@@ -49,7 +50,6 @@ class Supervised(Job):
         self.schema = learn(train, material.kinds, targets, standardize)
         self.sizes = sizes(self.schema, self.task.output(self.schema))
         self.x, self.y = encode(self.schema, material.data, dtype=self.dtype)
-        self.is_picture = self.schema.is_picture
         self.loss = self._loss()
         self.members = max(1, len(material.folds)) * options.ensemble
         self.defaults = systems.defaults(setting.system)
@@ -263,18 +263,25 @@ class Supervised(Job):
         x = self.x[index].to(self.setting.device)
         if len(rows) <= CHUNK:
             x = normalize(self.schema, x).to(self.dtype)
+        weights = judge.row_weights(self.material, self.y, rows, self.setting.options.class_weight)
+        target = (y,) if weights is None else (y, torch.from_numpy(weights).to(self.setting.device, self.dtype))
 
         def validate() -> dict[str, float]:
             if len(rows) <= CHUNK:
                 output = net(x)
             else:
                 output = torch.cat([net(normalize(self.schema, chunk).to(self.dtype)) for chunk in x.split(CHUNK)])
-            return {"loss": self.loss(output, y).item(), **self.task.quick(output, y, self.schema)}
+            return {"loss": self.loss(output, *target).item(), **self.task.quick(output, y, self.schema)}
 
         return validate
 
     def layers(self, net: nn.Module) -> list[tuple[str, Any, int | None]]:
         return layers_of(net, normalize(self.schema, self.x[:2].to(self.setting.device)).to(self.dtype))
+
+    def view(self, history: Sequence[Mapping[str, Any]], error: str = "") -> View:
+        labels = self.schema.targets[0].values
+        parts, kind = self.material.parts, self.material.target_kind
+        return View(self.x.numpy(), self.y.numpy(), parts, kind, labels, history, error)
 
     # --- when all are trained
 

@@ -73,13 +73,11 @@ class Model:
                 generates: how many.
         """
         task = tasks.load(self.task)
-        if hasattr(task, "make"):
-            if not isinstance(rows, int) or isinstance(rows, bool):
-                raise UsageError(
-                    _("this model makes pictures; say how many, for instance predict(16); {rows} came", rows=rows)
-                )
-            return task.make(self.members[0], self.schema, rows, self.extra.get("seed", 0))
+        if hasattr(task, "predict"):  # nothing goes in but how many are wanted
+            return task.predict(self, rows, self.extra.get("seed", 0))
         (x,) = self.encode(as_rows(self.schema, rows))
+        if not len(x):
+            return []
         if "centers" in self.extra:
             return task.place(x.numpy(), self.sizes, self.extra["centers"])
         return task.decode(*self.answers(x), self.schema)

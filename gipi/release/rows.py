@@ -1,9 +1,11 @@
 """Rows that somebody hands in, in whatever shape, as a data set that a schema can encode.
 
-One row or many: dicts, a frame, arrays, a table file, pictures as files, bytes or arrays.
+One row or many: dicts, a frame, arrays, a table file, pictures as files, bytes or arrays. Each row gets one answer, so
+no row is left out in silence; a value that cannot be read is an error that names its row and column.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from gipi.errors import DataError
 from gipi.messages import _
 
 FILES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff")
+Where = Callable[[int], str]
 
 
 def as_rows(schema: Schema, rows: Any, name: str = "rows") -> Dataset:
@@ -26,10 +29,12 @@ def as_rows(schema: Schema, rows: Any, name: str = "rows") -> Dataset:
     """
     if isinstance(rows, Dataset):
         data = rows
+        if schema.is_picture and data.pictures is not None:
+            data = replace(data, pictures=like_these(data.pictures, schema.inputs[0], data.white))
     elif schema.is_picture:
         data = Dataset(name, pl.DataFrame(), _pictures(schema.inputs[0], rows), white=schema.inputs[0].white)
     else:
-        data = Dataset(name, _frame(schema, rows))
+        data = _table(schema, rows, name)
     return data if data.pictures is not None and not data.frame.width else conformed(schema, data)
 
 
@@ -37,25 +42,55 @@ def conformed(schema: Schema, data: Dataset) -> Dataset:
     """The data set with each of the schema's columns in its type; other columns are left as they are."""
     from gipi.data.columns import conform
 
-    fields = [field for field in (*schema.inputs, *_target_columns(schema)) if field.kind != "picture"]
-    missing = [
-        field.name for field in schema.inputs if field.kind != "picture" and field.name not in data.frame.columns
-    ]
+    inputs = [field for field in schema.inputs if field.kind != "picture"]
+    missing = [field.name for field in inputs if field.name not in data.frame.columns]
     if missing:
         came = ", ".join(data.frame.columns[:12]) or "-"
         raise DataError(
             _("columns are missing: {missing}; the columns that came: {came}", missing=", ".join(missing), came=came)
         )
-    kinds = {field.name: column_kind(field) for field in fields if field.name in data.frame.columns}
-    frame = conform(data.frame, kinds, tuple(field.name for field in schema.targets))
-    return Dataset(data.name, frame, data.pictures, data.target, data.notes, data.parts, data.origin, data.white)
+    fields = [field for field in (*inputs, *_target_columns(schema)) if field.name in data.frame.columns]
+    kinds = {field.name: column_kind(field, data.frame[field.name].dtype) for field in fields}
+    frame = conform(data.frame, kinds, where=where_in(data))
+    for field in fields:
+        if field.positive is not None and kinds[field.name] == "category":
+            label = pl.col(field.name).cast(pl.String) == field.positive
+            frame = frame.with_columns(label.alias(field.name))
+    return replace(data, frame=frame)
 
 
-def column_kind(field: Field) -> str:
-    """The type of the column that a field reads."""
-    if field.kind == "class":
-        return "boolean" if isinstance(field.values[0], bool) else "category"
-    return "number" if field.kind in ("normal", "quantiles") else field.kind
+def where_in(data: Dataset, separator: str | None = None) -> Where:
+    """How to say where a row is: by its line in the file, if it came from one."""
+    from gipi.data.columns import row_number
+    from gipi.data.tables import place
+
+    if data.origin and Path(data.origin).is_file() and not data.parts and data.kind == "table":
+        return place(data.origin, separator)
+    return row_number
+
+
+def column_kind(field: Field, came: Any = None) -> str:
+    """The type of the column that a field reads; `came` is the type it has now."""
+    if field.kind != "class":
+        return "number" if field.kind in ("normal", "quantiles") else field.kind
+    if field.positive is not None and (came != pl.Boolean or field.positive in ("true", "false")):
+        return "category"  # one label against all others
+    if isinstance(field.values[0], bool):
+        return "boolean"
+    return "category" if isinstance(field.values[0], str) else "number"
+
+
+def like_these(pictures: np.ndarray, field: Field, white: float) -> np.ndarray:
+    """Pictures `(rows, H, W, C)`, of a white of their own, with the size, channels and white that a model knows."""
+    from gipi.data.images import read_picture
+
+    channels, height, width = shape = _shape(field)
+    if white != field.white:
+        scaled = pictures.astype(np.float32) * np.float32(field.white / white)
+        pictures = (scaled + 0.5).astype(np.uint8) if field.white == 255 else scaled
+    if pictures.shape[1:] == (height, width, channels) or not len(pictures):
+        return pictures
+    return np.stack([read_picture(picture, shape, field.white) for picture in pictures])
 
 
 def _target_columns(schema: Schema) -> list[Field]:
@@ -64,27 +99,64 @@ def _target_columns(schema: Schema) -> list[Field]:
     return list(schema.targets)
 
 
-def _frame(schema: Schema, rows: Any) -> pl.DataFrame:
-    """Table rows as a frame."""
-    names = [field.name for field in schema.inputs]
-    if isinstance(rows, pl.DataFrame):
-        return rows
+# --- tables ------------------------------------------------------------------------------------------------------
+
+
+def _table(schema: Schema, rows: Any, name: str) -> Dataset:
+    """Table rows as they came."""
+    from gipi.data.sources import open_data
+
     if isinstance(rows, (str, Path)):
-        from gipi.data.sources import open_data
-
-        return open_data(rows).frame
+        data = open_data(rows)
+        if data.kind == "picture":
+            raise DataError(
+                _(
+                    "{source} holds pictures; rows with these columns were expected: {names}",
+                    source=rows,
+                    names=_names(schema),
+                )
+            )
+        return replace(data, target=())
+    if isinstance(rows, pl.LazyFrame):
+        rows = rows.collect()
+    if type(rows).__module__.startswith("pandas") and hasattr(rows, "columns"):
+        rows = open_data(rows).frame if len(rows) else pl.DataFrame({str(column): [] for column in rows.columns})
+    if isinstance(rows, pl.DataFrame):
+        return Dataset(name, rows)
     if isinstance(rows, Mapping):
-        columns = {str(name): _listed(value) for name, value in rows.items()}
-        return _made(columns)
-    if type(rows).__module__.startswith("pandas"):
-        from gipi.data.sources import open_data
+        return Dataset(name, _made({str(column): _listed(value) for column, value in rows.items()}))
+    if isinstance(rows, Iterable) and not hasattr(rows, "shape") and not isinstance(rows, (bytes, bytearray)):
+        rows = list(rows)
+        if not rows:
+            return Dataset(name, pl.DataFrame({field.name: [] for field in schema.inputs}))
+        if any(isinstance(row, Mapping) for row in rows):
+            return Dataset(name, _of_records(rows))
+    return Dataset(name, _of_array(schema, rows))
 
-        return open_data(rows).frame
-    if isinstance(rows, Sequence) and rows and isinstance(rows[0], Mapping):
-        keys = list(dict.fromkeys(key for row in rows for key in row))
-        return _made({str(key): [row.get(key) for row in rows] for key in keys})
-    array = np.asarray(rows.detach().cpu() if hasattr(rows, "detach") else rows)
-    array = array[None] if array.ndim == 1 else array
+
+def _names(schema: Schema) -> str:
+    return ", ".join(field.name for field in schema.inputs[:12])
+
+
+def _of_records(rows: Sequence[Any]) -> pl.DataFrame:
+    for number, row in enumerate(rows, 1):
+        if not isinstance(row, Mapping):
+            raise DataError(
+                _("row {row} is {came}; expected columns and values, as in the others", row=number, came=repr(row)[:60])
+            )
+    keys = list(dict.fromkeys(key for row in rows for key in row))
+    return _made({str(key): [row.get(key) for row in rows] for key in keys})
+
+
+def _of_array(schema: Schema, rows: Any) -> pl.DataFrame:
+    """Rows whose columns are in the schema's order; of a single column, a list of numbers is a row for each."""
+    from gipi.data.images import plain_array
+
+    names = [field.name for field in schema.inputs]
+    is_list = isinstance(rows, list) and any(isinstance(row, (list, tuple)) for row in rows)
+    array = _of_cells(rows) if is_list else plain_array(rows)
+    if array.ndim == 1:
+        array = array[:, None] if len(names) == 1 else array[None]
     if array.ndim != 2 or array.shape[1] != len(names):
         expected = f"(rows, {len(names)})"
         raise DataError(
@@ -92,63 +164,125 @@ def _frame(schema: Schema, rows: Any) -> pl.DataFrame:
                 "rows of shape {shape} came, {expected} was expected: {names}",
                 shape=array.shape,
                 expected=expected,
-                names=", ".join(names[:12]),
+                names=_names(schema),
             )
         )
     return _made({name: array[:, place].tolist() for place, name in enumerate(names)})
 
 
+def _of_cells(rows: list) -> np.ndarray:
+    """A table of anything: NumPy would make texts of the numbers in a row that has a text."""
+    lengths = sorted({len(row) if isinstance(row, (list, tuple)) else 1 for row in rows})
+    if len(lengths) > 1:
+        raise DataError(_("the rows have different lengths: {lengths}", lengths=lengths))
+    cells = np.empty((len(rows), lengths[0]), object)
+    for number, row in enumerate(rows):
+        cells[number] = [_plain(cell) for cell in row] if isinstance(row, (list, tuple)) else [row]
+    return cells
+
+
 def _listed(value: Any) -> list:
-    if isinstance(value, np.ndarray) and value.ndim:
+    if hasattr(value, "tolist") and getattr(value, "ndim", 1):
         return value.tolist()
     return list(value) if isinstance(value, (list, tuple, pl.Series)) else [value]
 
 
+def _plain(value: Any) -> Any:
+    """A Python value of a NumPy or tensor scalar; nothing for what pandas calls a gap."""
+    if getattr(value, "ndim", None) == 0 and hasattr(value, "item"):
+        value = value.item()
+    if type(value).__name__ in ("NAType", "NaTType") or (isinstance(value, float) and value != value):
+        return None
+    return value.to_pydatetime() if hasattr(value, "to_pydatetime") else value  # type: ignore[union-attr]  # pandas
+
+
 def _made(columns: dict[str, list]) -> pl.DataFrame:
     """A frame of Python values; a column of different types becomes text, which `conform` reads."""
+    lengths = sorted({len(values) for values in columns.values()})
+    if len(lengths) > 1:
+        raise DataError(_("the columns have different lengths: {lengths}", lengths=lengths))
     series = []
     for name, values in columns.items():
+        values = [_plain(value) for value in values]
         kinds = {type(value) for value in values if value is not None}
-        if len(kinds) > 1 and not kinds <= {int, float}:
-            values = [None if value is None else str(value) for value in values]
-        series.append(pl.Series(name, values, strict=False))
-    lengths = {len(one) for one in series}
-    if len(lengths) > 1:
-        raise DataError(_("the columns have different lengths: {lengths}", lengths=sorted(lengths)))
+        odd = next((value for value in values if isinstance(value, (list, tuple, dict, set, np.ndarray))), None)
+        if odd is not None:
+            row = next(row for row, value in enumerate(values) if value is odd)
+            raise DataError(
+                _(
+                    "column '{name}', row {row}: {came} came, one value was expected",
+                    name=name,
+                    row=row + 1,
+                    came=repr(odd)[:60],
+                )
+            )
+        if kinds <= {int, float}:
+            whole = float not in kinds and all(value is None or abs(value) < 2**63 for value in values)
+            kind = pl.Int64 if whole and kinds else pl.Float64 if kinds else pl.String
+            series.append(pl.Series(name, values if kind != pl.Float64 else _floats(values), dtype=kind))
+        elif len(kinds) > 1:
+            series.append(pl.Series(name, [None if value is None else str(value) for value in values], dtype=pl.String))
+        else:
+            series.append(pl.Series(name, values, strict=False))
     return pl.DataFrame(series)
+
+
+def _floats(values: list) -> list:
+    return [None if value is None else float(value) for value in values]
+
+
+# --- pictures ----------------------------------------------------------------------------------------------------
 
 
 def _pictures(field: Field, rows: Any) -> np.ndarray:
     """Pictures as `(rows, H, W, C)`."""
-    from gipi.data.images import read_picture
+    from gipi.data.images import plain_array, read_picture
 
-    channels, height, width = field.shape
-    if hasattr(rows, "detach"):
-        rows = rows.detach().cpu().numpy()
-    if (
-        isinstance(rows, np.ndarray)
-        and rows.ndim >= 2
-        and not (rows.ndim == 3 and rows.shape[-1] in (1, 3) and rows.shape[:2] == (height, width))
-    ):
-        rows = rows[None] if rows.ndim == 2 else rows
-        rows = rows[..., None] if rows.ndim == 3 else rows
-        if (
-            rows.ndim == 4
-            and rows.shape[1:] == (channels, height, width)
-            and rows.shape[1:] != (height, width, channels)
-        ):
-            rows = rows.transpose(0, 2, 3, 1)
-        if rows.shape[1:] == (height, width, channels):
-            return rows.astype(np.uint8 if field.white == 255.0 and rows.dtype == np.uint8 else np.float32)
+    shape = _shape(field)
     if isinstance(rows, (str, Path)) and Path(rows).is_dir():
         found = sorted(path for path in Path(rows).rglob("*") if path.suffix.lower() in FILES)
         if not found:
             raise DataError(_("no picture is in the folder {path}", path=rows))
         rows = found
-    if (
-        isinstance(rows, (str, bytes, Path))
-        or not isinstance(rows, (Sequence, np.ndarray))
-        or (isinstance(rows, np.ndarray) and rows.ndim == 3)
-    ):
+    if hasattr(rows, "detach"):
+        rows = plain_array(rows)
+    if isinstance(rows, np.ndarray):
+        rows = list(rows) if _are_several(rows, field) else [rows]
+    elif isinstance(rows, Mapping) or not isinstance(rows, Sequence) or isinstance(rows, (str, bytes)):
         rows = [rows]
-    return np.stack([read_picture(row, field.shape, field.white) for row in rows])
+    elif rows and isinstance(rows[0], (list, int, float)):  # nested lists, as JSON has them
+        return _pictures(field, _numbers(rows))
+    if not len(rows):
+        return np.empty((0, *shape[1:], shape[0]), np.float32)
+    names = [
+        None if isinstance(row, (str, Path)) else _("picture {number}", number=n + 1) for n, row in enumerate(rows)
+    ]
+    return np.stack([read_picture(row, shape, field.white, name) for row, name in zip(rows, names, strict=True)])
+
+
+def _numbers(rows: Any) -> np.ndarray:
+    from gipi.data.images import plain_array
+
+    array = plain_array(rows)
+    if array.dtype.kind not in "uif":
+        raise DataError(_("a picture is made of numbers; {came} came", came=repr(rows)[:60]))
+    return array
+
+
+def _shape(field: Field) -> tuple[int, int, int]:
+    """`(C, H, W)`."""
+    channels, height, width = field.shape
+    return channels, height, width
+
+
+def _are_several(array: np.ndarray, field: Field) -> bool:
+    """Whether an array is several pictures and not one: by its axes, then by the shape that the model knows.
+
+    `(H, W, C)` or `(C, H, W)` with 1 or 3 channels is one picture, unless the rest is exactly a grey one that is known.
+    """
+    channels, height, width = _shape(field)
+    if array.ndim != 3:
+        return array.ndim > 3
+    if channels == 1 and array.shape[1:] == (height, width):
+        return True
+    return array.shape[-1] not in (1, 3, 4) and array.shape[0] not in (1, 3)

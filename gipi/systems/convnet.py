@@ -20,12 +20,12 @@ from gipi.training.player import learner
 
 tasks = ("classify", "regress")
 kinds = ("picture",)
-defaults = {"epochs": 60, "batch_size": 32, "schedule": "one-cycle", "averaging": "ema", "augment": ("affine",)}
+defaults = {"epochs": 40, "batch_size": 32, "schedule": "one-cycle", "averaging": "ema", "augment": ("affine",)}
 
 
 @dataclass(frozen=True)
 class Config:
-    width: int = 32  # channels of the first stage; each stage after it has twice as many
+    width: int = 16  # channels of the first stage; each stage after it has twice as many
     widest: int = 256  # channels at most
     activation: str = "relu"  # sigmoid tanh relu leaky_relu prelu elu maxout gelu silu softplus
     norm: str = "batch"  # none, batch or layer

@@ -26,9 +26,7 @@ defaults = {"epochs": 100, "batch_size": 0, "patience": 0}
 
 @dataclass(frozen=True)
 class Config:
-    l2: float = (
-        0.0  # penalty on the squared weights; scikit-learn's C is 1 / (l2 times rows), its ridge alpha l2 times rows
-    )
+    l2: float = 0.0  # penalty on the squared weights: scikit-learn's C is 1 / (l2 rows), its ridge's alpha l2 rows
     optimizer: str = "lbfgs"  # how it moves: lbfgs on all rows at once, or any other
     lr: float | Literal["auto"] | None = 1.0  # step size, or auto; another optimizer brings its own
     momentum: float | None = None  # of sgd's relatives; each has its own if not given

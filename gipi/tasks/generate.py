@@ -201,12 +201,6 @@ def decode(pictures: Tensor, schema: Schema) -> Array:
     return level.round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).numpy()
 
 
-def make(net: Any, schema: Schema, count: int, seed: int = 0) -> list[dict[str, Array]]:
-    """New pictures from a kept model: `{"picture": (H, W, C) uint8}` each; the same count and seed give the same."""
-    pictures = decode(net.generate(count, generator(seed, "predict")), schema)
-    return [{"picture": picture} for picture in pictures]
-
-
 def picture_grid(pictures: Array, columns: int | None = None, side: int = 32) -> Array:
     """Pictures `(n, H, W, C)` uint8 side by side in one, `(height, width, 3)`; small ones are enlarged to `side`."""
     count, height, width, channels = pictures.shape

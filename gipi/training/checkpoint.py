@@ -7,8 +7,11 @@ written to a temporary name, flushed to the disk, renamed, and its folder flushe
 import hashlib
 import json
 import os
+from collections import Counter
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
 from safetensors.torch import load, save
 from torch import Tensor
@@ -17,20 +20,41 @@ from gipi.errors import RunError
 from gipi.messages import _
 
 MAGIC = b"gipi checkpoint 1 "
+UNFINISHED = ".*.part"  # what a kill leaves of a file that was being written
 
 
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file so that at any instant the old or the new content is there, whole, even if the machine stops."""
+class Checkpoint(NamedTuple):
+    """A checkpoint that was read, and is whole."""
+
+    path: Path
+    tensors: dict[str, Tensor]
+    state: dict
+
+
+def write_atomically(path: Path, *pieces: bytes) -> None:
+    """Write a file so that at any instant the old or the new content is there, whole, even if the machine stops.
+
+    Args:
+        path: The file.
+        *pieces: Its content, one after the other; so nobody has to join what is large.
+
+    Raises:
+        RunError: The disk is full or cannot be written; what was there before is untouched.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         with open(temporary, "wb") as file:
-            file.write(content)
+            for piece in pieces:
+                file.write(piece)
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
         flush_folder(path.parent)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
+    except BaseException as error:  # Ctrl-C too
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        if not isinstance(error, OSError):
+            raise
         text = _("cannot write {path}: {reason}", path=path, reason=error.strerror or error)
         raise RunError(text) from error
 
@@ -53,9 +77,10 @@ def write(path: Path, tensors: Mapping[str, Tensor], state: dict) -> None:
         RunError: The disk is full or cannot be written; what was there before is untouched.
     """
     held = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    owned = {name: tensor.clone() if _is_shared(tensor, held) else tensor for name, tensor in held.items()}
+    places = Counter(_place(tensor) for tensor in held.values())  # safetensors keeps each tensor by itself
+    owned = {name: tensor.clone() if places[_place(tensor)] > 1 else tensor for name, tensor in held.items()}
     body = save(owned, {"state": json.dumps(state)})
-    write_atomically(path, MAGIC + hashlib.sha256(body).hexdigest().encode() + b"\n" + body)
+    write_atomically(path, MAGIC + hashlib.sha256(body).hexdigest().encode() + b"\n", body)
 
 
 def read(path: Path) -> tuple[dict[str, Tensor], dict]:
@@ -74,16 +99,14 @@ def read(path: Path) -> tuple[dict[str, Tensor], dict]:
     return load(body), json.loads(_metadata(body)["state"])
 
 
-def newest(folder: Path, prefix: str) -> tuple[Path | None, list[str]]:
+def newest(folder: Path, prefix: str) -> tuple[Checkpoint | None, list[str]]:
     """The newest checkpoint `prefix*.ckpt` that is whole, and a remark on each damaged one that was passed over."""
     remarks = []
     for path in sorted(folder.glob(f"{prefix}*.ckpt"), reverse=True):
         try:
-            read(path)
+            return Checkpoint(path, *read(path)), remarks
         except RunError as error:
             remarks.append(str(error))
-        else:
-            return path, remarks
     return None, remarks
 
 
@@ -92,7 +115,6 @@ def _metadata(body: bytes) -> dict[str, str]:
     return json.loads(body[8 : 8 + length])["__metadata__"]
 
 
-def _is_shared(tensor: Tensor, others: Mapping[str, Tensor]) -> bool:
-    """Whether another name holds the same memory: safetensors keeps each tensor by itself."""
-    place = tensor.untyped_storage().data_ptr()
-    return sum(other.untyped_storage().data_ptr() == place for other in others.values()) > 1
+def _place(tensor: Tensor) -> int:
+    """Where its memory is; empty tensors have none, and share nothing."""
+    return tensor.untyped_storage().data_ptr() or -id(tensor)

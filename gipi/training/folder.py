@@ -10,10 +10,13 @@
 One process at a time holds a run folder; a second one is told who.
 """
 
+import errno
 import json
 import os
 import socket
-from collections.abc import Mapping
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -24,6 +27,9 @@ from gipi.messages import _
 from gipi.training import checkpoint
 
 RUNS = Path("runs")
+LOCK = "run.lock"
+ATTEMPTS = 5  # at a lock: whoever only asks whether a run is held has it for an instant
+LOCK_PLACE = 1 << 30  # the byte that is locked on Windows, where a locked byte cannot be read
 
 
 class Folder:
@@ -52,51 +58,67 @@ class Folder:
         Raises:
             RunError: The path holds something already, or cannot be written.
         """
-        try:
-            if path is None:
-                path = _next_free(RUNS, name)
-            else:
-                path.mkdir(parents=True, exist_ok=True)
-                if any(path.iterdir()):
-                    hint = _("give another --run, or continue it with: gipi resume {path}", path=path)
-                    raise RunError(_("the run folder {path} is not empty; {hint}", path=path, hint=hint))
+        with _said(path or RUNS):
+            path = path or _next_free(RUNS, name)
+            path.mkdir(parents=True, exist_ok=True)
             folder = Folder(path)
-            folder.checkpoints.mkdir()
+            if folder.is_used() and not is_held(path):
+                hint = _("give another --run, or continue it with: gipi resume {path}", path=path)
+                raise RunError(_("the run folder {path} is not empty; {hint}", path=path, hint=hint))
             folder.hold()
-        except OSError as error:
-            reason = error.strerror or str(error)
-            text = _("the run folder {path} cannot be written: {reason}", path=path, reason=reason)
-            raise RunError(text) from error
+            folder.checkpoints.mkdir(exist_ok=True)
+            checkpoint.flush_folder(path)
         return folder
+
+    def is_used(self) -> bool:
+        """Whether there is anything in it; what a kill before the first word leaves behind does not count."""
+        parts = {path.name for path in self.path.iterdir() if not path.match(checkpoint.UNFINISHED)}
+        return bool(parts - {LOCK, "checkpoints"}) or any(self.checkpoints.glob("*"))
 
     @staticmethod
     def open(run: str | Path) -> "Folder":
         """An existing run, to be continued: held by this process, its configuration read."""
         folder = Folder(find(run))
         folder.hold()
-        folder.record = read_record(folder.path)
+        try:
+            folder.record = read_record(folder.path)
+        except RunError:
+            folder.close()
+            raise
         return folder
 
     def hold(self) -> None:
-        """Take the folder's lock, or say who has it. It is let go of when the process ends, however it ends."""
-        lock = open(self.path / "run.lock", "a+")  # noqa: SIM115  # held open: closing it would let go
-        try:
-            _lock(lock)
-        except OSError as error:
-            lock.seek(0)
-            holder = lock.read().strip() or "?"
-            lock.close()
-            raise RunError(_("the run {path} is in use by {holder}", path=self.path, holder=holder)) from error
-        lock.truncate(0)
-        lock.write(f"process {os.getpid()} on {socket.gethostname()}")
-        lock.flush()
-        self.lock = lock
+        """Take the folder's lock, or say who has it. It is let go of when the process ends, however it ends.
+
+        Raises:
+            RunError: Another process has it; or the folder cannot be written.
+        """
+        with _said(self.path):
+            lock = open(self.path / LOCK, "a+", encoding="utf-8")  # noqa: SIM115  # held: closing it would let go
+            try:
+                _take(lock)
+            except BlockingIOError as error:
+                lock.seek(0)
+                holder = lock.read().strip() or "?"
+                lock.close()
+                raise RunError(_("the run {path} is in use by {holder}", path=self.path, holder=holder)) from error
+            except OSError:
+                lock.close()
+                raise
+            lock.truncate(0)
+            lock.write(f"process {os.getpid()} on {socket.gethostname()}")
+            lock.flush()
+            self.lock = lock
+            for folder in (self.path, self.checkpoints):
+                for path in folder.glob(checkpoint.UNFINISHED):
+                    path.unlink(missing_ok=True)
 
     def close(self) -> None:
-        """Let go of the folder."""
+        """Let go of the folder. What the log still holds back after an error has been said by that error."""
         for file in (self.log, self.lock):
-            if file:
-                file.close()
+            with suppress(OSError):
+                if file:
+                    file.close()
         self.log = self.lock = None
 
     # --- writing
@@ -109,27 +131,48 @@ class Folder:
 
     def append(self, lines: list[str]) -> None:
         """Add lines to metrics.jsonl."""
-        if self.log is None:
-            self.log = open(self.path / "metrics.jsonl", "ab")  # noqa: SIM115  # open for as long as the run is held
-        try:
+        with _said(self.log_path):
+            if self.log is None:
+                self.log = open(self.log_path, "ab")  # noqa: SIM115  # open for as long as the run is held
+                checkpoint.flush_folder(self.path)
             self.log.write("".join(f"{line}\n" for line in lines).encode())
-        except OSError as error:
-            text = _("cannot write {path}: {reason}", path=self.log.name, reason=error.strerror or error)
-            raise RunError(text) from error
+
+    @property
+    def log_path(self) -> Path:
+        return self.path / "metrics.jsonl"
+
+    def flush(self) -> None:
+        """Let others see the whole log."""
+        if self.log:
+            with _said(self.log_path):
+                self.log.flush()
 
     def log_size(self) -> int:
         """Bytes of metrics.jsonl that are on the disk now: a checkpoint remembers it, a resumed run cuts there."""
         self.append([])
         assert self.log
-        self.log.flush()
-        os.fsync(self.log.fileno())
+        self.flush()
+        with _said(self.log_path):
+            os.fsync(self.log.fileno())
         return self.log.tell()
 
-    def cut_log(self, size: int) -> None:
-        """Forget what was logged after a checkpoint; the resumed run says it again."""
-        path = self.path / "metrics.jsonl"
-        if path.exists():
-            os.truncate(path, min(size, path.stat().st_size))
+    def cut_log(self, size: int) -> list[str]:
+        """Forget what was logged after a checkpoint; the resumed run says it again. Gives remarks."""
+        there = self.log_path.stat().st_size if self.log_path.exists() else 0
+        if there > size:
+            with _said(self.log_path):
+                os.truncate(self.log_path, size)
+        return [_("{path} is shorter than it was: numbers are lost", path=self.log_path)] if there < size else []
+
+    def end_in_log(self, member: int) -> int:
+        """Where the last line on this member ends, in bytes."""
+        end = place = 0
+        with _said(self.log_path), open(self.log_path, "rb") as lines:
+            for line in lines:
+                place += len(line)
+                if json.loads(line).get("member", 0) == member:
+                    end = place
+        return end
 
     # --- checkpoints
 
@@ -141,7 +184,8 @@ class Folder:
         """Delete checkpoints of the member in progress that nothing refers to any more."""
         for path in self.checkpoints.glob("*.ckpt"):
             if path.stem not in keep and not path.stem.startswith("member-"):
-                path.unlink(missing_ok=True)
+                with _said(path):
+                    path.unlink(missing_ok=True)
 
 
 def find(run: str | Path) -> Path:
@@ -185,8 +229,29 @@ def read_log(path: Path) -> list[dict]:
     log = path / "metrics.jsonl"
     if not log.exists():
         return []
-    lines = log.read_text(encoding="utf-8").split("\n")
-    return [json.loads(line) for line in lines[:-1] if line]
+    return [json.loads(line) for line in log.read_bytes().split(b"\n")[:-1] if line]
+
+
+def is_held(path: Path) -> bool:
+    """Whether a process has this run at this moment; of a run that says "running" and is not held, the process died."""
+    try:
+        with open(path / LOCK, encoding="utf-8") as file:
+            _lock(file, is_shared=True)
+    except BlockingIOError:
+        return True
+    except OSError:  # there is no lock, or it is not for us to ask
+        return False
+    return False
+
+
+@contextmanager
+def _said(path: Path) -> Iterator[None]:
+    """What the system refuses becomes a sentence with the path."""
+    try:
+        yield
+    except OSError as error:
+        text = _("cannot write {path}: {reason}", path=path, reason=error.strerror or error)
+        raise RunError(text) from error
 
 
 def _next_free(runs: Path, name: str) -> Path:
@@ -203,13 +268,30 @@ def _next_free(runs: Path, name: str) -> Path:
             return path
 
 
-def _lock(file: IO) -> None:
-    """Lock a file without waiting; raises OSError if another process has it."""
-    if os.name == "nt":
-        import msvcrt
+def _take(file: IO) -> None:
+    """Lock a file; raises BlockingIOError if another process has it, not just for an instant."""
+    for attempt in range(ATTEMPTS):
+        try:
+            return _lock(file)
+        except BlockingIOError:
+            if attempt == ATTEMPTS - 1:
+                raise
+            time.sleep(0.02)
 
-        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]  # Windows only
-    else:
-        import fcntl
 
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+def _lock(file: IO, is_shared: bool = False) -> None:
+    """Lock a file without waiting; raises BlockingIOError if another process has it."""
+    try:
+        if os.name == "nt":
+            import msvcrt
+
+            os.lseek(file.fileno(), LOCK_PLACE, os.SEEK_SET)
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]  # Windows only
+        else:
+            import fcntl
+
+            fcntl.flock(file, (fcntl.LOCK_SH if is_shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno in (errno.EAGAIN, errno.EACCES, errno.EWOULDBLOCK, errno.EDEADLK):
+            raise BlockingIOError(error.errno, error.strerror) from error
+        raise

@@ -11,9 +11,10 @@ import time
 import torch
 from torch import Tensor
 
-from gipi.errors import TrainingError
+from gipi.errors import RunError, TrainingError
 from gipi.messages import _
 from gipi.training import checkpoint
+from gipi.training.checkpoint import Checkpoint
 from gipi.training.folder import Folder
 from gipi.training.member import Member, Progress
 
@@ -35,15 +36,72 @@ class Diverged(TrainingError):  # noqa: N818  # says what happened, like Keyboar
 
 
 class Log:
-    """What a training run leaves behind: the numbers, and the checkpoints by the clock. Without a folder: nothing."""
+    """What a training run leaves behind: the numbers, and the checkpoints by the clock. Without a folder: nothing.
+
+    Call `restore` before a member trains, in the order of their numbers.
+
+    Attributes:
+        end: Bytes of metrics.jsonl that belong to the members before the one that is in training.
+        is_repeat: The member's kept weights were damaged while later members already trained: it trains once more, and
+            all that it logs is there already.
+    """
 
     def __init__(self, folder: Folder | None, members: int = 1):
         self.folder = folder
         self.members = members
         self.pending: list[tuple[int, dict[str, Tensor]]] = []
-        self.kept: list[tuple[str, str]] = []  # (checkpoint, the best it refers to), the newest last
+        self.kept: list[str] = []  # the last two checkpoints, the newest last
+        self.best = ""  # the file with the best weights so far
         self.saved_at = time.perf_counter()
         self.pause = SHORTEST_PAUSE
+        self.end = 0
+        self.is_repeat = False
+
+    # --- going on
+
+    def restore(self, member: Member) -> list[str]:
+        """Bring a member to where it stands: its end, its newest whole checkpoint, or its beginning; gives remarks.
+
+        Everything is copied in place: optimizers and streams hold on to their tensors.
+
+        Raises:
+            RunError: What was kept does not fit what the member is made of now.
+        """
+        if not self.folder:
+            return []
+        remarks = []
+        self.is_repeat = False
+        end = self.folder.checkpoints / f"member-{member.number:03d}.ckpt"
+        if end.exists():
+            try:
+                held = Checkpoint(end, *checkpoint.read(end))
+            except RunError as error:
+                remarks.append(_("{problem}; it is trained again", problem=error))
+            else:
+                self.end = held.state["log"]
+                _fitting(held, _take_ended, member, held)
+                return []
+        if self._is_behind(member.number):
+            self.is_repeat = True
+            return remarks
+        held, damaged = checkpoint.newest(self.folder.checkpoints, f"step-{member.number:03d}-")
+        remarks += damaged
+        if held is None:
+            remarks += self.folder.cut_log(self.end)
+            return remarks
+        _fitting(held, _take, member, held)
+        remarks += self.folder.cut_log(held.state["log"])
+        remarks += getattr(member.stream, "notes", [])
+        self.kept, self.best = [held.path.stem], ""  # the best is written anew: nobody has looked whether it is whole
+        return remarks
+
+    def _is_behind(self, number: int) -> bool:
+        """Whether members after this one have trained already."""
+        assert self.folder
+        places = [path.stem.split("-")[1:2] for path in self.folder.checkpoints.glob("*-*.ckpt")]
+        return any(place.isdigit() and int(place) > number for (place,) in places)
+
+    # --- numbers
 
     def add(self, step: int, losses: dict[str, Tensor]) -> None:
         self.pending.append((step, losses))
@@ -63,16 +121,21 @@ class Log:
             progress.counts[name] = progress.counts.get(name, 0) + 1
             progress.first.setdefault(name, value)
             lines.append(f'{{{extra}"step":{step},"{name}":{_json_number(value)}}}')
-        if self.folder:
-            self.folder.append(lines)
+        self._append(lines)
         for (step, name), value in zip(names, values, strict=True):
             if not math.isfinite(value):
                 raise Diverged(step, name, value)
 
     def record(self, member: Member, record: dict) -> None:
-        if self.folder:
-            extra = {"member": member.number} if self.members > 1 else {}
-            self.folder.append([json.dumps({**extra, **record})])
+        """Write down how an epoch went."""
+        extra = {"member": member.number} if self.members > 1 else {}
+        self._append([json.dumps({**extra, **record})])
+
+    def _append(self, lines: list[str]) -> None:
+        if self.folder and not self.is_repeat:
+            self.folder.append(lines)
+
+    # --- checkpoints
 
     def is_due(self) -> bool:
         """Whether so much time has passed that a save is worth its cost."""
@@ -81,80 +144,95 @@ class Log:
     def save(self, member: Member) -> None:
         """Write a checkpoint of the member as it stands between two steps."""
         self.drain(member)
-        if not self.folder:
+        if not self.folder or self.is_repeat:
             return
         began = time.perf_counter()
         name = f"step-{member.number:03d}-{member.progress.step:010d}"
-        best = ""
-        if member.best is not None:
-            best = f"best-{member.number:03d}-{member.progress.best_step:010d}"
-            if best not in {kept_best for _kept, kept_best in self.kept}:
-                self.folder.save(best, member.best, {"step": member.progress.best_step})
+        self._save_best(member)
         tensors = {**member.tensors(), "random": torch.get_rng_state()}
         if torch.cuda.is_available():
             tensors["random.cuda"] = torch.cuda.get_rng_state()
+        if member.best is not None:
+            tensors |= {f"best.{place}": tensor for place, tensor in member.best.items()}
         state = {
             "member": member.number,
             "progress": vars(member.progress),
             "stream": member.stream.state_dict(),
-            "best": best,
             "log": self.folder.log_size(),
         }
         self.folder.save(name, tensors, state)
-        self.kept = [*self.kept[-1:], (name, best)]
-        self.folder.prune({file for pair in self.kept for file in pair})
+        self.kept = [*[kept for kept in self.kept if kept != name][-1:], name]
+        self.folder.prune({*self.kept, self.best})
         self.saved_at = time.perf_counter()
         self.pause = max(SHORTEST_PAUSE, (self.saved_at - began) / SHARE)
 
+    def _save_best(self, member: Member) -> None:
+        """Keep the best weights so far in a file of their own, for whoever wants them.
+
+        A checkpoint holds them too: no run is lost because two files are needed and one of them is damaged.
+        """
+        best = f"best-{member.number:03d}-{member.progress.best_step:010d}"
+        if member.best is not None and self.folder and best != self.best:
+            self.folder.save(best, member.best, {"step": member.progress.best_step})
+            self.best = best
+
     def finish(self, member: Member) -> None:
-        """Keep the weights of a finished member; its checkpoints are not needed any more."""
+        """Keep the weights of a finished member; of its checkpoints the last two and the best stay."""
         self.drain(member)
         if not self.folder:
             return
-        state = {"member": member.number, "progress": vars(member.progress), "log": self.folder.log_size()}
+        end = self.folder.end_in_log(member.number) if self.is_repeat else self.folder.log_size()
+        state = {"member": member.number, "progress": vars(member.progress), "log": end}
         self.folder.save(f"member-{member.number:03d}", member.net.state_dict(), state)
-        best = f"best-{member.number:03d}-{member.progress.best_step:010d}"
-        if member.best is not None:
-            self.folder.save(best, member.best, {"step": member.progress.best_step})
-        self.kept = [pair for pair in self.kept if pair[0].startswith(f"step-{member.number:03d}")]
-        self.folder.prune({file for pair in self.kept for file in pair} | {best})
+        self.end = end
+        if self.is_repeat:
+            return
+        self._save_best(member)
+        self.folder.prune({*self.kept, self.best})
+        self.kept = []
 
 
 def _json_number(value: float) -> str:
     return repr(value) if math.isfinite(value) else {math.inf: "Infinity", -math.inf: "-Infinity"}.get(value, "NaN")
 
 
-def restore(member: Member, folder: Folder) -> list[str]:
-    """Bring a member to its newest whole checkpoint, or leave it at its beginning; gives remarks on damaged ones.
+def _fitting(held: Checkpoint, take, *arguments) -> None:
+    """Take over what was kept; a network or an optimizer that has changed since is a mistake of whoever changed it."""
+    try:
+        take(*arguments)
+    except (AssertionError, KeyError, RuntimeError, TypeError, ValueError) as error:
+        text = _(
+            "{path} does not fit what the run is made of now: {reason}. Were the model, the optimizer or gipi changed"
+            " since? Put them back, or begin a new run",
+            path=held.path,
+            reason=str(error).partition("\n")[0],
+        )
+        raise RunError(text) from error
 
-    Everything is copied in place: optimizers and streams hold on to their tensors.
-    """
-    path, remarks = checkpoint.newest(folder.checkpoints, f"step-{member.number:03d}-")
-    if path is None:
-        return remarks
-    tensors, state = checkpoint.read(path)
+
+def _take_ended(member: Member, held: Checkpoint) -> None:
+    member.net.load_state_dict(held.tensors)
+    member.progress = Progress(**held.state["progress"])
+
+
+def _take(member: Member, held: Checkpoint) -> None:
+    tensors, state = held.tensors, held.state
     with torch.no_grad():
         for name, tensor in member.tensors().items():
             if not name.startswith("player."):
+                if tensor.shape != tensors[name].shape:
+                    raise ValueError(f"{name} {tuple(tensors[name].shape)} -> {tuple(tensor.shape)}")
                 tensor.copy_(tensors[name])
     for name, player in member.players.items():
-        prefix = f"player.{name}."
-        player.load({key.removeprefix(prefix): held for key, held in tensors.items() if key.startswith(prefix)})
+        player.load(_under(f"player.{name}.", tensors))
     member.progress = Progress(**state["progress"])
     member.stream.load_state_dict(state["stream"])
-    if state["best"]:
-        member.best, _step = checkpoint.read(folder.checkpoints / f"{state['best']}.ckpt")
+    member.best = _under("best.", tensors) or None
     torch.set_rng_state(tensors["random"])
     if "random.cuda" in tensors and torch.cuda.is_available():
         torch.cuda.set_rng_state(tensors["random.cuda"])
-    folder.cut_log(state["log"])
-    return remarks
 
 
-def finished_member(folder: Folder, number: int) -> tuple[dict[str, Tensor], Progress, int] | None:
-    """The kept weights of a member that has ended, its progress, and where its log ends; None if it has not."""
-    path = folder.checkpoints / f"member-{number:03d}.ckpt"
-    if not path.exists():
-        return None
-    weights, state = checkpoint.read(path)
-    return weights, Progress(**state["progress"]), state["log"]
+def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """What is kept under a name, by the rest of its name."""
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}

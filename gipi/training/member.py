@@ -46,6 +46,7 @@ class Progress:
     best_step: int = 0
     waited: int = 0  # looks without improvement
     records: list[dict] = field(default_factory=list)  # one for each look
+    seconds: float = 0.0  # of training, in all the processes that it took
     finished: str = ""  # why it ended: done, early, zero-loss
 
 

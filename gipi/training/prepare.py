@@ -10,12 +10,13 @@ from dataclasses import replace
 from typing import Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from gipi.errors import UsageError
 from gipi.messages import _
 from gipi.training.player import Batch, Player, Plays
 
+LARGE = 200_000_000  # multiplications: some 20 ms of one core; below that a second core saves little and disturbs much
 Precision = Literal["float32", "float64", "bf16"]
 
 
@@ -37,13 +38,13 @@ def choose_device(wanted: str) -> torch.device:
     return device
 
 
-def choose_threads(net: nn.Module, batch_size: int, is_picture: bool) -> int:
+def choose_threads(multiplications: int) -> int:
     """Threads for a step: one for a small net, where handing out the work costs more than the work; else each core.
 
-    The border was measured on two cores: a step of 2 million multiplications takes as long with one thread as with two.
+    Args:
+        multiplications: Of one batch's way forward.
     """
-    work = sum(p.numel() for p in net.parameters()) * batch_size * (16 if is_picture else 1)
-    return 1 if work < 4_000_000 else (os.cpu_count() or 1)
+    return 1 if multiplications < LARGE else (os.cpu_count() or 1)
 
 
 @contextmanager

@@ -21,6 +21,7 @@ from gipi.training.loop import fit, nothing
 from gipi.training.member import Member
 
 DRAIN = 100  # steps whose losses wait on the device before they are read: one synchronisation for all of them
+SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 BLOWN_UP = 1e4  # times the first loss (plus one) is not learning any more
 
 
@@ -36,8 +37,11 @@ class Watcher(Protocol):
     def end(self, reason: str) -> None: ...
 
 
-class Stopped(Exception):  # noqa: N818  # not an error: somebody asked for it
-    """A key or a signal ended training between two steps; everything is saved."""
+class Stopped(KeyboardInterrupt):
+    """A key or a signal ends the run; if it came while a member trained, that ended between two steps and is saved.
+
+    A KeyboardInterrupt, so that nobody who catches exceptions takes it for a failure.
+    """
 
     def __init__(self, signal_number: int):
         super().__init__(signal_number)
@@ -47,15 +51,19 @@ class Stopped(Exception):  # noqa: N818  # not an error: somebody asked for it
 def train(member: Member, display: Watcher, log: Log, label: str = "") -> None:
     """Train a member to its end, from where it stands; afterwards its network holds the weights to be kept.
 
+    A member that has ended is left as it is.
+
     Raises:
         Diverged: The loss is not finite or has grown beyond bounds; names the step.
         Stopped: A key or signal; the member is saved.
     """
     plan, progress = member.plan, member.progress
+    if progress.finished:
+        return
     display.begin(plan.steps, label)
     after = member.after if not member.average else _both(member.after, member.average.update)
-    clock = time.perf_counter()
-    with _signals() as asked:
+    began = time.perf_counter() - progress.seconds
+    with _asked() as asked:
         for step, losses in fit(member.players, member.stream, plan.steps, after, progress.step):
             progress.step = step + 1
             log.add(step, losses)
@@ -64,26 +72,35 @@ def train(member: Member, display: Watcher, log: Log, label: str = "") -> None:
                 log.drain(member)
             if progress.step % plan.every == 0 or progress.step == plan.steps:
                 log.drain(member)
-                record = _look(member, time.perf_counter() - clock)
+                progress.seconds = time.perf_counter() - began
+                record = _look(member, progress.seconds)
                 log.record(member, record)
                 display.epoch(record)
                 progress.finished = _reason_to_stop(member)
                 if progress.finished:
                     break
+            if asked or log.is_due():
+                progress.seconds = time.perf_counter() - began
+                log.save(member)
             if asked:
-                log.save(member)
                 raise Stopped(asked[0])
-            if log.is_due():
-                log.save(member)
-    progress.finished = progress.finished or "done"
+        progress.finished = progress.finished or "done"
+        progress.seconds = time.perf_counter() - began
+        take_best(member)
+        log.finish(member)
+        display.end(progress.finished)
+        if asked:
+            raise Stopped(asked[0])
+
+
+def take_best(member: Member) -> None:
+    """Give the network the weights to be kept: the best so far, or, where nobody judges, the average."""
     if member.best is not None:
         member.net.load_state_dict(member.best)
     elif member.average:
         with member.judged():
             weights = member.weights()
         member.net.load_state_dict(weights)
-    log.finish(member)
-    display.end(progress.finished)
 
 
 def _both(one: Callable[[int], None], other: Callable[[int], None]) -> Callable[[int], None]:
@@ -109,7 +126,7 @@ def _look(member: Member, seconds: float) -> dict:
     if member.step_size:
         record["step_size"] = member.step_size(progress.step - 1)
     if member.validate:
-        was_training = member.net.training
+        modes = [(part, part.training) for part in member.net.modules()]  # a part may be frozen, and stays it
         member.net.eval()
         with member.judged(), torch.no_grad():
             record["valid"] = member.validate()
@@ -121,7 +138,8 @@ def _look(member: Member, seconds: float) -> dict:
                 member.best = member.weights()
             else:
                 progress.waited += 1
-        member.net.train(was_training)
+        for part, mode in modes:
+            part.training = mode
         record["is_best"] = progress.waited == 0
     record["seconds"] = round(seconds, 4)
     progress.records.append(record)
@@ -138,21 +156,42 @@ def _reason_to_stop(member: Member) -> str:
 
 
 @contextmanager
-def _signals() -> Iterator[list[int]]:
-    """Collect the first Ctrl-C or SIGTERM, so that a step is never torn; the second Ctrl-C ends at once."""
+def _asked() -> Iterator[list[int]]:
+    """Collect the first signal to end, so that a step is never torn; the second Ctrl-C ends at once."""
     asked: list[int] = []
-    if threading.current_thread() is not threading.main_thread():
-        yield asked
-        return
 
     def ask(number: int, frame: Any) -> None:
         if asked:
             raise KeyboardInterrupt
         asked.append(number)
 
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
+    with _handled(ask):
         yield asked
+
+
+@contextmanager
+def stoppable() -> Iterator[None]:
+    """Where nobody trains: a signal to end raises Stopped at once."""
+
+    def stop(number: int, frame: Any) -> None:
+        raise Stopped(number)
+
+    with _handled(stop):
+        yield
+
+
+@contextmanager
+def _handled(handler: Callable[[int, Any], None]) -> Iterator[None]:
+    """Ctrl-C, SIGTERM and a closed terminal come to this handler, unless the process was started to ignore them."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    before = {number: held for number, held in before.items() if held not in (signal.SIG_IGN, None)}
+    for number in before:
+        signal.signal(number, handler)
+    try:
+        yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for number, held in before.items():
+            signal.signal(number, held)

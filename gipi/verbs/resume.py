@@ -33,12 +33,14 @@ def resume(run: Any = "last", data: Any = None, **own: Any) -> "Run":
     if found.status == "done":
         return found
     folder = Folder.open(path)
-    record = folder.record
-    said = {name: own.pop(name) for name in ("quiet", "json", "lang", "profile") if name in own}
-    options = dataclasses.replace(Fit.from_json(record["options"]), **said)
-    use(options.lang)
-    missing = [name for name in record["own"] if name not in own]
     try:
+        record = folder.record
+        if record.get("status") == "done":  # it was finished a moment ago
+            return Run(path)
+        said = {name: own.pop(name) for name in ("quiet", "json", "lang", "profile") if name in own}
+        options = dataclasses.replace(Fit.from_json(record["options"]), **said)
+        use(options.lang)
+        missing = [name for name in record["own"] if name not in own]
         if missing:
             text = _(
                 "the run {name} used objects of one's own; give them again: {missing}",

@@ -1,0 +1,57 @@
+# One word for each thing that is done to this project. `make fit` and `make test` work in a fresh clone.
+#
+#   make setup    makes .venv and installs, once (again when pyproject.toml or constraints.txt change)
+#   make fit      fits the handwritten digits; another set: make fit DATA=iris ARGS="--system mlp"
+#   make tiny     the whole journey in seconds: before each commit
+#   make check    ruff (lint, format), pyright
+#   make test     the whole suite without what is marked slow;  make slow: that
+#   make docs     writes the option tables in docs/ anew
+#   make bench    what a step costs beside bare PyTorch
+#   make clean    removes what tools leave behind; .venv and runs/ stay
+
+VENV ?= .venv
+PYTHON ?= python3
+DATA ?= digits
+ARGS ?=
+WORKERS ?= 2
+
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: setup fit test check tiny slow bench docs clean
+
+setup: $(STAMP)
+
+# A virtual environment that is there already is used as it is, and what it lacks is installed into it.
+$(STAMP): pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	touch $@
+
+fit: setup
+	$(BIN)/gipi fit $(DATA) $(ARGS)
+
+# One thread in each test process: they share the cores already.
+test: setup
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS)
+
+tiny: setup
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/test_tiny.py
+
+slow: setup
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow
+
+check: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright --pythonpath $(BIN)/python
+
+bench: setup
+	$(BIN)/python bench/step.py
+
+docs: setup
+	$(BIN)/python docs/make.py
+
+clean:
+	rm -rf build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
+	find gipi tests bench docs -name __pycache__ -type d -prune -exec rm -rf {} +

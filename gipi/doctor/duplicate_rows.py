@@ -1,0 +1,28 @@
+"""Copies of test or validation rows among the training rows: the figures are then better than the model is."""
+
+import numpy as np
+
+from gipi.doctor.finding import Finding, View, keys
+from gipi.messages import _
+
+
+def check(view: View) -> Finding | None:
+    held_out = [view.parts[part] for part in ("test", "valid") if part in view.parts]
+    if not held_out or "train" not in view.parts:
+        return None
+    rows = np.concatenate(held_out)
+    copies = int(np.isin(keys(view.x[rows]), keys(view.x[view.parts["train"]])).sum())
+    share = copies / len(rows)
+    if not copies:
+        return None
+    return Finding(
+        "duplicate-rows",
+        "problem" if share > 0.05 else "note",
+        {"copies": copies, "rows": len(rows)},
+        _(
+            "{copies} of {rows} validation and test rows stand among the training rows too.",
+            copies=copies,
+            rows=len(rows),
+        ),
+        (_("Remove the copies, or keep them in one part with --group."),),
+    )

@@ -1,0 +1,65 @@
+"""What a check looks at, and what it says."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class View:
+    """What a run shows the doctor.
+
+    Attributes:
+        x: `(rows, ...)` encoded inputs.
+        y: `(rows,)` class numbers, `(rows, T)` numbers, or None.
+        parts: Row numbers of train, valid, test.
+        target_kind: class, labels, number, normal, quantiles, or "".
+        labels: The classes.
+        history: A record for each epoch.
+        error: Why training stopped, if it failed.
+    """
+
+    x: np.ndarray
+    y: np.ndarray | None
+    parts: Mapping[str, np.ndarray]
+    target_kind: str = ""
+    labels: Sequence[Any] = ()
+    history: Sequence[Mapping[str, Any]] = ()
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is wrong or worth knowing.
+
+    Attributes:
+        name: By which tests and people ask for it: duplicate-rows, overfitting ...
+        severity: problem, warning or note.
+        evidence: The numbers that show it.
+        cause: What is wrong, in one sentence.
+        remedies: What helps, the best first.
+    """
+
+    name: str
+    severity: str
+    evidence: Mapping[str, Any]
+    cause: str
+    remedies: tuple[str, ...] = ()
+
+    def json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @staticmethod
+    def from_json(held: dict[str, Any]) -> "Finding":
+        return Finding(**{**held, "remedies": tuple(held["remedies"])})
+
+    def __str__(self) -> str:
+        return " ".join([self.cause, *self.remedies])
+
+
+def keys(x: np.ndarray) -> np.ndarray:
+    """One comparable key for each row: equal rows have equal keys."""
+    flat = np.ascontiguousarray(x.reshape(len(x), -1))
+    return flat.view(np.dtype((np.void, flat.dtype.itemsize * flat.shape[1])))[:, 0]

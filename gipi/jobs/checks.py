@@ -1,0 +1,178 @@
+"""Options looked at one by one, before anything is opened: is it of its kind, within its limits, of any use here?
+
+The command line and Python come through the same door. A value of another kind of number (NumPy's, say) becomes a plain
+one, so that run.json can hold it; everything else that does not fit is refused by the option's name.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import fields, is_dataclass, replace
+from os import PathLike
+from types import NoneType, UnionType
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from gipi.errors import UsageError, nearest
+from gipi.jobs.options import Fit
+from gipi.messages import LANGUAGES, _
+
+Options = TypeVar("Options")
+
+WRITTEN = {"warm_start": "from"}  # names that are another word on the command line
+LARGEST_SEED = 2**32 - 1  # scikit-learn takes no larger one
+MOST_THREADS = 1024
+
+# name: what is allowed, in words and as a test; for options of the verb and of every system
+LIMITS: dict[str, tuple[Callable[[], str], Callable[[Any], bool]]] = {}
+
+
+def _limit(names: str, words: Callable[[], str], fits: Callable[[Any], bool]) -> None:
+    LIMITS.update(dict.fromkeys(names.split(), (words, fits)))
+
+
+_limit("lr clip", lambda: _("a number above 0"), lambda v: v > 0)
+_limit("l2 weight_decay mixup verdict_seconds", lambda: _("a number, at least 0"), lambda v: v >= 0)
+_limit("dropout momentum label_smoothing smoothing", lambda: _("from 0 to below 1"), lambda v: 0 <= v < 1)
+_limit("test_share valid_share", lambda: _("a share, from 0 to below 1"), lambda v: 0 <= v < 1)
+_limit("warmup explore explore_last discount", lambda: _("from 0 to 1"), lambda v: 0 <= v <= 1)
+_limit("batch_size patience", lambda: _("a whole number, at least 0"), lambda v: v >= 0)
+_limit("epochs steps ensemble picture_size hidden", lambda: _("a whole number, at least 1"), lambda v: v >= 1)
+_limit("width widest latent code", lambda: _("a whole number, at least 1"), lambda v: v >= 1)
+_limit("memory first_moves moves batches copy_every", lambda: _("a whole number, at least 1"), lambda v: v >= 1)
+_limit("explore_moves", lambda: _("a whole number, at least 1"), lambda v: v >= 1)
+_limit("clusters", lambda: _("a whole number, at least 2"), lambda v: v >= 2)
+_limit("folds", lambda: _("0 (none), or a whole number, at least 2"), lambda v: v == 0 or v >= 2)
+_limit("threads", lambda: _("from 1 to {most}", most=MOST_THREADS), lambda v: 1 <= v <= MOST_THREADS)
+_limit("seed", lambda: _("a whole number from 0 to {most}", most=LARGEST_SEED), lambda v: 0 <= v <= LARGEST_SEED)
+_limit("lang", lambda: _("one of {known}", known=", ".join(LANGUAGES)), lambda v: v in LANGUAGES)
+
+# Options of the verb that a task has no use for: to take no notice of what was asked for would change the answer.
+_OF_ANSWERS = ("distribution", "loss", "positive", "class_weight", "label_smoothing", "mixup", "weight", "warm_start")
+_OF_DATA = ("target", "test", "valid", "group", "time", "no_target", "scale", "picture_size", "separator")
+NO_USE = {
+    "classify": ("distribution", "clusters"),
+    "regress": ("positive", "label_smoothing", "class_weight", "clusters"),
+    "cluster": (*_OF_ANSWERS, "averaging", "augment", "folds", "ensemble"),
+    "generate": (*_OF_ANSWERS, "averaging", "augment", "folds", "ensemble", "patience", "clusters"),
+    "act": (*_OF_ANSWERS, *_OF_DATA, "averaging", "augment", "epochs", "clusters"),
+}
+
+
+def checked(options: Options) -> Options:
+    """The options (a dataclass), each of its kind and within its limits.
+
+    Raises:
+        UsageError: Names the option, what came, and what it can be.
+    """
+    assert is_dataclass(options) and not isinstance(options, type)
+    hints = get_type_hints(type(options))
+    changed = {}
+    for field in fields(options):
+        value = getattr(options, field.name)
+        fitting = _fitting(value, hints[field.name])
+        if fitting is _UNFIT:
+            raise _refused(field.name, value, hints[field.name])
+        if field.name in LIMITS:
+            words, fits = LIMITS[field.name]
+            odd = [one for one in (fitting if isinstance(fitting, tuple) else (fitting,)) if not _is_within(one, fits)]
+            if odd:
+                raise UsageError(_("{option} is {expected}; {came} came", **_said(field.name, words(), odd[0])))
+        if fitting is not value:
+            changed[field.name] = fitting
+    return replace(options, **changed) if changed else options
+
+
+def check_use(options: Fit, task: str, target_kind: str, kind: str) -> None:
+    """Refuse an option of the verb that has no effect on this task and this kind of data.
+
+    Args:
+        task: classify, regress, cluster, generate or act.
+        target_kind: class, labels, number ...; "" where there is no target.
+        kind: table, picture or environment.
+    """
+    standard = Fit()
+    given = {field.name for field in fields(Fit) if getattr(options, field.name) != getattr(standard, field.name)}
+    for name in NO_USE.get(task, ()):
+        if name in given and not (name == "target" and options.no_target):
+            raise UsageError(_("{option} has no use for the task {task}; leave it out", option=flag(name), task=task))
+    if target_kind == "labels":
+        for name in given & {"class_weight", "positive"}:
+            raise UsageError(_("{option} is for one class of several, not for several labels", option=flag(name)))
+    if "label_smoothing" in given and options.loss not in (None, "cross_entropy", "bce"):
+        raise UsageError(_("--label-smoothing does not go with the loss {name}", name=options.loss))
+    if kind == "table" and "picture_size" in given:
+        raise UsageError(_("--picture-size is for pictures; the data is a table"))
+
+
+def flag(name: str) -> str:
+    """An option as it is typed: `--batch-size`."""
+    return "--" + WRITTEN.get(name, name).replace("_", "-")
+
+
+_UNFIT = object()
+
+
+def _fitting(value: Any, hint: Any) -> Any:
+    """The value as this kind of thing, or _UNFIT; what is hinted at in no way that we know is taken as it is."""
+    origin = get_origin(hint)
+    if origin in (Union, UnionType):
+        found = [_fitting(value, one) for one in get_args(hint)]
+        fits = [one for one in found if one is not _UNFIT]
+        return next((one for one in fits if one is value), fits[0] if fits else _UNFIT)
+    if hasattr(value, "item") and getattr(value, "ndim", None) == 0:  # a number of NumPy's or torch's
+        value = value.item()
+    if hint in (None, NoneType):
+        return None if value is None else _UNFIT
+    if origin is Literal:
+        return value if isinstance(value, str) and value in get_args(hint) else _UNFIT
+    if origin is tuple:
+        several = (value,) if isinstance(value, (str, int, float)) else value
+        if not hasattr(several, "__iter__") or isinstance(several, (bytes, dict)):
+            return _UNFIT
+        found = tuple(_fitting(one, get_args(hint)[0]) for one in several)
+        return _UNFIT if any(one is _UNFIT for one in found) else value if value == found else found
+    if hint is bool:
+        return value if isinstance(value, bool) else _UNFIT
+    if hint in (int, float):
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            return _UNFIT
+        return value if isinstance(value, hint) else float(value) if hint is float else _UNFIT
+    if hint is str:
+        return value if isinstance(value, str) else str(value) if isinstance(value, PathLike) else _UNFIT
+    return value
+
+
+def _is_within(value: Any, fits: Callable[[Any], bool]) -> bool:
+    if value is None or (isinstance(value, str) and value == "auto"):
+        return True
+    return (not isinstance(value, float) or math.isfinite(value)) and fits(value)
+
+
+def _refused(name: str, value: Any, hint: Any) -> UsageError:
+    choices = [choice for one in (hint, *get_args(hint)) if get_origin(one) is Literal for choice in get_args(one)]
+    if name in LIMITS and not choices:
+        expected = LIMITS[name][0]()
+    else:
+        expected = described(hint)
+    text = _("{option} is {expected}; {came} came", **_said(name, expected, value))
+    return UsageError(text + ("." + hint if (hint := nearest(str(value), choices)) else ""))
+
+
+def _said(name: str, expected: str, value: Any) -> dict[str, str]:
+    came = f"'{value}'" if isinstance(value, str) else f"{value}"
+    if len(came) > 60:
+        came = f"{type(value).__name__}: {came[:50]}..."
+    return {"option": flag(name), "expected": expected, "came": came}
+
+
+def described(hint: Any) -> str:
+    """What may stand for an option, in words."""
+    origin = get_origin(hint)
+    if origin in (Union, UnionType):
+        parts = [described(one) for one in get_args(hint) if one is not NoneType]
+        return (" " + _("or") + " ").join(parts)
+    if origin is Literal:
+        choices = get_args(hint)
+        return choices[0] if len(choices) == 1 else _("one of {known}", known=", ".join(map(str, choices)))
+    if origin is tuple:
+        return _("whole numbers") if get_args(hint)[0] is int else _("a word or several")
+    return {int: _("a whole number"), float: _("a number"), bool: "True / False"}.get(hint, _("a text"))

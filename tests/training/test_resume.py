@@ -1,0 +1,229 @@
+"""A run that is cut and goes on comes to the same bits: every kind of run, cut at several steps.
+
+The process ends by an exception out of the loop; real kills are in test_kill.py.
+"""
+
+import random
+from functools import partial
+from pathlib import Path
+
+import pytest
+import torch
+from kept import Cut, Watching, cut, outcome
+from torch import nn
+
+import gipi
+from gipi.errors import RunError, UsageError
+from gipi.run import Run
+from gipi.training.folder import read_log
+
+CUTS = 3  # in each run
+
+X = torch.randn(90, 5, generator=torch.Generator().manual_seed(0))
+Y = (X[:, 0] * X[:, 1] > 0).long()
+
+
+class Own(nn.Module):
+    """A module with a frozen part, whose statistics must not move."""
+
+    def __init__(self, sizes):
+        super().__init__()
+        self.frozen = nn.BatchNorm1d(*sizes.input).eval()
+        self.rest = nn.Sequential(
+            nn.Linear(*sizes.input, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Dropout(0.3), nn.Linear(8, sizes.output)
+        )
+
+    def forward(self, x):
+        return self.rest(self.frozen(x))
+
+
+def loss_of_own(output, y, weight=None):
+    return nn.functional.cross_entropy(output, y, label_smoothing=0.1)
+
+
+def adam(params):
+    return torch.optim.Adam(params, lr=0.01, amsgrad=True)
+
+
+RICH = {"system": "mlp", "dropout": 0.2, "averaging": "ema", "schedule": "one-cycle", "epochs": 5}
+CONVNET = {"system": "convnet", "dropout": 0.2, "augment": ("shift", "affine"), "averaging": "swa"}
+RUNS = {
+    "mlp": ("iris", {**RICH, "mixup": 0.3, "clip": 1.0}),
+    "convnet": ("digits", {**CONVNET, "schedule": "cosine", "steps": 24, "batch_size": 16}),
+    "lbfgs": ("diabetes", {"system": "linear", "optimizer": "lbfgs", "batch_size": 0, "steps": 12}),
+    "perceptron": ("iris", {"system": "perceptron", "steps": 200}),
+    "autoencoder": ("iris", {"no_target": True, "epochs": 4}),
+    "gan": ("digits", {"system": "gan", "steps": 12, "batch_size": 32}),
+    "dqn": (
+        "gym:CartPole-v1",
+        {"steps": 60, "memory": 300, "first_moves": 50, "moves": 60, "batches": 16, "copy_every": 7, "hidden": (16,)},
+    ),
+    "folds": ("iris", {**RICH, "folds": 2, "ensemble": 2, "epochs": 3}),
+    "early": ("iris", {**RICH, "averaging": "none", "lr": 0.3, "epochs": 40, "patience": 2}),
+    "float64": ("diabetes", {"system": "mlp", "precision": "float64", "distribution": "normal", "epochs": 3}),
+    "bf16": ("iris", {"system": "mlp", "precision": "bf16", "epochs": 4}),
+    "auto": ("iris", {"system": "mlp", "lr": "auto", "epochs": 4}),
+    "own optimizer": ("iris", {"system": "mlp", "optimizer": adam, "schedule": "cosine", "epochs": 4}),
+    "own everything": ((X, Y), {"model": Own, "loss": loss_of_own, "optimizer": adam, "epochs": 4}),
+} | {
+    name: ("iris", {"system": "mlp", "optimizer": name, "weight_decay": 0.01, "hidden": (8,), "epochs": 2})
+    for name in ("sgd", "momentum", "nag", "adagrad", "adadelta", "rmsprop", "adam", "adamw", "muon", "lars")
+}
+
+
+@pytest.fixture
+def often(monkeypatch):
+    """A checkpoint at each step, and little else."""
+    monkeypatch.setattr("gipi.training.log.SHORTEST_PAUSE", -1.0)
+    monkeypatch.setattr("gipi.training.log.SHARE", 1e9)
+    for name, value in {"LOOKS": 4, "CHOSEN_BY": 2, "REPORTED": 5}.items():
+        monkeypatch.setattr(f"gipi.jobs.act.{name}", value)
+    monkeypatch.setattr("gipi.jobs.generate.LOOKS", 0.01)
+    monkeypatch.setattr("gipi.jobs.generate.COMPARED", 20)
+
+
+@pytest.fixture
+def watched(monkeypatch):
+    """Carry out with this display."""
+
+    def watch(display, verb, *arguments, **options):
+        monkeypatch.setattr("gipi.jobs.carry.choose", lambda *_arguments, **_options: display)
+        return verb(*arguments, **options)
+
+    return watch
+
+
+def cut_and_resumed(watched, data, options, cuts, folder: Path) -> list[str]:
+    """A run that ends after each of so many steps, and goes on; gives what was said when it went on."""
+    own = {name: value for name, value in options.items() if callable(value)}
+    verb = partial(gipi.fit, data, **options, threads=1, verdict=False, run=folder)
+    notes = []
+    for steps in cuts:
+        display = Watching({steps: cut})
+        with pytest.raises(Cut):
+            watched(display, verb)
+        notes += display.notes
+        assert Run(folder).status == "interrupted"
+        verb = partial(gipi.resume, folder, None if isinstance(data, str) else data, **own)
+    display = Watching()
+    watched(display, verb)
+    return notes + display.notes
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_a_run_that_was_cut_comes_to_the_same_bits(name, often, watched, tmp_path):
+    data, options = RUNS[name]
+    if name == "dqn":
+        pytest.importorskip("gymnasium")
+    whole = Watching()
+    watched(whole, gipi.fit, data, **options, threads=1, verdict=False, run=tmp_path / "whole")
+    draw = random.Random(name)
+    ends = sorted(draw.randint(1, whole.seen - 1) for _cut in range(CUTS))
+    cuts = [end - begin for begin, end in zip([0, *ends], ends, strict=False) if end > begin]
+    # a step that was seen is not yet saved, so each resumed run sees the last one again
+    cuts = [cuts[0], *(steps + 1 for steps in cuts[1:])]
+    cut_and_resumed(watched, data, options, cuts, tmp_path / "cut")
+    assert outcome(tmp_path / "cut") == outcome(tmp_path / "whole")
+
+
+def test_a_run_cut_before_its_first_checkpoint_begins_again(watched, tmp_path):
+    data, options = RUNS["mlp"]
+    watched(Watching(), gipi.fit, data, **options, threads=1, verdict=False, run=tmp_path / "whole")
+    cut_and_resumed(watched, data, options, [9, 4, 2], tmp_path / "cut")
+    assert outcome(tmp_path / "cut") == outcome(tmp_path / "whole")
+
+
+def test_seeing_more_changes_nothing(often, watched, tmp_path, monkeypatch):
+    """Verdict, doctor, profile and any display, on or off: the same weights."""
+    data, options = "iris", {**RICH, "epochs": 3}
+    plain = gipi.fit(data, **options, verdict=False, doctor=False, quiet=True, run=tmp_path / "plain")
+    monkeypatch.undo()  # no display of ours, no frequent saves
+    rich = gipi.fit(data, **options, verdict=True, doctor=True, profile=True, run=tmp_path / "rich")
+    assert outcome(plain.path)["weights"] == outcome(rich.path)["weights"]
+    assert outcome(plain.path)["log"] == outcome(rich.path)["log"]
+
+
+@pytest.mark.parametrize("kind", ["terminal", "notebook", "plain"])
+def test_displays_change_nothing(kind, watched, tmp_path):
+    import io
+
+    from gipi.report.display import Plain
+    from gipi.report.notebook import Notebook
+    from gipi.report.terminal import Terminal
+
+    display = {"terminal": lambda: Terminal(io.StringIO()), "notebook": Notebook, "plain": lambda: Plain(io.StringIO())}
+    silent = gipi.fit("iris", **RICH, verdict=False, quiet=True, run=tmp_path / "silent")
+    shown = watched(display[kind](), gipi.fit, "iris", **RICH, verdict=False, run=tmp_path / "shown")
+    assert outcome(silent.path)["weights"] == outcome(shown.path)["weights"]
+
+
+def test_what_belongs_to_the_person_is_left_alone(tmp_path):
+    """The state of torch's random numbers, the number of threads, and the handlers of signals."""
+    import signal
+
+    torch.manual_seed(123)
+    before = torch.get_rng_state(), torch.get_num_threads(), signal.getsignal(signal.SIGINT), torch.is_grad_enabled()
+    gipi.fit("iris", **RICH, threads=2, quiet=True, run=tmp_path / "run")
+    after = torch.get_rng_state(), torch.get_num_threads(), signal.getsignal(signal.SIGINT), torch.is_grad_enabled()
+    assert torch.equal(before[0], after[0])
+    assert before[1:] == after[1:]
+
+
+def test_a_finished_run_does_not_train_on(often, watched, tmp_path):
+    data, options = RUNS["early"]
+    run = watched(Watching(), gipi.fit, data, **options, threads=1, verdict=False, run=tmp_path / "run")
+    assert run.record["stopped"] == ["early"]
+    before = outcome(run.path)
+    display = Watching()
+    assert watched(display, gipi.resume, run).status == "done"
+    assert display.seen == 0 and outcome(run.path) == before
+
+
+@pytest.mark.parametrize("problem", [Cut, KeyboardInterrupt, RuntimeError, MemoryError])
+def test_a_run_cut_after_training_only_finishes(problem, often, watched, tmp_path, monkeypatch):
+    """Whatever happens while scores and baselines are made: nothing is trained again, and the metrics are the same."""
+    data, options = RUNS["early"]
+    options = {**options, "threads": 1, "verdict": True}
+    watched(Watching(), gipi.fit, data, **options, run=tmp_path / "whole")
+
+    def end(*_arguments, **_options):
+        raise problem
+
+    with monkeypatch.context() as broken:
+        broken.setattr("gipi.jobs.judge.add_verdict", end)
+        display = Watching()
+        with pytest.raises(problem):
+            watched(display, gipi.fit, data, **options, run=tmp_path / "cut")
+    assert Run(tmp_path / "cut").status == "interrupted"
+    if problem is KeyboardInterrupt:
+        assert any("gipi resume" in note for note in display.notes)
+    display = Watching()
+    run = watched(display, gipi.resume, tmp_path / "cut")
+    assert display.seen == 0 and run.status == "done" and run.verdict
+    assert outcome(tmp_path / "cut") == outcome(tmp_path / "whole")
+
+
+def test_the_log_has_each_step_once(often, watched, tmp_path):
+    data, options = RUNS["folds"]
+    cut_and_resumed(watched, data, options, [7, 5, 9], tmp_path / "cut")
+    steps = [(line["member"], line["step"]) for line in read_log(tmp_path / "cut") if "epoch" not in line]
+    assert len(steps) == len(set(steps)) == sum(1 for _step in steps)
+    assert steps == sorted(steps)
+
+
+def test_what_was_ones_own_must_be_given_again(often, watched, tmp_path):
+    data, options = RUNS["own everything"]
+    with pytest.raises(Cut):
+        watched(Watching({5: cut}), gipi.fit, data, **options, threads=1, verdict=False, run=tmp_path / "run")
+    with pytest.raises(UsageError, match="give them again: loss, model, optimizer"):
+        gipi.resume(tmp_path / "run", data)
+    with pytest.raises(UsageError, match="was in memory"):
+        gipi.resume(tmp_path / "run", model=Own, loss=loss_of_own, optimizer=adam)
+    with pytest.raises(RunError, match="not what it was"):
+        gipi.resume(tmp_path / "run", (X + 1, Y), model=Own, loss=loss_of_own, optimizer=adam)
+    with pytest.raises(RunError, match=r"step-000-0000000004.ckpt does not fit what the run is made of now"):
+        other = lambda sizes: nn.Sequential(nn.Linear(*sizes.input, 9), nn.ReLU(), nn.Linear(9, sizes.output))  # noqa: E731
+        gipi.resume(tmp_path / "run", data, model=other, loss=loss_of_own, optimizer=adam)
+    assert Run(tmp_path / "run").status == "interrupted"  # and all of it is still there
+    gipi.resume(tmp_path / "run", data, model=Own, loss=loss_of_own, optimizer=adam, quiet=True)
+    assert Run(tmp_path / "run").status == "done"
