@@ -3,7 +3,10 @@
 The system is only known once the data has been looked at, so what is left over is read later, against its Config.
 """
 
+import io
+import re
 from collections.abc import Callable
+from contextlib import redirect_stderr
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -73,10 +76,24 @@ def read_line(verb: str, arguments: list[str]) -> Line:
 
 
 def parsed(kind: type, flags: list[str]) -> tuple[Any, list[str]]:
-    """An options dataclass from flags, and the flags that it does not know; tyro says what is wrong and exits with 2."""
+    """An options dataclass from flags, and the flags that it does not know.
+
+    Raises:
+        UsageError: A value is missing or of the wrong kind.
+    """
     import tyro
 
-    options, rest = tyro.cli(kind, args=flags, return_unknown_args=True, prog="gipi")
+    from gipi.jobs.checks import check_words
+
+    check_words(kind, flags)
+    said = io.StringIO()
+    try:
+        with redirect_stderr(said):
+            options, rest = tyro.cli(kind, args=flags, return_unknown_args=True, prog="gipi")
+    except SystemExit as error:  # what tyro says fills a box: its words, on one line
+        raise UsageError(
+            " ".join(re.sub(r"[^\w\s.,:;'(){}\[\]<>=/|-]|--{2,}", " ", said.getvalue()).split())
+        ) from error
     return options, [*rest]
 
 
@@ -88,7 +105,7 @@ def system_reader(flags: list[str]) -> Callable[[Any, str], dict[str, Any]]:
 
         typed = [word.partition("=")[0].removeprefix("--").replace("-", "_") for word in flags if word.startswith("--")]
         known = {one.name for one in fields(system.Config)}
-        typed = [option if option in known else option.removeprefix("no_") for option in typed]
+        typed = [option.removeprefix("no_") if option.removeprefix("no_") in known else option for option in typed]
         for option in typed:
             if option not in known:
                 configured(system, name, {option: None})  # says to which systems it belongs

@@ -30,9 +30,8 @@ def main(arguments: list[str] | None = None) -> int:
         from gipi.messages import LANGUAGES, _, use
 
         if language not in LANGUAGES:
-            return _fail(
-                _("there is no language '{name}'; there are {known}", name=language, known=", ".join(LANGUAGES)), 2
-            )
+            text = _("there is no language '{name}'; there are {known}", name=language, known=", ".join(LANGUAGES))
+            return _fail(text, 2, "--json" in arguments)
         use(language)
     if not arguments or arguments[0] in ("--help", "-h", "help"):
         from gipi.cli.help import overview
@@ -50,9 +49,8 @@ def main(arguments: list[str] | None = None) -> int:
         from gipi.messages import _
 
         known = ", ".join(VERBS)
-        return _fail(
-            _("there is no verb '{name}'; the verbs are: {known}.", name=verb, known=known) + nearest(verb, [*VERBS]), 2
-        )
+        text = _("there is no verb '{name}'; the verbs are: {known}.", name=verb, known=known)
+        return _fail(text + nearest(verb, [*VERBS]), 2, "--json" in arguments)
     if "--help" in rest or "-h" in rest:
         from gipi.cli.help import of_verb
 

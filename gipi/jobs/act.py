@@ -44,7 +44,7 @@ class Act(Job):
         self.defaults = systems.defaults(setting.system)
         self.batch_size = options.batch_size or self.defaults["batch_size"]
         steps = options.steps or self.defaults["steps"]
-        self.plan = Plan(steps, max(1, steps // LOOKS), options.patience or None, watch="return", higher=True)
+        self.plan = Plan(steps, max(1, steps // LOOKS), options.patience, watch="return", higher=True)
         self.record = {
             "task": "act",
             "schema": self.schema.to_json(),

@@ -5,7 +5,7 @@ one, so that run.json can hold it; everything else that does not fit is refused 
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import fields, is_dataclass, replace
 from os import PathLike
 from types import NoneType, UnionType
@@ -21,29 +21,25 @@ WRITTEN = {"warm_start": "from"}  # names that are another word on the command l
 LARGEST_SEED = 2**32 - 1  # scikit-learn takes no larger one
 MOST_THREADS = 1024
 
-# name: what is allowed, in words and as a test; for options of the verb and of every system
-LIMITS: dict[str, tuple[Callable[[], str], Callable[[Any], bool]]] = {}
-
-
-def _limit(names: str, words: Callable[[], str], fits: Callable[[Any], bool]) -> None:
-    LIMITS.update(dict.fromkeys(names.split(), (words, fits)))
-
-
-_limit("lr clip", lambda: _("a number above 0"), lambda v: v > 0)
-_limit("l2 weight_decay mixup verdict_seconds", lambda: _("a number, at least 0"), lambda v: v >= 0)
-_limit("dropout momentum label_smoothing smoothing", lambda: _("from 0 to below 1"), lambda v: 0 <= v < 1)
-_limit("test_share valid_share", lambda: _("a share, from 0 to below 1"), lambda v: 0 <= v < 1)
-_limit("warmup explore explore_last discount", lambda: _("from 0 to 1"), lambda v: 0 <= v <= 1)
-_limit("batch_size patience", lambda: _("a whole number, at least 0"), lambda v: v >= 0)
-_limit("epochs steps ensemble picture_size hidden", lambda: _("a whole number, at least 1"), lambda v: v >= 1)
-_limit("width widest latent code", lambda: _("a whole number, at least 1"), lambda v: v >= 1)
-_limit("memory first_moves moves batches copy_every", lambda: _("a whole number, at least 1"), lambda v: v >= 1)
-_limit("explore_moves", lambda: _("a whole number, at least 1"), lambda v: v >= 1)
-_limit("clusters", lambda: _("a whole number, at least 2"), lambda v: v >= 2)
-_limit("folds", lambda: _("0 (none), or a whole number, at least 2"), lambda v: v == 0 or v >= 2)
-_limit("threads", lambda: _("from 1 to {most}", most=MOST_THREADS), lambda v: 1 <= v <= MOST_THREADS)
-_limit("seed", lambda: _("a whole number from 0 to {most}", most=LARGEST_SEED), lambda v: 0 <= v <= LARGEST_SEED)
-_limit("lang", lambda: _("one of {known}", known=", ".join(LANGUAGES)), lambda v: v in LANGUAGES)
+# Names of options of the verb and of systems, what they can be, in words and as a test.
+_LIMITS: tuple[tuple[str, Callable[[], str], Callable[[Any], bool]], ...] = (
+    ("lr clip", lambda: _("a number above 0"), lambda v: v > 0),
+    ("l2 weight_decay mixup verdict_seconds", lambda: _("a number, at least 0"), lambda v: v >= 0),
+    ("dropout momentum label_smoothing smoothing", lambda: _("from 0 to below 1"), lambda v: 0 <= v < 1),
+    ("test_share valid_share", lambda: _("a share, from 0 to below 1"), lambda v: 0 <= v < 1),
+    ("warmup explore explore_last discount", lambda: _("from 0 to 1"), lambda v: 0 <= v <= 1),
+    ("batch_size patience", lambda: _("a whole number, at least 0"), lambda v: v >= 0),
+    ("epochs steps ensemble picture_size hidden", lambda: _("a whole number, at least 1"), lambda v: v >= 1),
+    ("width widest latent code", lambda: _("a whole number, at least 1"), lambda v: v >= 1),
+    ("memory first_moves moves batches copy_every", lambda: _("a whole number, at least 1"), lambda v: v >= 1),
+    ("explore_moves", lambda: _("a whole number, at least 1"), lambda v: v >= 1),
+    ("clusters", lambda: _("a whole number, at least 2"), lambda v: v >= 2),
+    ("folds", lambda: _("0 (none), or a whole number, at least 2"), lambda v: v == 0 or v >= 2),
+    ("threads", lambda: _("from 1 to {most}", most=MOST_THREADS), lambda v: 1 <= v <= MOST_THREADS),
+    ("seed", lambda: _("a whole number from 0 to {most}", most=LARGEST_SEED), lambda v: 0 <= v <= LARGEST_SEED),
+    ("lang", lambda: _("one of {known}", known=", ".join(LANGUAGES)), lambda v: v in LANGUAGES),
+)
+LIMITS = {name: (words, fits) for names, words, fits in _LIMITS for name in names.split()}
 
 # Options of the verb that a task has no use for: to take no notice of what was asked for would change the answer.
 _OF_ANSWERS = ("distribution", "loss", "positive", "class_weight", "label_smoothing", "mixup", "weight", "warm_start")
@@ -57,8 +53,8 @@ NO_USE = {
 }
 
 
-def checked(options: Options) -> Options:
-    """The options (a dataclass), each of its kind and within its limits.
+def checked(options: Options, except_for: Sequence[str] = ()) -> Options:
+    """The options (a dataclass), each of its kind and within its limits; but not those that hold an object of one's own.
 
     Raises:
         UsageError: Names the option, what came, and what it can be.
@@ -67,6 +63,8 @@ def checked(options: Options) -> Options:
     hints = get_type_hints(type(options))
     changed = {}
     for field in fields(options):
+        if field.name in except_for:
+            continue
         value = getattr(options, field.name)
         fitting = _fitting(value, hints[field.name])
         if fitting is _UNFIT:
@@ -97,10 +95,54 @@ def check_use(options: Fit, task: str, target_kind: str, kind: str) -> None:
     if target_kind == "labels":
         for name in given & {"class_weight", "positive"}:
             raise UsageError(_("{option} is for one class of several, not for several labels", option=flag(name)))
-    if "label_smoothing" in given and options.loss not in (None, "cross_entropy", "bce"):
+    smoothed = "bce" if target_kind == "labels" else "cross_entropy"
+    if "label_smoothing" in given and options.loss not in (None, smoothed):
         raise UsageError(_("--label-smoothing does not go with the loss {name}", name=options.loss))
     if kind == "table" and "picture_size" in given:
         raise UsageError(_("--picture-size is for pictures; the data is a table"))
+
+
+def check_words(kind: type, flags: list[str]) -> None:
+    """The words of a command line, before they are parsed: can each stand for the option (of this dataclass) before it?
+
+    Raises:
+        UsageError: A value is missing, or is not of the option's kind.
+    """
+    hints = get_type_hints(kind)
+    for place, word in enumerate(flags):
+        written, equals, value = word.removeprefix("--").partition("=")
+        name = written.replace("-", "_")
+        if not word.startswith("--") or name not in hints or hints[name] is bool:
+            continue
+        following = flags[place + 1 :]
+        end = next((n for n, other in enumerate(following) if other.startswith("--")), len(following))
+        values = [value] if equals else following[:end]
+        is_several = get_origin(hints[name]) is tuple or any(get_origin(h) is tuple for h in get_args(hints[name]))
+        if not values and not is_several:
+            expected = LIMITS[name][0]() if name in LIMITS else described(hints[name])
+            raise UsageError(_("{option} needs a value: {expected}", option=flag(name), expected=expected))
+        for one in values if is_several else values[:1]:
+            if not _can_be(one, hints[name]):
+                raise _refused(name, one, hints[name])
+
+
+def _can_be(word: str, hint: Any) -> bool:
+    """Whether a word of a command line can be read as this kind of thing."""
+    origin = get_origin(hint)
+    if origin in (Union, UnionType):
+        return any(_can_be(word, one) for one in get_args(hint))
+    if origin is tuple:
+        return _can_be(word, get_args(hint)[0])
+    if origin is Literal:
+        return word in get_args(hint)
+    if hint is NoneType:
+        return word == "None"
+    if hint in (int, float):
+        try:
+            hint(word)
+        except ValueError:
+            return False
+    return True
 
 
 def flag(name: str) -> str:
@@ -149,10 +191,10 @@ def _is_within(value: Any, fits: Callable[[Any], bool]) -> bool:
 
 def _refused(name: str, value: Any, hint: Any) -> UsageError:
     choices = [choice for one in (hint, *get_args(hint)) if get_origin(one) is Literal for choice in get_args(one)]
-    if name in LIMITS and not choices:
-        expected = LIMITS[name][0]()
+    if name == "optimizer":
+        expected = _("a name, or a function of parameters that gives an optimizer")
     else:
-        expected = described(hint)
+        expected = LIMITS[name][0]() if name in LIMITS and not choices else described(hint)
     text = _("{option} is {expected}; {came} came", **_said(name, expected, value))
     return UsageError(text + ("." + hint if (hint := nearest(str(value), choices)) else ""))
 

@@ -45,7 +45,7 @@ class Cluster(Job):
         every = -(-len(self.train) // self.batch_size)
         steps = options.steps or (options.epochs or self.defaults["epochs"]) * every
         patience = self.defaults.get("patience") if options.patience is None else options.patience
-        self.plan = Plan(steps, min(steps, every), patience or None)
+        self.plan = Plan(steps, min(steps, every), patience)
         self.record = {
             "task": "cluster",
             "split": fingerprint(material.parts),

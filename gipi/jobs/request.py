@@ -1,11 +1,11 @@
 """What was asked for, and the job it becomes: data opened, task and system chosen, configuration checked."""
 
-import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 from gipi.errors import UsageError, nearest
+from gipi.jobs.checks import check_use, checked, flag
 from gipi.jobs.options import Fit
 from gipi.messages import _
 
@@ -26,6 +26,9 @@ class Request:
     folder: "Folder | None" = None
     read: Callable[[Any, str], dict[str, Any]] | None = None  # (system, name) -> its options, from a command line
 
+    def __post_init__(self):
+        self.options = checked(self.options)
+
 
 def make_job(request: Request, device: Any) -> "Job":
     """Open the data, choose task and system, and decide all that is decided before the first step."""
@@ -36,6 +39,7 @@ def make_job(request: Request, device: Any) -> "Job":
     if is_environment(request.data):
         from gipi.jobs.act import Act
 
+        check_use(options, "act", "", "environment")
         setting = _setting(request, "act", "environment", own, device)
         return Act(request.data, setting)
     from gipi.jobs.material import gather
@@ -67,6 +71,7 @@ def _setting(request: Request, task: str, kind: str, own: Any, device: Any) -> "
     elif request.system is not None:
         system = systems.load(request.system)
         name = getattr(system, "__name__", "own").rpartition(".")[2]
+        name = f"own-{name}" if name in systems.names() else name
     else:
         name = request.options.system or tasks.load(task).default.get(kind, "")
         system = systems.load(name)
@@ -107,34 +112,21 @@ def configured(system: Any, name: str, given: dict[str, Any]) -> Any:
     for option in given:
         if option not in known:
             owners = systems.owners(option)
-            flag = f"--{option.replace('_', '-')}"
             if owners:
                 text = _(
                     "{option} does not apply to {name}; it belongs to {owners}",
-                    option=flag,
+                    option=flag(option),
                     name=name,
                     owners=", ".join(owners),
                 )
                 raise UsageError(text)
             everything = [*known, *(f.name for f in fields(Fit))]
-            raise UsageError(_("there is no option {option}.", option=flag) + nearest(option, everything))
-    typed = {
-        option: tuple(value)
-        if isinstance(value, list)
-        else float(value)
-        if _is_whole_for_float(known[option], value)
-        else value
-        for option, value in given.items()
-    }
-    if "optimizer" in typed and "lr" in known and "lr" not in typed:  # each optimizer has a step size of its own
+            raise UsageError(_("there is no option {option}.", option=flag(option)) + nearest(option, everything))
+    if "optimizer" in given and "lr" in known and "lr" not in given:  # each optimizer has a step size of its own
         from gipi.algorithms.optimizers import STEP_SIZES
 
-        if typed["optimizer"] != known["optimizer"].default:
-            typed["lr"] = STEP_SIZES.get(typed["optimizer"]) if isinstance(typed["optimizer"], str) else None
-    if isinstance(typed.get("hidden"), int):
-        typed["hidden"] = (typed["hidden"],)
-    return system.Config(**typed)
-
-
-def _is_whole_for_float(known: dataclasses.Field, value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and "float" in str(known.type)
+        optimizer = given["optimizer"]
+        if optimizer != known["optimizer"].default:
+            given = {**given, "lr": STEP_SIZES.get(optimizer) if isinstance(optimizer, str) else None}
+    own = [option for option in ("optimizer",) if callable(given.get(option))]
+    return checked(system.Config(**given), except_for=own)

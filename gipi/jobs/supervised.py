@@ -95,14 +95,17 @@ class Supervised(Job):
         """As long as the system suggests; on few rows, where an epoch is a few steps, as many epochs as it takes."""
         options = self.setting.options
         every = -(-rows // self.batch_size)
-        epochs = options.epochs or max(_first(self.defaults.get("epochs"), 50), FEWEST_STEPS // every)
+        fewest = (
+            FEWEST_STEPS if self.defaults.get("batch_size") else 0
+        )  # systems that see all rows at once know their time
+        epochs = options.epochs or max(_first(self.defaults.get("epochs"), 50), fewest // every)
         steps = options.steps or epochs * every
         if steps < 1:
             raise UsageError(_("--epochs and --steps must be at least 1"))
         patience = options.patience
         if patience is None and (patience := self.defaults.get("patience")):
             patience = max(patience, PATIENT_STEPS // every)
-        return Plan(steps, min(every, steps), patience or None)
+        return Plan(steps, min(every, steps), patience)
 
     def _facts(self) -> list[str]:
         material = self.material

@@ -144,7 +144,7 @@ def _check_classes(data: Dataset) -> str:
                     )
                 )
         return "labels"
-    (name,) = data.target
+    name = next(iter(data.target))
     count, rows = data.frame[name].n_unique(), len(data)
     if count < 2:
         value = whole(data.frame[name])[0]

@@ -22,7 +22,7 @@ class Plan:
     Attributes:
         steps: At most so many.
         every: Steps between two looks at validation: an epoch, where there are epochs.
-        patience: Looks without improvement after which it stops; None: never.
+        patience: Looks without improvement after which it stops; None: never; 0: never, and the last weights are kept.
         watch: The validation number that decides which weights are best.
         higher: Whether more of it is better.
     """

@@ -133,7 +133,9 @@ def _look(member: Member, seconds: float) -> dict:
             score = record["valid"][plan.watch]
             sign = 1 if plan.higher else -1
             is_better = progress.best is None or sign * score > sign * progress.best
-            if is_better and math.isfinite(score):
+            if plan.patience == 0:  # whatever validation says, the last weights are kept
+                progress.waited = 0
+            elif is_better and math.isfinite(score):
                 progress.best, progress.best_step, progress.waited = score, progress.step, 0
                 member.best = member.weights()
             else:
@@ -148,7 +150,7 @@ def _look(member: Member, seconds: float) -> dict:
 
 def _reason_to_stop(member: Member) -> str:
     """Why to stop before the last step, if there is a reason."""
-    if member.plan.patience is not None and member.progress.waited >= member.plan.patience:
+    if member.plan.patience and member.progress.waited >= member.plan.patience:
         return "early"
     if all(mean == 0 for mean in member.progress.records[-1]["train"].values()):
         return "zero-loss"  # nothing is left to learn: the gradient is zero too

@@ -3,7 +3,12 @@
 The process ends by an exception out of the loop; real kills are in test_kill.py.
 """
 
+import io
+import os
 import random
+import signal
+import sys
+import types
 from functools import partial
 from pathlib import Path
 
@@ -14,6 +19,9 @@ from torch import nn
 
 import gipi
 from gipi.errors import RunError, UsageError
+from gipi.report.display import Plain
+from gipi.report.notebook import Notebook
+from gipi.report.terminal import Terminal
 from gipi.run import Run
 from gipi.training.folder import read_log
 
@@ -53,7 +61,7 @@ RUNS = {
     "lbfgs": ("diabetes", {"system": "linear", "optimizer": "lbfgs", "batch_size": 0, "steps": 12}),
     "perceptron": ("iris", {"system": "perceptron", "steps": 200}),
     "autoencoder": ("iris", {"no_target": True, "epochs": 4}),
-    "gan": ("digits", {"system": "gan", "steps": 12, "batch_size": 32}),
+    "gan": ("digits", {"system": "gan", "task": "generate", "steps": 12, "batch_size": 32}),
     "dqn": (
         "gym:CartPole-v1",
         {"steps": 60, "memory": 300, "first_moves": 50, "moves": 60, "batches": 16, "copy_every": 7, "hidden": (16,)},
@@ -91,6 +99,18 @@ def watched(monkeypatch):
         return verb(*arguments, **options)
 
     return watch
+
+
+@pytest.fixture
+def notebook(monkeypatch):
+    """As if a notebook ran this."""
+    ipython, inner = types.ModuleType("IPython"), types.ModuleType("IPython.display")
+    ipython.get_ipython = lambda: types.SimpleNamespace(kernel=object())  # type: ignore[attr-defined]
+    inner.HTML = str  # type: ignore[attr-defined]
+    cell = types.SimpleNamespace(update=lambda content: None)
+    inner.display = lambda content, display_id=None: cell  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "IPython", ipython)
+    monkeypatch.setitem(sys.modules, "IPython.display", inner)
 
 
 def cut_and_resumed(watched, data, options, cuts, folder: Path) -> list[str]:
@@ -144,23 +164,20 @@ def test_seeing_more_changes_nothing(often, watched, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("kind", ["terminal", "notebook", "plain"])
-def test_displays_change_nothing(kind, watched, tmp_path):
-    import io
-
-    from gipi.report.display import Plain
-    from gipi.report.notebook import Notebook
-    from gipi.report.terminal import Terminal
-
-    display = {"terminal": lambda: Terminal(io.StringIO()), "notebook": Notebook, "plain": lambda: Plain(io.StringIO())}
-    silent = gipi.fit("iris", **RICH, verdict=False, quiet=True, run=tmp_path / "silent")
-    shown = watched(display[kind](), gipi.fit, "iris", **RICH, verdict=False, run=tmp_path / "shown")
+def test_displays_change_nothing(kind, watched, tmp_path, notebook):
+    displays = {
+        "terminal": lambda: Terminal(io.StringIO()),
+        "notebook": Notebook,
+        "plain": lambda: Plain(io.StringIO()),
+    }
+    options = {**RICH, "verdict": False}
+    silent = watched(Watching(), gipi.fit, "iris", **options, run=tmp_path / "silent")
+    shown = watched(displays[kind](), gipi.fit, "iris", **options, run=tmp_path / "shown")
     assert outcome(silent.path)["weights"] == outcome(shown.path)["weights"]
 
 
 def test_what_belongs_to_the_person_is_left_alone(tmp_path):
     """The state of torch's random numbers, the number of threads, and the handlers of signals."""
-    import signal
-
     torch.manual_seed(123)
     before = torch.get_rng_state(), torch.get_num_threads(), signal.getsignal(signal.SIGINT), torch.is_grad_enabled()
     gipi.fit("iris", **RICH, threads=2, quiet=True, run=tmp_path / "run")
@@ -227,3 +244,64 @@ def test_what_was_ones_own_must_be_given_again(often, watched, tmp_path):
     assert Run(tmp_path / "run").status == "interrupted"  # and all of it is still there
     gipi.resume(tmp_path / "run", data, model=Own, loss=loss_of_own, optimizer=adam, quiet=True)
     assert Run(tmp_path / "run").status == "done"
+
+
+def press(number: int = signal.SIGINT) -> None:
+    os.kill(os.getpid(), number)
+
+
+@pytest.mark.parametrize("options", [{}, {"folds": 3}, {"folds": 2, "ensemble": 2}, {"averaging": "swa"}])
+@pytest.mark.parametrize("steps", [1, 7])
+def test_ctrl_c_in_a_notebook_gives_the_run_so_far(options, steps, watched, tmp_path, notebook):
+    options = {**RICH, "verdict": False, **options}
+    whole = watched(Watching(), gipi.fit, "iris", **options, run=tmp_path / "whole")
+    display = Watching({steps: press})
+    run = watched(display, gipi.fit, "iris", **options, run=tmp_path / "cut")
+    assert run.status == "interrupted" and display.seen == steps
+    assert any(f"gipi resume {run.path}" in note for note in display.notes)
+    assert 0 <= run.metrics["accuracy"] <= 1
+    assert len(run.predict([{}])) == 1 and run.report.exists()
+    run = watched(Watching(), gipi.resume, run)
+    assert run.status == "done"
+    assert outcome(run.path) == outcome(whole.path)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_in_the_last_step_of_a_fold_is_heard(number, watched, tmp_path):
+    options = {**RICH, "verdict": False, "folds": 2, "epochs": 2}
+    whole = Watching()
+    watched(whole, gipi.fit, "iris", **options, run=tmp_path / "whole")
+    display = Watching({whole.seen // 2: partial(press, number)})
+    with pytest.raises(KeyboardInterrupt) as end:
+        watched(display, gipi.fit, "iris", **options, run=tmp_path / "cut")
+    assert end.value.signal_number == number
+    assert display.seen == whole.seen // 2
+    watched(Watching(), gipi.resume, tmp_path / "cut")
+    assert outcome(tmp_path / "cut") == outcome(tmp_path / "whole")
+
+
+def test_the_second_ctrl_c_ends_at_once(often, watched, tmp_path, monkeypatch):
+    """Even while it saves; what was saved before is still there."""
+    options = {**RICH, "verdict": False}
+    watched(Watching(), gipi.fit, "iris", **options, run=tmp_path / "whole")
+    display = Watching({9: press})
+    written = []
+
+    def again(path, *pieces):
+        written.append(path.name)
+        if "0000000009" in path.name:
+            press()
+        return write(path, *pieces)
+
+    with monkeypatch.context() as patched:
+        from gipi.training import checkpoint
+
+        write = checkpoint.write_atomically
+        patched.setattr(checkpoint, "write_atomically", again)
+        with pytest.raises(KeyboardInterrupt):
+            watched(display, gipi.fit, "iris", **options, run=tmp_path / "cut")
+    assert written[-2].startswith("step-000-0000000009") or written[-2].startswith("best-000-0000000009")
+    assert not list((tmp_path / "cut").rglob("*.part")) and display.seen == 9
+    assert any("gipi resume" in note for note in display.notes)
+    watched(Watching(), gipi.resume, tmp_path / "cut")
+    assert outcome(tmp_path / "cut") == outcome(tmp_path / "whole")

@@ -1,0 +1,204 @@
+"""Real processes, really killed: kill -9 at random moments, and signals that are heard.
+
+Starting Python and torch takes seconds, so one process holds everything ready and forks each child that is to die.
+"""
+
+import json
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from kept import outcome
+
+from gipi.run import Run
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+
+KILLS = 20
+RUN = {
+    "system": "convnet",
+    "width": 4,
+    "epochs": 6,
+    "batch_size": 48,
+    "dropout": 0.2,
+    "augment": ["shift", "affine"],
+    "averaging": "ema",
+    "schedule": "cosine",
+    "threads": 1,
+    "quiet": True,
+    "verdict_seconds": 0.2,
+}
+FOLDS = {"system": "mlp", "folds": 2, "ensemble": 2, "epochs": 12, "dropout": 0.2, "threads": 1, "quiet": True}
+
+READY = """
+import json, os, sys
+import torch, polars, sklearn.ensemble
+import gipi.jobs.carry, gipi.jobs.supervised, gipi.tasks.baselines, gipi.verbs.resume
+from gipi.training import log
+log.SHORTEST_PAUSE, log.SHARE = json.loads(sys.argv[1])
+torch.set_num_threads(1)
+for line in sys.stdin:
+    verb, argument, options = json.loads(line)
+    child = os.fork()
+    if child == 0:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        try:
+            getattr(gipi, verb)(argument, **options)
+            os._exit(0)
+        except BaseException as error:
+            import traceback
+            traceback.print_exc()
+            os._exit(1)
+    print(child, flush=True)
+    _child, status = os.waitpid(child, 0)
+    print(os.waitstatus_to_exitcode(status), flush=True)
+"""
+
+
+@pytest.fixture(scope="module")
+def environment():
+    return {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "100", "LC_ALL": "C.UTF-8"}
+
+
+@pytest.fixture(scope="module")
+def ready(environment):
+    """A process that has imported everything and forks a child for each line."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", READY, json.dumps([0.02, 1.0])],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=environment,
+    )
+    yield process
+    process.stdin.close()
+    process.wait(30)
+
+
+def checkpoints(folder: Path) -> set[str]:
+    return {path.name for path in folder.glob("checkpoints/*.ckpt")}
+
+
+def run_until(ready, folder: Path, line: list, moment) -> int:
+    """A child does this; it is killed when `moment()` says so, or ends by itself. Gives its exit code."""
+    ready.stdin.write(json.dumps(line) + "\n")
+    ready.stdin.flush()
+    child = int(ready.stdout.readline())
+    before = checkpoints(folder)
+    if moment is not None:
+        wanted, pause = moment
+        while len(checkpoints(folder) - before) < wanted and Path(f"/proc/{child}/stat").exists():
+            state = Path(f"/proc/{child}/stat").read_text().rpartition(")")[2].split()[0]
+            if state == "Z":
+                break
+            time.sleep(0.002)
+        time.sleep(pause)
+        os.kill(child, signal.SIGKILL)
+    return int(ready.stdout.readline())
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="the moments are found by /proc")
+@pytest.mark.parametrize(("data", "options", "kills"), [("digits", RUN, KILLS), ("iris", FOLDS, 8)])
+def test_killed_at_random_moments_it_comes_to_the_same_bits(data, options, kills, ready, tmp_path):
+    seed = random.randrange(10**6)
+    draw = random.Random(seed)
+    whole, folder = tmp_path / "whole", tmp_path / "killed"
+    assert run_until(ready, whole, ["fit", data, {**options, "run": str(whole)}], None) == 0
+    line = ["fit", data, {**options, "run": str(folder)}]
+    deaths, steps = 0, []
+    while deaths < kills:
+        code = run_until(ready, folder, line, (draw.choice([0, 1, 1, 2]), draw.uniform(0, 0.05)))
+        assert code in (-signal.SIGKILL, 0), seed
+        if code == 0:
+            break
+        deaths += 1
+        if (folder / "run.json").exists():
+            line = ["resume", str(folder), {"quiet": True}]
+            assert Run(folder).status in ("interrupted", "done"), seed
+        steps.append(max(checkpoints(folder), default=""))
+    if Run(folder).status != "done":
+        assert run_until(ready, folder, ["resume", str(folder), {"quiet": True}], None) == 0
+    print(f"seed {seed}: {deaths} deaths at {steps}")
+    assert deaths >= kills * 3 // 4, f"seed {seed}: the run ended after {deaths} deaths: {steps}"
+    assert len(set(steps)) >= deaths // 3, f"seed {seed}: {steps}"
+    assert outcome(folder) == outcome(whole), seed
+    assert not list(folder.rglob("*.part"))
+
+
+# --- the command line
+
+
+def start(arguments: list[str], environment) -> subprocess.Popen:
+    """`python -m gipi`, with signals as in a terminal."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "gipi", *arguments],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        preexec_fn=lambda: [signal.signal(s, signal.SIG_DFL) for s in (signal.SIGINT, signal.SIGTERM)],
+    )
+
+
+LINE = ["fit", "iris", "--system", "mlp", "--epochs", "4000", "--patience", "0", "--threads", "1", "--averaging", "ema"]
+
+
+def wait_for(condition) -> None:
+    for _attempt in range(6000):
+        if condition():
+            return
+        time.sleep(0.01)
+    raise AssertionError("it does not come")
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_a_signal_is_heard_everything_saved_and_the_way_on_said(number, code, environment, tmp_path):
+    folder = tmp_path / "run"
+    process = start([*LINE, "--run", str(folder), "--no-verdict"], environment)
+    log = folder / "metrics.jsonl"
+    wait_for(lambda: (log.exists() and log.stat().st_size > 0) or process.poll() is not None)
+    process.send_signal(number)
+    said, _errors = process.communicate(timeout=60)
+    assert process.returncode == code, said
+    assert f"gipi resume {folder}" in re.sub(r"\s*\n\s*", " ", said)
+    assert "Traceback" not in said
+    run = Run(folder)
+    assert run.record["status"] == "interrupted"
+    (name,) = (path for path in checkpoints(folder) if path.startswith("step"))
+    assert int(name[9:19]) == run.steps[-1]["step"] + 1  # the very last step is saved
+
+
+def test_a_second_process_is_told_who_has_the_run(environment, tmp_path):
+    folder = tmp_path / "run"
+    process = start([*LINE, "--run", str(folder), "--no-verdict"], environment)
+    try:
+        wait_for(lambda: (folder / "run.json").exists() or process.poll() is not None)
+        assert Run(folder).status == "running"
+        import socket
+
+        import gipi
+        from gipi.errors import RunError
+
+        holder = f"in use by process {process.pid} on {re.escape(socket.gethostname())}"
+        with pytest.raises(RunError, match=holder):
+            gipi.resume(folder)
+        with pytest.raises(RunError, match=holder):
+            gipi.fit("iris", system="mlp", run=folder, quiet=True)
+        second = start(["resume", str(folder)], environment)
+        said, _errors = second.communicate(timeout=60)
+        assert second.returncode == 1 and re.search(holder, said.replace("\n", " ")), said
+    finally:
+        process.kill()
+        process.wait()
+    assert Run(folder).status == "interrupted"  # and nobody has to remove a lock
+    process = start(["resume", str(folder)], environment)
+    wait_for(lambda: Run(folder).status == "running" or process.poll() is not None)
+    process.kill()
+    process.communicate()
+    assert Run(folder).status == "interrupted"
