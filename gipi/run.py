@@ -17,6 +17,7 @@ class Run:
 
     Args:
         path: The run's folder.
+        own: The `model` or `system` of a person's own that it was fitted with; they live in memory only.
 
     Example:
         >>> import gipi
@@ -25,8 +26,9 @@ class Run:
         70
     """
 
-    def __init__(self, path: str | Path):
+    def __init__(self, path: str | Path, own: dict[str, Any] | None = None):
         self.path = find(path)
+        self.own = own or {}
 
     @property
     def name(self) -> str:
@@ -81,7 +83,7 @@ class Run:
         if not path.exists():
             hint = f"gipi resume {self.path}"
             raise RunError(_("the run {name} has no model yet; finish it with: {hint}", name=self.name, hint=hint))
-        return read_bundle(path)
+        return read_bundle(path, self.own.get("model"), self.own.get("system"))
 
     @property
     def report(self) -> Path:

@@ -9,7 +9,7 @@ The rules are in updates.py, L-BFGS in lbfgs.py, the adapter for torch's in adap
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -110,6 +110,23 @@ def make(
     if name == "lbfgs":
         return LBFGS(params, weight_decay)
     return FirstOrder(params, STEP_SIZES[name] if lr is None else lr, rules(name, momentum), weight_decay)
+
+
+def from_config(
+    config: Any, schedule: Callable[[float | None], StepSize | None]
+) -> Callable[[list[Tensor]], Optimizer]:
+    """What makes the optimizer that a system's Config describes: its `optimizer lr momentum weight_decay`.
+
+    Args:
+        config: The Config; an option that it lacks is as `make` has it.
+        schedule: `lr -> (step -> step size)`; None stays None: the optimizer's own.
+    """
+
+    def made(params: list[Tensor]) -> Optimizer:
+        momentum, decay = getattr(config, "momentum", None), getattr(config, "weight_decay", 0.0)
+        return make(config.optimizer, params, schedule(config.lr), momentum=momentum, weight_decay=decay)
+
+    return made
 
 
 @dataclass

@@ -91,9 +91,8 @@ def parsed(kind: type, flags: list[str]) -> tuple[Any, list[str]]:
         with redirect_stderr(said):
             options, rest = tyro.cli(kind, args=flags, return_unknown_args=True, prog="gipi")
     except SystemExit as error:  # what tyro says fills a box: its words, on one line
-        raise UsageError(
-            " ".join(re.sub(r"[^\w\s.,:;'(){}\[\]<>=/|-]|--{2,}", " ", said.getvalue()).split())
-        ) from error
+        words = re.sub(r"[^\w\s.,:;'(){}\[\]<>=/|-]|--{2,}", " ", said.getvalue())
+        raise UsageError(" ".join(words.split())) from error
     return options, [*rest]
 
 

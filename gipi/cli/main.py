@@ -25,14 +25,13 @@ def main(arguments: list[str] | None = None) -> int:
     """Run one line; gives the exit code. `gipi` on the command line ends with it."""
     arguments = sys.argv[1:] if arguments is None else arguments
     _prefer_utf8()
-    language = _after("--lang", arguments)
-    if language:
-        from gipi.messages import LANGUAGES, _, use
+    from gipi.messages import LANGUAGES, _, use
 
-        if language not in LANGUAGES:
-            text = _("there is no language '{name}'; there are {known}", name=language, known=", ".join(LANGUAGES))
-            return _fail(text, 2, "--json" in arguments)
-        use(language)
+    language = _after("--lang", arguments)
+    use(language if language in LANGUAGES else None)
+    if language is not None and language not in LANGUAGES:
+        text = _("there is no language '{name}'; there are {known}", name=language, known=", ".join(LANGUAGES))
+        return _fail(text, 2, "--json" in arguments)
     if not arguments or arguments[0] in ("--help", "-h", "help"):
         from gipi.cli.help import overview
 
@@ -46,7 +45,6 @@ def main(arguments: list[str] | None = None) -> int:
     verb, *rest = arguments
     if verb not in VERBS:
         from gipi.errors import nearest
-        from gipi.messages import _
 
         known = ", ".join(VERBS)
         text = _("there is no verb '{name}'; the verbs are: {known}.", name=verb, known=known)
@@ -62,6 +60,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _run(verb: str, rest: list[str]) -> int:
     from gipi.cli.lines import read_line
     from gipi.errors import DataError, RunError, TrainingError, UsageError
+    from gipi.messages import _
 
     wants_json = "--json" in rest
     try:
@@ -78,11 +77,21 @@ def _run(verb: str, rest: list[str]) -> int:
     except BrokenPipeError:  # the reader of our output has gone, for instance `gipi runs | head`
         sys.stderr.close()
         return 1
+    except OSError as error:  # the disk is full, a name is too long for it, and the like
+        return _fail(_system_said(error), 1, wants_json)
+    except MemoryError:
+        return _fail(_("the memory of this machine is too small for that"), 1, wants_json)
     if wants_json:
         from gipi.cli.commands import as_json
 
         print(as_json(result))
     return 0
+
+
+def _system_said(error: OSError) -> str:
+    name = str(error.filename or "")
+    name = name if len(name) <= 200 else name[:200] + "..."
+    return f"{name}: {error.strerror}" if name and error.strerror else str(error)
 
 
 def _fail(text: str, code: int, wants_json: bool = False) -> int:

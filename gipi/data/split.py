@@ -5,7 +5,6 @@ rows whatever becomes of the rest.
 """
 
 import hashlib
-import math
 
 import numpy as np
 
@@ -36,18 +35,20 @@ def split(
         strata: `(rows,)` codes; each part gets its share of each.
         groups: `(rows,)` codes; rows of one group stay in one part.
         order: `(rows,)` sortable; the latest rows are the test part, the latest of the rest validation.
-        given: Parts that the data itself gives; rows in none of them are training rows.
+        given: Parts that the data itself gives; rows in none of them are training rows, unless those are given too.
 
     Raises:
-        DataError: There are too few rows or groups for the parts.
+        DataError: There are too few rows or groups for the parts, or a row is given to two parts.
     """
     given = given or {}
-    named = np.concatenate([*given.values(), np.empty(0, int)])
-    rest = np.setdiff1d(np.arange(rows), named)
-    if "train" in given:
-        rest = np.asarray(given["train"])
+    named = _named_once(given, rows)
+    rest = np.asarray(given["train"]) if "train" in given else np.setdiff1d(np.arange(rows), named)
+    shares = {"test": test, "valid": valid}
+    if groups is not None:
+        cuts = sum(share > 0 and name not in given for name, share in shares.items())
+        _check_groups(groups[rest], 1 + cuts)
     parts: Parts = {}
-    for name, share in (("test", test), ("valid", valid)):
+    for name, share in shares.items():
         if name in given:
             parts[name] = np.sort(np.asarray(given[name]))
         elif share > 0:
@@ -107,6 +108,31 @@ def _random(seed: int, name: str) -> np.random.Generator:
     return np.random.default_rng([seed, *name.encode()])
 
 
+def _named_once(given: Parts, rows: int) -> np.ndarray:
+    """The rows that are given to parts; each to one."""
+    named = np.concatenate([*given.values(), np.empty(0, int)])
+    values, counts = np.unique(named, return_counts=True)
+    if len(values) and (values[0] < 0 or values[-1] >= rows):
+        odd = int(values[0] if values[0] < 0 else values[-1])
+        raise DataError(_("a part has row {row}; the rows are 0 to {last}", row=odd, last=rows - 1))
+    if (counts > 1).any():
+        row = int(values[counts > 1][0])
+        raise DataError(_("row {row} is in two parts, or twice in one; give each row to one part", row=row + 1))
+    return named
+
+
+def _check_groups(groups: np.ndarray, parts: int) -> None:
+    count = len(np.unique(groups))
+    if count < parts:
+        raise DataError(
+            _(
+                "the rows form {count} groups; {parts} parts need at least as many to keep groups apart",
+                count=count,
+                parts=parts,
+            )
+        )
+
+
 def _cut(rest, share, random, strata, groups, order) -> tuple[np.ndarray, np.ndarray]:
     """Split `rest` into what stays and what is set aside."""
     count = max(1, round(share * len(rest))) if len(rest) > 1 else 0
@@ -124,24 +150,22 @@ def _cut(rest, share, random, strata, groups, order) -> tuple[np.ndarray, np.nda
 
 def _some_of_each(rest, strata, share, random) -> np.ndarray:
     """A share of each class, largest remainders rounded up; a class of one row stays in training."""
-    classes, counts = np.unique(strata[rest], return_counts=True)
+    _classes, counts = np.unique(strata[rest], return_counts=True)
     wanted = np.minimum(counts * share, counts - 1.0)
     taken = np.floor(wanted).astype(int)
     missing = min(round(share * len(rest)), int((counts - 1).sum())) - int(taken.sum())
     by_remainder = np.argsort(-(wanted - taken), kind="stable")
     by_remainder = by_remainder[taken[by_remainder] < counts[by_remainder] - 1]
     taken[by_remainder[: max(0, missing)]] += 1
-    chosen = []
-    for value, number in zip(classes, taken, strict=True):
-        chosen.append(random.permutation(rest[strata[rest] == value])[:number])
+    ordered = rest[np.argsort(strata[rest], kind="stable")]
+    each = np.split(ordered, np.cumsum(counts)[:-1])
+    chosen = [random.permutation(members)[:number] for members, number in zip(each, taken, strict=True)]
     return np.concatenate([*chosen, np.empty(0, int)])
 
 
 def _some_groups(rest, groups, count, random) -> np.ndarray:
     """Whole groups in random order until about `count` rows are together; one group stays at least."""
     names, sizes = np.unique(groups[rest], return_counts=True)
-    if len(names) < 2:
-        raise DataError(_("the rows form {count} group; at least 3 are needed to keep groups apart", count=len(names)))
     order = random.permutation(len(names))[:-1]
     reach = np.cumsum(sizes[order])
     number = 1 + int(np.argmin(np.abs(reach - count)))
@@ -161,8 +185,3 @@ def _deal_groups(rest, groups, count, random) -> list[np.ndarray]:
         loads[fold] += sizes[place]
         members[fold].append(names[place])
     return [rest[np.isin(groups[rest], chosen)] for chosen in members]
-
-
-def is_worth_stratifying(codes: np.ndarray) -> bool:
-    """Whether codes are classes of which parts can have their share: few enough, against the rows."""
-    return len(np.unique(codes)) <= max(2, math.isqrt(len(codes)) * 2)

@@ -18,8 +18,6 @@ from gipi.report.page import Baseline, Values
 from gipi.tasks import act as task
 from gipi.tasks.intervals import Metric
 from gipi.training.member import Member, Plan, Progress
-from gipi.training.player import Plays
-from gipi.training.prepare import prepared
 
 REPORTED = 100  # episodes that the figures are of: Gymnasium's and the literature's habit
 LOOKS = 50  # times that a run looks at validation episodes
@@ -53,17 +51,8 @@ class Act(Job):
         }
         seen, offered = self.environment.features, self.environment.actions
         self.facts = [_("{seen} numbers to see, {offered} actions to choose from", seen=seen, offered=offered)]
+        self.loss_name = setting.system_name
         self.algorithm = self.describe_algorithm()
-
-    def describe_algorithm(self) -> list[tuple[str, str]]:
-        size = getattr(self.setting.config, "lr", "")
-        how = _("step size {size}", size=size) + ", " + _("up to {steps} steps", steps=self.plan.steps)
-        return [(_("loss"), self.setting.system_name), (_("algorithm"), how)]
-
-    def players(self, net: nn.Module, schedule: Any) -> dict[str, Plays]:
-        setting, options = self.setting, self.setting.options
-        players = setting.system.players(net, setting.config, None, schedule)
-        return prepared(players, options.precision, options.clip, setting.device)
 
     def build(self, number: int) -> Member:
         setting, options = self.setting, self.setting.options

@@ -54,7 +54,11 @@ NO_USE = {
 
 
 def checked(options: Options, except_for: Sequence[str] = ()) -> Options:
-    """The options (a dataclass), each of its kind and within its limits; but not those that hold an object of one's own.
+    """The options (a dataclass), each of its kind and within its limits.
+
+    Args:
+        options: Of the verb, or of a system.
+        except_for: Names of options that hold an object of a person's own.
 
     Raises:
         UsageError: Names the option, what came, and what it can be.
@@ -73,7 +77,7 @@ def checked(options: Options, except_for: Sequence[str] = ()) -> Options:
             words, fits = LIMITS[field.name]
             odd = [one for one in (fitting if isinstance(fitting, tuple) else (fitting,)) if not _is_within(one, fits)]
             if odd:
-                raise UsageError(_("{option} is {expected}; {came} came", **_said(field.name, words(), odd[0])))
+                raise UsageError(_("{option} must be {expected}; {came} came", **_said(field.name, words(), odd[0])))
         if fitting is not value:
             changed[field.name] = fitting
     return replace(options, **changed) if changed else options
@@ -195,7 +199,7 @@ def _refused(name: str, value: Any, hint: Any) -> UsageError:
         expected = _("a name, or a function of parameters that gives an optimizer")
     else:
         expected = LIMITS[name][0]() if name in LIMITS and not choices else described(hint)
-    text = _("{option} is {expected}; {came} came", **_said(name, expected, value))
+    text = _("{option} must be {expected}; {came} came", **_said(name, expected, value))
     return UsageError(text + ("." + hint if (hint := nearest(str(value), choices)) else ""))
 
 

@@ -21,8 +21,6 @@ from gipi.release.model import Model
 from gipi.report.page import Clusters, Table
 from gipi.tasks import cluster as task
 from gipi.training.member import Member, Plan, Progress
-from gipi.training.player import Plays
-from gipi.training.prepare import prepared
 
 
 class Cluster(Job):
@@ -54,23 +52,8 @@ class Cluster(Job):
             "rows": {name: len(rows) for name, rows in material.parts.items()},
         }
         self.facts = [_("{rows} rows, nothing to predict", rows=len(material.data)), *material.notes]
+        self.loss_name = _("squared error of the rebuilt rows")
         self.algorithm = self.describe_algorithm()
-
-    def describe_algorithm(self) -> list[tuple[str, str]]:
-        size = getattr(self.setting.config, "lr", "")
-        how = ", ".join(
-            [
-                _("step size {size}", size=size),
-                _("batches of {rows}", rows=self.batch_size),
-                _("up to {steps} steps", steps=self.plan.steps),
-            ]
-        )
-        return [(_("loss"), _("squared error of the rebuilt rows")), (_("algorithm"), how)]
-
-    def players(self, net: nn.Module, schedule: Any) -> dict[str, Plays]:
-        setting, options = self.setting, self.setting.options
-        players = setting.system.players(net, setting.config, None, schedule)
-        return prepared(players, options.precision, options.clip, setting.device)
 
     def build(self, number: int) -> Member:
         setting, options = self.setting, self.setting.options

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch import nn
 
 from gipi import systems
 from gipi.algorithms.schedules import schedule
@@ -20,8 +19,6 @@ from gipi.release.model import Model
 from gipi.report.page import Pictures
 from gipi.tasks import generate as task
 from gipi.training.member import Member, Plan, Progress
-from gipi.training.player import Plays
-from gipi.training.prepare import prepared
 
 LOOKS = 10  # epochs between two looks at how the pictures compare with validation's
 COMPARED = 500  # generated pictures of each look
@@ -56,20 +53,8 @@ class Generate(Job):
             "rows": {name: len(rows) for name, rows in material.parts.items()},
         }
         self.facts = [_("{rows} pictures of {shape}", rows=len(material.data), shape=self.sizes.input), *material.notes]
+        self.loss_name = setting.system_name
         self.algorithm = self.describe_algorithm()
-
-    def describe_algorithm(self) -> list[tuple[str, str]]:
-        size = getattr(self.setting.config, "lr", "")
-        parts = [_("step size {size}", size=size), _("batches of {rows}", rows=self.batch_size)]
-        return [
-            (_("loss"), self.setting.system_name),
-            (_("algorithm"), ", ".join([*parts, _("up to {steps} steps", steps=self.plan.steps)])),
-        ]
-
-    def players(self, net: nn.Module, schedule: Any) -> dict[str, Plays]:
-        setting, options = self.setting, self.setting.options
-        players = setting.system.players(net, setting.config, None, schedule)
-        return prepared(players, options.precision, options.clip, setting.device)
 
     def build(self, number: int) -> Member:
         setting, options = self.setting, self.setting.options

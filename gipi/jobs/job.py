@@ -1,7 +1,7 @@
 """What every job is: members to build, and an outcome when they are trained."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,10 +10,13 @@ from torch import nn
 
 from gipi.doctor.finding import View
 from gipi.jobs.options import Fit
+from gipi.messages import _
 from gipi.release.model import Model
 from gipi.report.page import Baseline, Result
-from gipi.training.member import Member, Progress
+from gipi.training.finder import Schedule
+from gipi.training.member import Member, Plan, Progress
 from gipi.training.player import Plays
+from gipi.training.prepare import prepared
 
 
 @dataclass
@@ -60,6 +63,10 @@ class Job(ABC):
         setting: How.
         members: How many trainings.
         batch_size: Rows in a step.
+        plan: How long a member trains, and what it is judged by.
+        loss: `f(output, *target) -> scalar`; None where the system has its own.
+        loss_name: What a person calls it.
+        ways: What else a person should know of the algorithm.
         record: What run.json must hold to be sure, on resume, that all is as it was.
         facts: Lines on the data, for a person.
         algorithm: What `describe_algorithm` said.
@@ -69,17 +76,37 @@ class Job(ABC):
     setting: Setting
     members: int
     batch_size: int
+    plan: Plan
+    loss: Callable[..., torch.Tensor] | None = None
+    loss_name: str
+    ways: Sequence[str] = ()
     record: dict[str, Any]
     facts: list[str]
     algorithm: list[tuple[str, str]]
 
-    @abstractmethod
     def describe_algorithm(self) -> list[tuple[str, str]]:
         """Lines on loss and algorithm as they stand, for a person: (what, how)."""
+        config, own = self.setting.config, self.setting.own.optimizer
+        size = getattr(config, "lr", None)
+        parts = [
+            str(getattr(config, "optimizer", "") if own is None else getattr(own, "__name__", own)),
+            "" if size is None else _("step size {size}", size=size),
+            _("batches of {rows}", rows=self.batch_size),
+            _("up to {steps} steps", steps=self.plan.steps),
+            *self.ways,
+        ]
+        return [(_("loss"), self.loss_name), (_("algorithm"), ", ".join(part for part in parts if part))]
 
-    @abstractmethod
-    def players(self, net: nn.Module, schedule: Any) -> dict[str, Plays]:
+    def players(self, net: nn.Module, schedule: Schedule) -> dict[str, Plays]:
         """Who plays on this network, with step sizes by this schedule."""
+        setting, options = self.setting, self.setting.options
+
+        def sizes(lr: float | None) -> Any:
+            """An optimizer of a person's own keeps its own step size unless another is asked for."""
+            return None if lr is None else schedule(lr)
+
+        players = setting.system.players(net, setting.config, self.loss, sizes)
+        return prepared(players, options.precision, options.clip, setting.device)
 
     @abstractmethod
     def build(self, number: int) -> Member:

@@ -1,6 +1,7 @@
 """What is made of a trained model's answers: fold by fold, against classical models, and shown to a person."""
 
 import hashlib
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -96,7 +97,7 @@ def add_verdict(outcome: "Outcome", job: "Supervised", answers: Tensor, truth: n
     ]
 
 
-def results(job: "Supervised", answers: Tensor, truth: np.ndarray, rows: np.ndarray) -> list[Result]:
+def results(job: "Supervised", answers: Tensor, truth: np.ndarray, rows: np.ndarray) -> Sequence[Result]:
     """What a person would rather look at than read: confusion, calibration, the worst mistakes."""
     if job.material.target_kind == "class":
         return [_classes(job, answers.double().numpy(), truth, rows)]
@@ -105,7 +106,10 @@ def results(job: "Supervised", answers: Tensor, truth: np.ndarray, rows: np.ndar
     predicted = job.task.points(answers, job.schema)
     return [
         Regression(
-            truth[:, place], predicted[:, place], _far_off(job, predicted[:, place], truth[:, place], rows), field.name
+            truth[:, place].tolist(),
+            predicted[:, place].tolist(),
+            _far_off(job, predicted[:, place], truth[:, place], rows),
+            field.name,
         )
         for place, field in enumerate(job.schema.targets)
     ]

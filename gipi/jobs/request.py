@@ -65,7 +65,7 @@ def _setting(request: Request, task: str, kind: str, own: Any, device: Any) -> "
     from gipi.jobs.job import Setting
 
     if own.model is not None:
-        from gipi.jobs.supervised import own_system
+        from gipi.jobs.own import own_system
 
         name, system = "own", own_system(own.model)
     elif request.system is not None:

@@ -1,6 +1,5 @@
 """Classify and regress: learn from rows whose answers are known, and be judged on rows that were set aside."""
 
-import copy
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -25,8 +24,7 @@ from gipi.messages import _
 from gipi.release.bundle import warm_start
 from gipi.release.model import CHUNK, Model
 from gipi.training.member import Member, Plan, Progress
-from gipi.training.player import Plays
-from gipi.training.prepare import dtype_of, prepared
+from gipi.training.prepare import dtype_of
 
 FEWEST_STEPS = 1500  # by default, unless nothing improves any more
 PATIENT_STEPS = 500  # without improvement, by default, are not yet a reason to stop
@@ -46,11 +44,12 @@ class Supervised(Job):
         standardize = options.scale == "standard"
         train = material.data.rows(material.seen if material.folds else material.parts["train"])
         levels = self.task.LEVELS if material.target_kind == "quantiles" else ()
-        targets = learn_target(train, material.target_kind, standardize, levels)
+        targets = learn_target(train, material.target_kind, standardize, levels, options.positive)
         self.schema = learn(train, material.kinds, targets, standardize)
         self.sizes = sizes(self.schema, self.task.output(self.schema))
         self.x, self.y = encode(self.schema, material.data, dtype=self.dtype)
-        self.loss = self._loss()
+        self.plain_loss = self._loss()
+        self.loss = mixed(self.plain_loss) if options.mixup else self.plain_loss
         self.members = max(1, len(material.folds)) * options.ensemble
         self.defaults = systems.defaults(setting.system)
         rows = len(self._rows(0)[0])
@@ -70,6 +69,7 @@ class Supervised(Job):
             "rows": {name: len(rows) for name, rows in material.parts.items()},
         }
         self.facts = self._facts()
+        self.loss_name, self.ways = self._name_loss(), self._describe_ways()
         self.algorithm = self.describe_algorithm()
 
     # --- what is decided before the first step
@@ -113,33 +113,20 @@ class Supervised(Job):
         sizes = ", ".join(f"{len(material.parts[p])} {said}" for p, said in parts.items() if p in material.parts)
         return [_("{rows} rows: {parts}", rows=len(material.data), parts=sizes), *material.notes]
 
-    def describe_algorithm(self) -> list[tuple[str, str]]:
-        config, options = self.setting.config, self.setting.options
-        own = self.setting.own
-        loss = (
-            getattr(own.loss, "__name__", "")
-            or options.loss
-            or {"class": "cross_entropy", "labels": "bce"}.get(self.material.target_kind)
-            or {"number": "mse", "normal": "nll"}.get(self.material.target_kind, "quantile")
-        )
-        how = str(
-            getattr(config, "optimizer", "") if own.optimizer is None else getattr(own.optimizer, "__name__", "own")
-        )
-        size = getattr(config, "lr", None)
-        described = ", ".join(
-            part
-            for part in (
-                how,
-                _("step size {size}", size=size) if size is not None else "",
-                self.schedule_name if self.schedule_name != "constant" else "",
-                _("batches of {rows}", rows=self.batch_size),
-                _("up to {steps} steps", steps=self.plan.steps),
-                _("average of weights: {kind}", kind=self.averaging) if self.averaging != "none" else "",
-                _("augmentation: {names}", names=" ".join(self.augment)) if self.augment else "",
-            )
-            if part
-        )
-        return [(_("loss"), loss), (_("algorithm"), described)]
+    def _name_loss(self) -> str:
+        kind = self.material.target_kind
+        usual = {"class": "cross_entropy", "labels": "bce", "number": "mse", "normal": "nll", "quantiles": "quantile"}
+        return getattr(self.setting.own.loss, "__name__", "") or self.setting.options.loss or usual[kind]
+
+    def _describe_ways(self) -> list[str]:
+        ways = [self.schedule_name] if self.schedule_name != "constant" else []
+        if self.averaging != "none":
+            ways.append(_("average of weights: {kind}", kind=self.averaging))
+        if self.augment:
+            ways.append(_("augmentation: {names}", names=" ".join(self.augment)))
+        if self.setting.options.mixup:
+            ways.append("mixup")
+        return ways
 
     # --- members
 
@@ -177,17 +164,6 @@ class Supervised(Job):
         if isinstance(getattr(setting.config, "lr", None), float):
             member.step_size = size_of(setting.config.lr)
         return member
-
-    def players(self, net: nn.Module, schedule: Any) -> dict[str, Plays]:
-        setting, options = self.setting, self.setting.options
-        loss = mixed(self.loss) if options.mixup else self.loss
-
-        def sizes(lr: float | None) -> Any:
-            """An optimizer of a person's own keeps its own step size unless another is asked for."""
-            return None if lr is None else schedule(lr)
-
-        players = setting.system.players(net, setting.config, loss, sizes)
-        return prepared(players, options.precision, options.clip, setting.device)
 
     def network(self) -> nn.Module:
         """A new network on its device, with the weights of `--from` where they fit."""
@@ -274,7 +250,7 @@ class Supervised(Job):
                 output = net(x)
             else:
                 output = torch.cat([net(normalize(self.schema, chunk).to(self.dtype)) for chunk in x.split(CHUNK)])
-            return {"loss": self.loss(output, *target).item(), **self.task.quick(output, y, self.schema)}
+            return {"loss": self.plain_loss(output, *target).item(), **self.task.quick(output, y, self.schema)}
 
         return validate
 
@@ -299,7 +275,7 @@ class Supervised(Job):
         metrics = self.task.metrics(answers, truth, self.schema)
         words = {"test": _("test part"), "train": _("training rows (nothing was set aside)")}
         outcome = Outcome(model, metrics, _("{part}, {rows} rows", part=words[part], rows=len(rows)))
-        if self.material.folds:
+        if self.material.folds and len(nets) == self.members:  # else they are those of an interrupted run
             judge.add_folds(outcome, self, model)
         if hasattr(setting.system, "explain"):
             some = torch.from_numpy(self.material.parts["train"])
@@ -309,41 +285,6 @@ class Supervised(Job):
         if setting.options.verdict and part == "test":
             judge.add_verdict(outcome, self, answers, truth, seconds)
         return outcome
-
-
-def own_system(own: Any) -> Any:
-    """A person's own module as a system: the optimizer's options are its Config."""
-    from dataclasses import dataclass
-
-    from gipi.algorithms.optimizers import make
-    from gipi.models.dense import Expand
-    from gipi.training.player import learner
-
-    @dataclass(frozen=True)
-    class Config:
-        optimizer: Any = "adamw"
-        lr: float | str = 1e-3
-        momentum: float = 0.9
-        weight_decay: float = 0.01
-
-    def net(sizes, config):
-        made = copy.deepcopy(own) if isinstance(own, nn.Module) else own(sizes)
-        return nn.Sequential(Expand(sizes), made) if sizes.categories else made
-
-    def players(net, config, loss, schedule):
-        def optimizer(params):
-            size = schedule(config.lr)
-            return make(config.optimizer, params, size, momentum=config.momentum, weight_decay=config.weight_decay)
-
-        return learner(net, loss, optimizer)
-
-    class Own:
-        kinds = ("table", "picture")
-        tasks = ("classify", "regress")
-        defaults = {"epochs": 50, "batch_size": 32, "patience": 20}  # noqa: RUF012  # a literal, as in a system's file
-
-    Own.Config, Own.Net, Own.players = Config, staticmethod(net), staticmethod(players)  # type: ignore[attr-defined]
-    return Own
 
 
 def _first(*values: Any) -> Any:

@@ -21,6 +21,7 @@ from gipi.data.schema import Schema, Sizes
 from gipi.errors import RunError
 from gipi.messages import _
 from gipi.release.model import Model
+from gipi.release.own import own_net
 from gipi.training.checkpoint import write_atomically
 from gipi.training.folder import find
 
@@ -65,12 +66,14 @@ def write_bundle(model: Model, path: Path) -> Path:
     return path
 
 
-def read_bundle(path: str | Path, module: nn.Module | None = None) -> Model:
+def read_bundle(path: str | Path, own: Any = None, system: Any = None) -> Model:
     """Open a bundle and check that it still gives the answers it was stored with.
 
     Args:
         path: The file.
-        module: For a model of a person's own: a module of the same make; its weights are taken from the file.
+        own: For a module of a person's own: one of the same make, or the function of sizes that makes it; its weights
+            are taken from the file.
+        system: For a system of a person's own: the system.
 
     Raises:
         RunError: It is no bundle, is damaged, is of a newer format, or answers differently.
@@ -91,13 +94,14 @@ def read_bundle(path: str | Path, module: nn.Module | None = None) -> Model:
                 )
             weights = load_tensors(archive.read("weights.safetensors"))
             examples = json.loads(_text(archive, "examples.json", path))
-        model = _built(described, weights, module)
+        model = _built(described, weights, own, system)
     except OSError as error:
         raise RunError(_("cannot read {path}: {reason}", path=path, reason=error.strerror or error)) from error
     except (zipfile.BadZipFile, KeyError, TypeError, ValueError, RuntimeError) as error:
         if isinstance(error, RunError):
             raise
-        raise RunError(_("{path} is not a gipi bundle or is damaged: {reason}", path=path, reason=error)) from error
+        reason = " ".join(str(error).split())
+        raise RunError(_("{path} is not a gipi bundle or is damaged: {reason}", path=path, reason=reason)) from error
     _check(model, examples, path)
     return model
 
@@ -130,26 +134,14 @@ def warm_start(net: nn.Module, source: str) -> None:
             own[name].copy_(tensor)
 
 
-def _built(described: dict[str, Any], weights: dict[str, torch.Tensor], module: nn.Module | None) -> Model:
-    import copy
-
+def _built(described: dict[str, Any], weights: dict[str, torch.Tensor], own: Any, system: Any) -> Model:
     shape = described["sizes"]
     sizes = Sizes(tuple(shape["input"]), shape["output"], tuple(shape["categories"]))
     members: list[nn.Module] = []
     for number in range(described["members"]):
-        if described["system"] == "own":
-            if module is None:
-                raise RunError(
-                    _("this model is a module of a person's own: give one of the same make, gipi.load(path, model=...)")
-                )
-            net = copy.deepcopy(module)
-        else:
-            system = systems.load(described["system"])
-            config = {name: tuple(v) if isinstance(v, list) else v for name, v in described["config"].items()}
-            net = system.Net(sizes, system.Config(**config))
-        net.to(getattr(torch, described["dtype"]))
-        own = {name.partition(".")[2]: tensor for name, tensor in weights.items() if name.startswith(f"{number}.")}
-        net.load_state_dict(own)
+        net = _net(described, sizes, own, system).to(getattr(torch, described["dtype"]))
+        kept = {name.partition(".")[2]: tensor for name, tensor in weights.items() if name.startswith(f"{number}.")}
+        _load(net, kept, is_own=described["system"] == "own" or system is not None)
         members.append(net)
     return Model(
         described["task"],
@@ -161,6 +153,34 @@ def _built(described: dict[str, Any], weights: dict[str, torch.Tensor], module: 
         described["card"],
         described["extra"],
     )
+
+
+def _net(described: dict[str, Any], sizes: Sizes, own: Any, system: Any) -> nn.Module:
+    """A network as it was before it learned anything."""
+    name = described["system"]
+    if name == "own":
+        if own is None:
+            raise RunError(
+                _("this model is a module of a person's own: give one of the same make, gipi.load(path, model=...)")
+            )
+        return own_net(own, sizes)
+    if system is None and name not in systems.names():
+        raise RunError(
+            _("this model's system, {name}, is a person's own: give it, gipi.load(path, system=...)", name=name)
+        )
+    made_by = systems.load(system or name)
+    config = {option: tuple(v) if isinstance(v, list) else v for option, v in described["config"].items()}
+    return made_by.Net(sizes, made_by.Config(**config))
+
+
+def _load(net: nn.Module, weights: dict[str, torch.Tensor], is_own: bool) -> None:
+    try:
+        net.load_state_dict(weights)
+    except RuntimeError as error:
+        if not is_own:
+            raise
+        reason = " ".join(str(error).split())
+        raise RunError(_("what was given is not of the make of the kept model: {reason}", reason=reason)) from error
 
 
 def _text(archive: zipfile.ZipFile, name: str, path: Path) -> bytes:

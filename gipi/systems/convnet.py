@@ -10,9 +10,9 @@ B batch, C channels, H W height and width, K outputs
 from dataclasses import dataclass
 from typing import Literal
 
-from torch import Tensor, nn
+from torch import nn
 
-from gipi.algorithms.optimizers import make
+from gipi.algorithms.optimizers import from_config
 from gipi.data.schema import Sizes
 from gipi.models.conv import conv_block
 from gipi.models.dense import linear
@@ -62,13 +62,4 @@ class Net(nn.Sequential):
 def players(net: Net, config: Config, loss, schedule) -> dict:
     """One learner that wants the loss small."""
 
-    def optimizer(params: list[Tensor]):
-        return make(
-            config.optimizer,
-            params,
-            schedule(config.lr),
-            momentum=config.momentum,
-            weight_decay=config.weight_decay,
-        )
-
-    return learner(net, loss, optimizer)
+    return learner(net, loss, from_config(config, schedule))

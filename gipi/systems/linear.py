@@ -13,7 +13,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from gipi.algorithms.optimizers import make
+from gipi.algorithms.optimizers import from_config
 from gipi.data.schema import Schema, Sizes
 from gipi.messages import _
 from gipi.models.dense import Expand
@@ -55,16 +55,7 @@ def players(net: Net, config: Config, loss, schedule) -> dict:
     def penalized(output: Tensor, *target: Tensor) -> Tensor:
         return loss(output, *target) + config.l2 / 2 * net.line.weight.square().sum()
 
-    def optimizer(params: list[Tensor]):
-        return make(
-            config.optimizer,
-            params,
-            schedule(config.lr),
-            momentum=config.momentum,
-            weight_decay=config.weight_decay,
-        )
-
-    return learner(net, penalized if config.l2 else loss, optimizer)
+    return learner(net, penalized if config.l2 else loss, from_config(config, schedule))
 
 
 def coefficients(net: Net, schema: Schema) -> tuple[list[str], Tensor, Tensor]:

@@ -130,13 +130,13 @@ def decode(answers: Tensor, disagreement: Tensor | None, schema: Schema) -> list
             if disagreement is not None:
                 one["disagreement"] = float(disagreement[row, place])
             said[field.name] = one
-        shown.append(said if len(schema.targets) > 1 else said[schema.targets[0].name])
+        shown.append(said if len(said) > 1 else next(iter(said.values())))
     return shown
 
 
 def _width(schema: Schema) -> int:
     """Q."""
-    (first, *_others) = schema.targets
+    first = schema.targets[0]
     return {"number": 1, "normal": 2, "quantiles": len(first.values)}[first.kind]
 
 

@@ -16,7 +16,7 @@ def compare(first: Any, second: Any) -> dict[str, Any]:
     """
     from gipi.run import Run
 
-    pair = [Run(getattr(one, "path", one)) for one in (first, second)]
+    pair = [one if isinstance(one, Run) else Run(one) for one in (first, second)]
     records = [run.record for run in pair]
     names = [name for name in records[0].get("metrics", {}) if name in records[1].get("metrics", {})]
     metrics = {name: [record["metrics"][name] for record in records] for name in names}

@@ -22,4 +22,6 @@ def evaluate(source: Any, data: Any = None) -> dict[str, Any]:
         from gipi.tasks.intervals import metric_from_json
 
         return {name: metric_from_json(value) for name, value in model.card.get("metrics", {}).items()}
-    return model.evaluate(open_data(data, target=[f.name for f in model.target_columns] or None))
+    target = [field.name for field in model.target_columns] or None
+    size = model.schema.inputs[0].shape[1:] if model.schema.is_picture else None
+    return model.evaluate(open_data(data, target=target, picture_size=size))  # type: ignore[arg-type]  # (H, W)

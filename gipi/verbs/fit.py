@@ -5,10 +5,12 @@ Options are sorted here: the verb's own, the system's, and objects of a person's
 
 import dataclasses
 from dataclasses import fields
+from os import PathLike
 from typing import TYPE_CHECKING, Any
 
+from gipi.errors import UsageError
 from gipi.jobs.options import Fit
-from gipi.messages import use
+from gipi.messages import _, use
 
 if TYPE_CHECKING:
     from gipi.run import Run
@@ -47,13 +49,20 @@ def fit(data: Any, **options: Any) -> "Run":
 
     chosen, system_options, own, system = sort_options(options)
     use(chosen.lang)
-    return Run(carry_out(Request(data, chosen, system_options, own, system)))
+    return Run(carry_out(Request(data, chosen, system_options, own, system)), {**own, "system": system})
 
 
 def sort_options(options: dict[str, Any]) -> tuple[Fit, dict[str, Any], dict[str, Any], Any]:
     """Options of the verb, options of the system, objects in place of ours, and a system of one's own."""
     options = {("warm_start" if name == "from" else name): value for name, value in options.items()}
+    options = {name: value for name, value in options.items() if value is not None}
     own = {name: options.pop(name) for name in OWN if callable(options.get(name))}
+    if "model" in options:
+        text = _(
+            "model must be a module, or a function of sizes that makes one; {came} came; ours are named by system",
+            came=repr(options["model"])[:60],
+        )
+        raise UsageError(text)
     system = None if isinstance(options.get("system"), str | None) else options.pop("system")
     known = {f.name: f for f in fields(Fit)}
     chosen = {name: _as_typed(known[name], options.pop(name)) for name in list(options) if name in known}
@@ -61,11 +70,11 @@ def sort_options(options: dict[str, Any]) -> tuple[Fit, dict[str, Any], dict[str
 
 
 def _as_typed(known: dataclasses.Field, value: Any) -> Any:
-    """A single word where several may stand is one of them; paths and runs become text."""
-    if value is None:
-        return known.default
-    if "tuple" in str(known.type):
-        return (value,) if isinstance(value, str) else tuple(value)
-    if known.name in ("run", "valid", "test", "warm_start"):
-        return str(getattr(value, "path", value)) if not isinstance(value, str) else value
+    """Paths and runs become text, and lists tuples; `gipi.jobs.checks` sees to all else."""
+    from gipi.run import Run
+
+    if "tuple" in str(known.type) and isinstance(value, (list, set)):
+        return tuple(value)
+    if known.name in ("run", "valid", "test", "warm_start") and isinstance(value, (PathLike, Run)):
+        return str(getattr(value, "path", value))
     return value

@@ -39,9 +39,16 @@ def _typed(text: str) -> Any:
     from gipi.errors import UsageError
     from gipi.messages import _
 
-    if not text.lstrip().startswith(("{", "[")) or Path(text).exists():
-        return int(text) if text.isdigit() and not Path(text).exists() else text
+    if not text.lstrip().startswith(("{", "[")) or _exists(text):
+        return int(text) if text.isdigit() and not _exists(text) else text
     try:
         return json.loads(text)
     except ValueError as error:
         raise UsageError(_("'{text}' is not JSON: {reason}", text=text[:60], reason=error)) from error
+
+
+def _exists(text: str) -> bool:
+    try:
+        return Path(text).exists()
+    except (OSError, ValueError):  # too long for a name, or with a letter that no name has
+        return False

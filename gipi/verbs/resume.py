@@ -57,6 +57,6 @@ def resume(run: Any = "last", data: Any = None, **own: Any) -> "Run":
         if system_options.get("lr") == "auto":
             system_options["lr"] = record["config"]["lr"]
         system = own.pop("system", None)
-        return Run(carry_out(Request(source, options, system_options, own, system, folder)))
+        return Run(carry_out(Request(source, options, system_options, own, system, folder)), {**own, "system": system})
     finally:
         folder.close()

@@ -27,6 +27,7 @@ from gipi.training.folder import read_log
 
 CUTS = 3  # in each run
 
+IRIS = [f"{part} {side} (cm)" for part in ("sepal", "petal") for side in ("length", "width")]
 X = torch.randn(90, 5, generator=torch.Generator().manual_seed(0))
 Y = (X[:, 0] * X[:, 1] > 0).long()
 
@@ -260,7 +261,7 @@ def test_ctrl_c_in_a_notebook_gives_the_run_so_far(options, steps, watched, tmp_
     assert run.status == "interrupted" and display.seen == steps
     assert any(f"gipi resume {run.path}" in note for note in display.notes)
     assert 0 <= run.metrics["accuracy"] <= 1
-    assert len(run.predict([{}])) == 1 and run.report.exists()
+    assert len(run.predict([dict.fromkeys(IRIS, 1.0)])) == 1 and run.report.exists()
     run = watched(Watching(), gipi.resume, run)
     assert run.status == "done"
     assert outcome(run.path) == outcome(whole.path)
