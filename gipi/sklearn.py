@@ -299,7 +299,7 @@ class Regressor(RegressorMixin, BaseEstimator):
 def _request(estimator: Any, task: str) -> Request:
     """What the estimator's parameters ask for."""
     given = {
-        name: value.item() if isinstance(value, np.generic) else value  # searches draw NumPy's numbers
+        name: value
         for name, value in estimator.get_params(deep=False).items()
         if value is not None and name not in ("class_weight", "random_state")
     }

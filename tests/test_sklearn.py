@@ -79,7 +79,10 @@ def test_pipeline():
 
 
 def test_grid_search_over_systems_and_options():
-    grid = [{"system": ["linear"], "epochs": [20]}, {"hidden": [(4,), 16], "lr": np.array([0.01]), "epochs": [5]}]
+    grid = [
+        {"system": ["linear"], "epochs": [20]},
+        {"hidden": [(4,), np.int64(16)], "lr": np.array([0.01]), "epochs": np.array([5])},
+    ]
     search = GridSearchCV(Classifier(), grid, cv=2, error_score="raise").fit(*IRIS)
     assert len(search.cv_results_["params"]) == 3
     assert search.best_score_ > 0.8
@@ -250,7 +253,9 @@ def test_every_option_of_a_system_for_tables_is_a_parameter(kind):
         ({"system": "convnet"}, "convnet"),
         ({"activation": "rleu"}, "relu"),
         ({"optimizer": "adamm"}, "adam"),
-        ({"valid_share": 1.0}, "valid_share"),
+        ({"valid_share": 1.0}, "valid.share"),
+        ({"ensemble": 0}, "ensemble"),
+        ({"random_state": -1}, "seed"),
     ],
 )
 def test_wrong_parameters_are_refused_by_fit_with_a_reason(parameters, said):

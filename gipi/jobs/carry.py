@@ -65,6 +65,12 @@ def carry_out(request: Request) -> Path:
                 _write_down(job, folder, request)
                 with threads(job.record["threads"]):
                     _train_and_finish(job, first, folder, display, clock)
+            except Exception as error:
+                if not request.folder and not folder.has_begun():
+                    folder.discard()  # what failed before it learned anything leaves nothing behind
+                elif folder.record.get("status") == "running":
+                    folder.write_record(status="failed", error=str(error))
+                raise
             finally:
                 folder.close()
     return folder.path

@@ -64,6 +64,8 @@ def gather(source: Any, options: Fit) -> Material:
     if isinstance(source, Material):  # somebody has done it by hand: the scikit-learn estimators
         return source
     own = open_piece(source, options)
+    if len(own.data) < 2:
+        raise DataError(_("{name} has one row; at least two are needed to learn from", name=own.data.name))
     notes = list(own.data.notes)
     _check_asked(own.data, options)
     own.data = _without_target(own.data, options, notes)

@@ -17,12 +17,10 @@ from torch import Tensor, nn
 
 from gipi.data.dataset import Dataset
 from gipi.data.split import Parts, split
-from gipi.errors import UsageError
 from gipi.jobs.carry import _find_step_size, _seeded, _threads
 from gipi.jobs.material import FEWEST, Material
 from gipi.jobs.request import Request, make_job
 from gipi.jobs.supervised import Supervised
-from gipi.messages import _
 from gipi.release.model import Model
 from gipi.report.display import Silent
 from gipi.training.log import Log
@@ -124,8 +122,6 @@ def _dataset(X: np.ndarray, y: np.ndarray, names: Sequence[str] | None) -> tuple
 
 def _parts(rows: int, seed: int, share: float, strata: np.ndarray | None) -> Parts:
     """Training and validation rows; each class keeps a training row, and of too few rows none is set aside."""
-    if not 0 <= share < 1:
-        raise UsageError(_("valid_share is a share, from 0 to below 1; {share} came", share=share))
     are_too_few = rows < FEWEST or (strata is not None and np.bincount(strata).max() < 2)
     if are_too_few or share == 0:
         return {"train": np.arange(rows)}

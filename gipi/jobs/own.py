@@ -7,7 +7,6 @@ from typing import Any, Literal
 from torch import nn
 
 from gipi.algorithms.optimizers import from_config
-from gipi.data.schema import Sizes
 from gipi.release.own import own_net
 from gipi.training.player import learner
 
@@ -32,14 +31,11 @@ def own_system(model: Any) -> Any:
     each target.
     """
 
-    def net(sizes: Sizes, config: Config) -> nn.Module:
-        return own_net(model, sizes)
-
     return SimpleNamespace(
         tasks=("classify", "regress"),
         kinds=("table", "picture"),
         defaults={"epochs": 50, "batch_size": 32, "patience": 20},
         Config=Config,
-        Net=net,
+        Net=lambda sizes, config: own_net(model, sizes),
         players=players,
     )

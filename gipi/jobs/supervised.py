@@ -175,29 +175,51 @@ class Supervised(Job):
         return net
 
     def _check(self, net: nn.Module) -> None:
-        """One batch through the network before the first step: does what comes out fit the task?"""
+        """One batch through the network before the first step: does what comes out fit the task, and the loss?"""
         x = normalize(self.schema, self.x[:2].to(self.setting.device)).to(self.dtype)
         was_training = net.training
         net.eval()
         try:
-            with torch.no_grad():
-                came = tuple(net(x).shape)
-        except (RuntimeError, AttributeError, TypeError) as error:
-            raise UsageError(
-                _("the network does not take a batch of shape {shape}: {reason}", shape=tuple(x.shape), reason=error)
-            ) from error
+            output = net(x)
+        except Exception as error:  # a module of a person's own may raise anything
+            shape, reason = tuple(x.shape), f"{type(error).__name__}: {error}"
+            text = _("the network does not take a batch of shape {shape}: {reason}", shape=shape, reason=reason)
+            raise UsageError(text) from error
         finally:
             net.train(was_training)
-        if came != (2, self.sizes.output):
-            expected = f"(2, {self.sizes.output})"
-            raise UsageError(
-                _(
-                    "for 2 rows the network gives {came}; the task {task} needs {expected}",
-                    came=came,
-                    task=self.material.task,
-                    expected=expected,
-                )
+        came = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
+        expected = (len(x), self.sizes.output)
+        if came != expected:
+            text = _(
+                "for {rows} rows the network gives {came}; the task {task} needs {expected}",
+                rows=len(x),
+                came=came,
+                task=self.material.task,
+                expected=expected,
             )
+            raise UsageError(text)
+        if self.setting.own.loss is not None:
+            self._check_loss(output)
+
+    def _check_loss(self, output: Tensor) -> None:
+        """A loss of a person's own must give one number that depends on what the network gives."""
+        target = [self.y[: len(output)].to(output.device)]
+        if self.material.weights is not None or self.setting.options.class_weight != "none":
+            target.append(torch.ones(len(output), dtype=output.dtype, device=output.device))
+        try:
+            found = self.plain_loss(output, *target)
+        except Exception as error:
+            shapes = ", ".join(str(tuple(t.shape)) for t in (output, *target))
+            reason = f"{type(error).__name__}: {error}"
+            text = _(
+                "the loss does not take output and targets of shapes {shapes}: {reason}", shapes=shapes, reason=reason
+            )
+            raise UsageError(text) from error
+        if not isinstance(found, Tensor) or found.ndim:
+            came = tuple(found.shape) if isinstance(found, Tensor) else type(found).__name__
+            raise UsageError(_("the loss must give a tensor with one number; it gives {came}", came=came))
+        if not found.requires_grad and output.requires_grad:
+            raise UsageError(_("the loss does not depend on what the network gives: there is nothing to learn from"))
 
     def _stream(self, rows: np.ndarray, number: int) -> Stream:
         options = self.setting.options

@@ -1,4 +1,4 @@
-"""A module of a person's own as the network of a model, made from what was given, when it is fitted or loaded."""
+"""A module of a person's own as the network of a model, made from what was given when it is fitted or loaded."""
 
 import copy
 from typing import Any

@@ -13,6 +13,7 @@ One process at a time holds a run folder; a second one is told who.
 import errno
 import json
 import os
+import shutil
 import socket
 import time
 from collections.abc import Iterator, Mapping
@@ -74,6 +75,18 @@ class Folder:
         """Whether there is anything in it; what a kill before the first word leaves behind does not count."""
         parts = {path.name for path in self.path.iterdir() if not path.match(checkpoint.UNFINISHED)}
         return bool(parts - {LOCK, "checkpoints"}) or any(self.checkpoints.glob("*"))
+
+    def has_begun(self) -> bool:
+        """Whether any step or checkpoint is kept in it."""
+        log = self.path / "metrics.jsonl"
+        return (log.exists() and log.stat().st_size > 0) or any(self.checkpoints.glob("*.ckpt"))
+
+    def discard(self) -> None:
+        """Remove the folder, and `runs` where nothing else is in it."""
+        self.close()
+        shutil.rmtree(self.path, ignore_errors=True)
+        with suppress(OSError):
+            RUNS.rmdir()
 
     @staticmethod
     def open(run: str | Path) -> "Folder":

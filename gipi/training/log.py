@@ -7,6 +7,9 @@ that decides what comes next, so a killed run goes on to the same bits.
 import json
 import math
 import time
+from collections.abc import Callable
+from functools import reduce
+from operator import add
 
 import torch
 from torch import Tensor
@@ -79,7 +82,7 @@ class Log:
                 remarks.append(_("{problem}; it is trained again", problem=error))
             else:
                 self.end = held.state["log"]
-                _fitting(held, _take_ended, member, held)
+                _fitting(_take_ended, member, held)
                 return []
         if self._is_behind(member.number):
             self.is_repeat = True
@@ -89,7 +92,7 @@ class Log:
         if held is None:
             remarks += self.folder.cut_log(self.end)
             return remarks
-        _fitting(held, _take, member, held)
+        _fitting(_take, member, held)
         remarks += self.folder.cut_log(held.state["log"])
         remarks += getattr(member.stream, "notes", [])
         self.kept, self.best = [held.path.stem], ""  # the best is written anew: nobody has looked whether it is whole
@@ -111,18 +114,24 @@ class Log:
         if not self.pending:
             return
         progress = member.progress
-        names = [(step, name) for step, losses in self.pending for name in losses]
+        places = [(step, name) for step, losses in self.pending for name in losses]
         values = torch.stack([loss for _step, losses in self.pending for loss in losses.values()]).tolist()
         self.pending = []
-        extra = f'"member":{member.number},' if self.members > 1 else ""
-        lines = []
-        for (step, name), value in zip(names, values, strict=True):
-            progress.sums[name] = progress.sums.get(name, 0.0) + value
-            progress.counts[name] = progress.counts.get(name, 0) + 1
-            progress.first.setdefault(name, value)
-            lines.append(f'{{{extra}"step":{step},"{name}":{_json_number(value)}}}')
-        self._append(lines)
-        for (step, name), value in zip(names, values, strict=True):
+        by_name: dict[str, list[float]] = {}
+        for (_step, name), value in zip(places, values, strict=True):
+            by_name.setdefault(name, []).append(value)
+        for name, own in by_name.items():
+            # one after the other, not as `sum` adds them up: where a run was cut must not change the last bit
+            progress.sums[name] = reduce(add, own, progress.sums.get(name, 0.0))
+            progress.counts[name] = progress.counts.get(name, 0) + len(own)
+            progress.first.setdefault(name, own[0])
+        begin = f'{{"member":{member.number},"step":' if self.members > 1 else '{"step":'
+        keys = {name: f",{json.dumps(name)}:" for name in by_name}
+        if all(map(math.isfinite, values)):
+            self._append([f"{begin}{step}{keys[name]}{v!r}}}" for (step, name), v in zip(places, values, strict=True)])
+            return
+        self._append([f"{begin}{step}{keys[n]}{json.dumps(v)}}}" for (step, n), v in zip(places, values, strict=True)])
+        for (step, name), value in zip(places, values, strict=True):
             if not math.isfinite(value):
                 raise Diverged(step, name, value)
 
@@ -192,14 +201,10 @@ class Log:
         self.kept = []
 
 
-def _json_number(value: float) -> str:
-    return repr(value) if math.isfinite(value) else {math.inf: "Infinity", -math.inf: "-Infinity"}.get(value, "NaN")
-
-
-def _fitting(held: Checkpoint, take, *arguments) -> None:
+def _fitting(take: Callable[[Member, Checkpoint], None], member: Member, held: Checkpoint) -> None:
     """Take over what was kept; a network or an optimizer that has changed since is a mistake of whoever changed it."""
     try:
-        take(*arguments)
+        take(member, held)
     except (AssertionError, KeyError, RuntimeError, TypeError, ValueError) as error:
         text = _(
             "{path} does not fit what the run is made of now: {reason}. Were the model, the optimizer or gipi changed"

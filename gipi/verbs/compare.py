@@ -25,7 +25,7 @@ def compare(first: Any, second: Any) -> dict[str, Any]:
         held = [record.get(section, {}) for record in records]
         for name in dict.fromkeys([*held[0], *held[1]]):
             values = [one.get(name) for one in held]
-            if values[0] != values[1] and name not in ("run", "json", "quiet", "lang", "profile"):
+            if values[0] != values[1] and name not in ("run", "json", "quiet", "lang", "profile", "system"):
                 differences[name] = values
     if records[0].get("system") != records[1].get("system"):
         differences = {"system": [record.get("system") for record in records], **differences}

@@ -164,7 +164,7 @@ def member(seed: int = 0) -> Member:
     def validate() -> dict[str, float]:
         return {"loss": nn.functional.mse_loss(net(x), x.sum(1, keepdim=True)).item()}
 
-    return Member(0, net, players, stream, Plan(12, 4), validate)
+    return Member(0, net, players, stream, Plan(8, 3), validate)
 
 
 def weights(one: Member) -> bytes:
@@ -186,8 +186,7 @@ def often(monkeypatch):
     monkeypatch.setattr("gipi.training.log.SHARE", 1e9)
 
 
-@pytest.mark.parametrize("for_ever", [False, True])
-@pytest.mark.parametrize("reason", [errno.ENOSPC, errno.EIO])
+@pytest.mark.parametrize(("reason", "for_ever"), [(errno.EIO, False), (errno.ENOSPC, True)])
 def test_whichever_write_fails_the_checkpoint_before_is_whole(for_ever, reason, often, tmp_path, monkeypatch):
     """The n-th write, fsync or rename refused, for every n: an error that names the file, and nothing lost."""
     with monkeypatch.context() as patched:
@@ -195,7 +194,7 @@ def test_whichever_write_fails_the_checkpoint_before_is_whole(for_ever, reason, 
         disk = Disk(patched)
         expected = weights(trained(folder))
         folder.close()
-    assert disk.count > 100
+    assert disk.count > 70
     for number in range(1, disk.count + 1):
         path = tmp_path / str(number)
         folder = Folder.create(path, "cut")
@@ -257,17 +256,16 @@ def test_the_last_two_and_the_best_are_kept_and_nothing_grows(often, tmp_path, m
         real(self, member)
         sizes.append(len(names(folder.path)))
         steps = sorted(name for name in names(folder.path) if name.startswith("step"))
-        assert [int(name[9:19]) for name in steps] == [
-            *range(max(1, member.progress.step - 1), member.progress.step + 1)
-        ]
+        step = member.progress.step
+        assert [int(name[9:19]) for name in steps] == [*range(max(1, step - 1), step + 1)]
         best = [name for name in names(folder.path) if name.startswith("best")]
         assert best == ([f"best-000-{member.progress.best_step:010d}.ckpt"] if member.best else [])
 
     monkeypatch.setattr(Log, "save", save)
     one = trained(folder)
-    assert len(sizes) == 12 and max(sizes) == 3
+    assert len(sizes) == 8 and max(sizes) == 3
     best = f"best-000-{one.progress.best_step:010d}.ckpt"
-    assert names(folder.path) == {"step-000-0000000011.ckpt", "step-000-0000000012.ckpt", best, "member-000.ckpt"}
+    assert names(folder.path) == {"step-000-0000000007.ckpt", "step-000-0000000008.ckpt", best, "member-000.ckpt"}
     held, state = checkpoint.read(folder.checkpoints / best)
     assert state == {"step": one.progress.best_step}
     assert all(torch.equal(held[name], tensor) for name, tensor in one.net.state_dict().items())
