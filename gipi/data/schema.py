@@ -84,19 +84,23 @@ class Sizes:
         output: How many numbers the task wants for each row.
         categories: How many values each category column has, not counting the bucket for unseen ones. A table's `x` is
             `(B, N + K)`: the numeric features, then a code for each category column, 0 for unseen, 1 .. values.
+        is_class: The outputs are the scores of classes, of which one is right: only their differences count.
     """
 
     input: tuple[int, ...]
     output: int
     categories: tuple[int, ...] = ()
+    is_class: bool = False
 
 
 def sizes(schema: Schema, output: int) -> Sizes:
     """The sizes of a network for this schema."""
+    is_class = bool(schema.targets) and schema.targets[0].kind == "class"
     if schema.is_picture:
-        return Sizes(schema.inputs[0].shape, output)
+        return Sizes(schema.inputs[0].shape, output, is_class=is_class)
     numeric = sum(len(_numeric_names(field)) for field in schema.inputs)
-    return Sizes((numeric,), output, tuple(len(f.values) for f in schema.inputs if f.kind == "category"))
+    categories = tuple(len(f.values) for f in schema.inputs if f.kind == "category")
+    return Sizes((numeric,), output, categories, is_class)
 
 
 def feature_names(schema: Schema) -> list[str]:

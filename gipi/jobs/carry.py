@@ -198,6 +198,8 @@ def _train_and_finish(job: Job, first: Member, folder: Folder, display: Any, clo
         if folder.record["status"] == "done":
             raise  # all was kept, and was being said
         folder.write_record(status="interrupted")
+        if not nets:  # a member was in training
+            display.end(_("interrupted"))
         display.note(_("interrupted; everything is saved. Go on with: gipi resume {path}", path=folder.path))
         if not in_notebook():
             raise

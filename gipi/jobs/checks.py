@@ -43,6 +43,7 @@ LIMITS = {name: (words, fits) for names, words, fits in _LIMITS for name in name
 
 # Options of the verb that a task has no use for: to take no notice of what was asked for would change the answer.
 _OF_ANSWERS = ("distribution", "loss", "positive", "class_weight", "label_smoothing", "mixup", "weight", "warm_start")
+_OF_PARTS = ("distribution", "positive", "class_weight", "label_smoothing", "mixup", "weight", "ensemble", "task")
 _OF_DATA = ("target", "test", "valid", "group", "time", "no_target", "scale", "picture_size", "separator")
 NO_USE = {
     "classify": ("distribution", "clusters"),
@@ -50,6 +51,7 @@ NO_USE = {
     "cluster": (*_OF_ANSWERS, "averaging", "augment", "folds", "ensemble"),
     "generate": (*_OF_ANSWERS, "averaging", "augment", "folds", "ensemble", "patience", "clusters"),
     "act": (*_OF_ANSWERS, *_OF_DATA, "averaging", "augment", "epochs", "clusters"),
+    "stream": (*_OF_PARTS, *_OF_DATA, "averaging", "augment", "epochs", "batch_size", "patience", "clusters", "folds"),
 }
 
 
@@ -204,7 +206,7 @@ def _refused(name: str, value: Any, hint: Any) -> UsageError:
 
 
 def _said(name: str, expected: str, value: Any) -> dict[str, str]:
-    came = f"'{value}'" if isinstance(value, str) else f"{value}"
+    came = f"'{value}'" if isinstance(value, str) else " ".join(f"{value}".split())
     if len(came) > 60:
         came = f"{type(value).__name__}: {came[:50]}..."
     return {"option": flag(name), "expected": expected, "came": came}

@@ -32,8 +32,8 @@ def own_system(model: Any) -> Any:
     """
 
     return SimpleNamespace(
-        tasks=("classify", "regress"),
-        kinds=("table", "picture"),
+        tasks=("classify", "regress", "stream"),
+        kinds=("table", "picture", "stream"),
         defaults={"epochs": 50, "batch_size": 32, "patience": 20},
         Config=Config,
         Net=lambda sizes, config: own_net(model, sizes),

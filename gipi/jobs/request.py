@@ -36,6 +36,11 @@ def make_job(request: Request, device: Any) -> "Job":
     from gipi.jobs.job import Own
 
     options, own = request.options, Own(**request.own)
+    if hasattr(request.data, "__next__"):
+        from gipi.jobs.streamed import Streamed
+
+        check_use(options, "stream", "", "stream")
+        return Streamed(request.data, _setting(request, "stream", "stream", own, device))
     if is_environment(request.data):
         from gipi.jobs.act import Act
 
@@ -65,6 +70,8 @@ def _setting(request: Request, task: str, kind: str, own: Any, device: Any) -> "
     from gipi.jobs.job import Setting
 
     if own.model is not None:
+        if request.system is not None or request.options.system is not None:
+            raise UsageError(_("model and system exclude each other: a module of one's own is a system of its own"))
         from gipi.jobs.own import own_system
 
         name, system = "own", own_system(own.model)

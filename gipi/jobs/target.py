@@ -44,6 +44,10 @@ def task_of(data: Dataset, kinds: dict[str, str], options: Fit, notes: list[str]
 
     if options.task:
         tasks.load(options.task)  # is there such a task?
+    if options.task == "stream":
+        raise UsageError(
+            _("the task stream is for an object with __next__, in Python; {name} has rows", name=data.name)
+        )
     if options.task == "act":
         raise UsageError(
             _("the task act needs an environment, for instance gym:CartPole-v1; {name} has rows", name=data.name)

@@ -17,7 +17,12 @@ def own_net(own: Any, sizes: Sizes) -> nn.Module:
     Raises:
         UsageError: What the function gives is no module.
     """
-    made = copy.deepcopy(own) if isinstance(own, nn.Module) else own(sizes)
+    try:
+        made = copy.deepcopy(own) if isinstance(own, nn.Module) else own(sizes)
+    except Exception as error:  # a function of a person's own may raise anything
+        reason = f"{type(error).__name__}: {error}"
+        text = _("the function given as model fails for {sizes}: {reason}", sizes=sizes, reason=reason)
+        raise UsageError(text) from error
     if not isinstance(made, nn.Module):
         kind = type(made).__name__
         raise UsageError(_("the function given as model makes a {kind}, not a torch.nn.Module", kind=kind))

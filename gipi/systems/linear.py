@@ -39,7 +39,7 @@ class Net(nn.Module):
     def __init__(self, sizes: Sizes, config: Config):
         super().__init__()
         self.expand = Expand(sizes)
-        self.is_logistic = sizes.output == 2
+        self.is_logistic = sizes.is_class and sizes.output == 2
         self.line = nn.Linear(self.expand.outputs, 1 if self.is_logistic else sizes.output)
         nn.init.zeros_(self.line.weight)
         nn.init.zeros_(self.line.bias)

@@ -75,6 +75,8 @@ def _as_typed(known: dataclasses.Field, value: Any) -> Any:
 
     if "tuple" in str(known.type) and isinstance(value, (list, set)):
         return tuple(value)
+    if known.name == "positive" and isinstance(value, int):  # a label; numbers are labels too
+        return str(int(value))
     if known.name in ("run", "valid", "test", "warm_start") and isinstance(value, (PathLike, Run)):
         return str(getattr(value, "path", value))
     return value

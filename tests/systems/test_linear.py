@@ -75,6 +75,18 @@ def test_several_inputs_and_outputs(tmp_path):
     np.testing.assert_allclose(weights @ x[0] + biases, [one["value"] for one in answers[0].values()], rtol=1e-6)
 
 
+def test_two_targets_are_two_lines_not_one(tmp_path):
+    random = np.random.default_rng(1)
+    x = random.normal(size=(200, 3))
+    y = x @ random.normal(size=(3, 2)) + 0.1 * random.normal(size=(200, 2))
+    run = fitted(tmp_path, (x, y))
+    rows = training_rows(run, (x, y), x)
+    _names, weights, biases = coefficients(run.model.members[0], run.model.schema)
+    theirs = LinearRegression().fit(x[rows], y[rows])
+    np.testing.assert_allclose(weights, theirs.coef_, rtol=1e-4)
+    np.testing.assert_allclose(biases, theirs.intercept_, rtol=1e-3)
+
+
 def test_gradient_descent_comes_to_the_same_line(tmp_path):
     run = fitted(tmp_path, "grades", optimizer="momentum", lr=0.05, epochs=500)
     _names, weights, _biases = coefficients(run.model.members[0], run.model.schema)

@@ -164,7 +164,7 @@ def member(seed: int = 0) -> Member:
     def validate() -> dict[str, float]:
         return {"loss": nn.functional.mse_loss(net(x), x.sum(1, keepdim=True)).item()}
 
-    return Member(0, net, players, stream, Plan(8, 3), validate)
+    return Member(0, net, players, stream, Plan(6, 2), validate)
 
 
 def weights(one: Member) -> bytes:
@@ -194,7 +194,7 @@ def test_whichever_write_fails_the_checkpoint_before_is_whole(for_ever, reason, 
         disk = Disk(patched)
         expected = weights(trained(folder))
         folder.close()
-    assert disk.count > 70
+    assert disk.count > 50
     for number in range(1, disk.count + 1):
         path = tmp_path / str(number)
         folder = Folder.create(path, "cut")
@@ -232,7 +232,7 @@ def test_a_fit_on_a_disk_that_fills_up_goes_on_when_there_is_room(share, often, 
         disk = Disk(patched)
         gipi.fit("iris", **options, run=tmp_path / "whole")
     with monkeypatch.context() as patched:
-        Disk(patched, int(disk.count * share), for_ever=True)
+        Disk(patched, max(8, int(disk.count * share)), for_ever=True)  # run.json has been written
         with pytest.raises(RunError, match="No space left on device"):
             gipi.fit("iris", **options, run=tmp_path / "cut")
     assert Run(tmp_path / "cut").status == "interrupted"
@@ -263,9 +263,9 @@ def test_the_last_two_and_the_best_are_kept_and_nothing_grows(often, tmp_path, m
 
     monkeypatch.setattr(Log, "save", save)
     one = trained(folder)
-    assert len(sizes) == 8 and max(sizes) == 3
+    assert len(sizes) == 6 and max(sizes) == 3
     best = f"best-000-{one.progress.best_step:010d}.ckpt"
-    assert names(folder.path) == {"step-000-0000000007.ckpt", "step-000-0000000008.ckpt", best, "member-000.ckpt"}
+    assert names(folder.path) == {"step-000-0000000005.ckpt", "step-000-0000000006.ckpt", best, "member-000.ckpt"}
     held, state = checkpoint.read(folder.checkpoints / best)
     assert state == {"step": one.progress.best_step}
     assert all(torch.equal(held[name], tensor) for name, tensor in one.net.state_dict().items())

@@ -8,6 +8,7 @@ import os
 import random
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -16,6 +17,8 @@ from pathlib import Path
 import pytest
 from kept import outcome
 
+import gipi
+from gipi.errors import RunError
 from gipi.run import Run
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
@@ -146,7 +149,16 @@ def start(arguments: list[str], environment) -> subprocess.Popen:
     )
 
 
-LINE = ["fit", "iris", "--system", "mlp", "--epochs", "4000", "--patience", "0", "--threads", "1", "--averaging", "ema"]
+OPTIONS = {"system": "mlp", "epochs": 1500, "patience": 0, "threads": 1, "averaging": "ema", "dropout": 0.2}
+LINE = ["fit", "iris", "--no-verdict", *(word for n, v in OPTIONS.items() for word in (f"--{n}", str(v)))]
+
+
+@pytest.fixture(scope="module")
+def whole(ready, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs") / "whole"
+    options = {**OPTIONS, "verdict": False, "quiet": True, "run": str(folder)}
+    assert run_until(ready, folder, ["fit", "iris", options], None) == 0
+    return outcome(folder)
 
 
 def wait_for(condition) -> None:
@@ -157,12 +169,11 @@ def wait_for(condition) -> None:
     raise AssertionError("it does not come")
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
-def test_a_signal_is_heard_everything_saved_and_the_way_on_said(number, code, environment, tmp_path):
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_is_heard_all_saved_and_the_way_on_said(number, code, whole, ready, environment, tmp_path):
     folder = tmp_path / "run"
-    process = start([*LINE, "--run", str(folder), "--no-verdict"], environment)
-    log = folder / "metrics.jsonl"
-    wait_for(lambda: (log.exists() and log.stat().st_size > 0) or process.poll() is not None)
+    process = start([*LINE, "--run", str(folder)], environment)
+    wait_for(lambda: (folder / "metrics.jsonl").exists() or process.poll() is not None)
     process.send_signal(number)
     said, _errors = process.communicate(timeout=60)
     assert process.returncode == code, said
@@ -170,21 +181,26 @@ def test_a_signal_is_heard_everything_saved_and_the_way_on_said(number, code, en
     assert "Traceback" not in said
     run = Run(folder)
     assert run.record["status"] == "interrupted"
-    (name,) = (path for path in checkpoints(folder) if path.startswith("step"))
-    assert int(name[9:19]) == run.steps[-1]["step"] + 1  # the very last step is saved
+    assert f"step-000-{len(run.steps):010d}.ckpt" in checkpoints(folder)  # the very last step is saved
+    assert len(run.steps) < whole["lines"]
+    assert run_until(ready, folder, ["resume", str(folder), {"quiet": True}], None) == 0
+    assert outcome(folder) == whole
 
 
-def test_a_second_process_is_told_who_has_the_run(environment, tmp_path):
+def test_a_second_process_is_told_who_has_the_run(whole, ready, environment, tmp_path):
     folder = tmp_path / "run"
-    process = start([*LINE, "--run", str(folder), "--no-verdict"], environment)
+    process = start(
+        [
+            *LINE,
+            "--run",
+            str(folder),
+        ],
+        environment,
+    )
     try:
-        wait_for(lambda: (folder / "run.json").exists() or process.poll() is not None)
+        wait_for(lambda: (folder / "metrics.jsonl").exists() or process.poll() is not None)
+        process.send_signal(signal.SIGSTOP)  # it holds the run, and does not end meanwhile
         assert Run(folder).status == "running"
-        import socket
-
-        import gipi
-        from gipi.errors import RunError
-
         holder = f"in use by process {process.pid} on {re.escape(socket.gethostname())}"
         with pytest.raises(RunError, match=holder):
             gipi.resume(folder)
@@ -195,10 +211,7 @@ def test_a_second_process_is_told_who_has_the_run(environment, tmp_path):
         assert second.returncode == 1 and re.search(holder, said.replace("\n", " ")), said
     finally:
         process.kill()
-        process.wait()
-    assert Run(folder).status == "interrupted"  # and nobody has to remove a lock
-    process = start(["resume", str(folder)], environment)
-    wait_for(lambda: Run(folder).status == "running" or process.poll() is not None)
-    process.kill()
-    process.communicate()
+        process.communicate()
     assert Run(folder).status == "interrupted"
+    assert run_until(ready, folder, ["resume", str(folder), {"quiet": True}], None) == 0  # no lock is in the way
+    assert outcome(folder) == whole
