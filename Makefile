@@ -54,4 +54,4 @@ docs: setup
 
 clean:
 	rm -rf build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
-	find gipi tests bench docs -name __pycache__ -type d -prune -exec rm -rf {} +
+	find gipi tests bench docs tools -name __pycache__ -type d -prune -exec rm -rf {} +

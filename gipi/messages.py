@@ -35,5 +35,5 @@ def _translation(code: str) -> gettext.NullTranslations:
 
 def _(text: str, /, **values: object) -> str:
     """The text in the language in force, its {names} filled in."""
-    said = _translation(language()).gettext(text)
+    said = _translation(language()).gettext(text) if text else ""  # "" would be the catalog's head
     return said.format(**values) if values else said

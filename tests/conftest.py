@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from gipi.messages import use
+
 torch.set_num_threads(1)
 
 
@@ -23,3 +25,4 @@ def _speak_english(monkeypatch):
     """Messages are compared in English, whatever the machine's locale."""
     for variable in ("LC_ALL", "LC_MESSAGES", "LANG"):
         monkeypatch.delenv(variable, raising=False)
+    use(None)

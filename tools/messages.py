@@ -26,6 +26,7 @@ INDIRECT = {  # file: what is passed to _() there that is no literal
     "cli/commands.py": {"name"},
     "cli/help.py": {"ABOUT[verb]", "remark"},
     "jobs/carry.py": {"name"},
+    "report/text.py": {"words"},
 }
 
 
@@ -44,17 +45,18 @@ def literal() -> set[str]:
     """What stands in the code as _("..."); by the syntax tree, which also sees into f-strings."""
     found = set()
     for path in CODE.rglob("*.py"):
-        calls = filter(_is_said, ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
-        found |= {call.args[0].value for call in calls if isinstance(call.args[0], ast.Constant)}
+        said = _said(ast.parse(path.read_text(encoding="utf-8")))
+        found |= {str(text.value) for text in said if isinstance(text, ast.Constant)}
     return found
 
 
 def indirect() -> set[str]:
-    """What reaches _() by way of a variable: verbs, options' remarks, the parts of the clock, words of an answer."""
+    """What reaches _() by way of a variable: verbs, names, options' remarks, parts of the clock, words of an answer."""
     from gipi import systems
     from gipi.cli import help as helps
+    from gipi.report.text import NAMES
 
-    found = set(helps.ABOUT.values())
+    found = {*helps.ABOUT.values(), *NAMES}
     for file, name in (("cli/lines.py", "Common"), ("jobs/options.py", "Fit")):
         found |= {remark for _name, _default, remark in helps._read(CODE / file, name)}
     for name in systems.names():
@@ -70,15 +72,19 @@ def _chosen_words(tree: ast.AST) -> set[str]:
     for node in ast.walk(tree):
         if not (isinstance(node, ast.If) and isinstance(node.test, ast.Compare)):
             continue
-        if any(
-            _is_said(inner) and ast.unparse(inner.args[0]) == "name" for one in node.body for inner in ast.walk(one)
-        ):
+        if "name" in {ast.unparse(text) for one in node.body for text in _said(one)}:
             found |= set(ast.literal_eval(node.test.comparators[0]))
     return found
 
 
-def _is_said(node: ast.AST) -> bool:
-    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "_" and bool(node.args)
+def _said(tree: ast.AST) -> list[ast.expr]:
+    """What is passed to _() in a piece of code."""
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and node.args]
+    return [call.args[0] for call in calls if isinstance(call.func, ast.Name) and call.func.id == "_"]
+
+
+def _is_text(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant)
 
 
 def unknown_places() -> list[str]:
@@ -86,11 +92,8 @@ def unknown_places() -> list[str]:
     found = []
     for path in sorted(CODE.rglob("*.py")):
         known = INDIRECT.get(path.relative_to(CODE).as_posix(), set())
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if _is_said(node) and not isinstance(node.args[0], ast.Constant):
-                said = ast.unparse(node.args[0])
-                if said not in known:
-                    found.append(f"{path.relative_to(ROOT).as_posix()}: _({said})")
+        said = [ast.unparse(text) for text in _said(ast.parse(path.read_text(encoding="utf-8"))) if not _is_text(text)]
+        found += [f"{path.relative_to(ROOT).as_posix()}: _({text})" for text in said if text not in known]
     return found
 
 

@@ -24,9 +24,13 @@ def fit(line: Line) -> dict[str, Any]:
 
 
 def resume(line: Line) -> dict[str, Any]:
+    from gipi.run import Run
     from gipi.verbs.resume import resume as go_on
 
-    return _result(go_on(*line.words, quiet=line.options.quiet, json=line.options.json))
+    run = Run(*(line.words or ["last"]))
+    if run.status == "done" and not (line.options.json or line.options.quiet):
+        print(_("{path} is finished; there is nothing to go on with", path=run.path))
+    return _result(go_on(run, quiet=line.options.quiet, json=line.options.json))
 
 
 def _result(run: Any) -> dict[str, Any]:
@@ -42,13 +46,13 @@ def _result(run: Any) -> dict[str, Any]:
 
 def evaluate(line: Line) -> dict[str, Any]:
     from gipi.report.tables import print_table
-    from gipi.report.text import interval, metric
+    from gipi.report.text import interval, metric, spoken
     from gipi.tasks.intervals import metric_json
     from gipi.verbs.evaluate import evaluate as judged
 
     metrics = judged(*line.words)
     if not line.options.json:
-        rows = [[name.replace("_", " "), metric(name, m), interval(name, m.low, m.high)] for name, m in metrics.items()]
+        rows = [[spoken(name), metric(name, m), interval(name, m.low, m.high)] for name, m in metrics.items()]
         print_table("", [_("metric"), _("value"), _("95 % interval")], rows)
     return {"metrics": {name: metric_json(value) for name, value in metrics.items()}}
 
@@ -100,7 +104,7 @@ def _said(answer: dict[str, Any]) -> str:
 
 def runs(line: Line) -> dict[str, Any]:
     from gipi.report.tables import print_table
-    from gipi.report.text import duration, metric
+    from gipi.report.text import duration, metric, spoken
     from gipi.verbs.runs import runs as all_of_them
     from gipi.verbs.runs import summary
 
@@ -109,8 +113,8 @@ def runs(line: Line) -> dict[str, Any]:
         rows = [
             [
                 r["run"],
-                r["status"],
-                r["metric"],
+                spoken(r["status"]),
+                spoken(r["metric"]),
                 "" if r["value"] is None else metric(r["metric"], r["value"]),
                 duration(r["seconds"]),
             ]
@@ -123,7 +127,7 @@ def runs(line: Line) -> dict[str, Any]:
 def show(line: Line) -> dict[str, Any]:
     from gipi.report.display import choose
     from gipi.report.tables import print_table
-    from gipi.report.text import interval, metric
+    from gipi.report.text import interval, metric, spoken
     from gipi.run import Run
 
     run = Run(*(line.words or ["last"]))
@@ -137,30 +141,25 @@ def show(line: Line) -> dict[str, Any]:
             ]
             display.model(record["system"], layers, sum(count or 0 for _name, _shape, count in layers))
             display.plan([tuple(one) for one in record["algorithm"]])
-        rows = [
-            [name.replace("_", " "), metric(name, m), interval(name, m.low, m.high)] for name, m in run.metrics.items()
-        ]
+        rows = [[spoken(name), metric(name, m), interval(name, m.low, m.high)] for name, m in run.metrics.items()]
         if rows:
             print_table(record.get("metrics_of", ""), [_("metric"), _("value"), _("95 % interval")], rows)
         for note in record.get("notes", []):
             print(note)
         if record.get("verdict"):
             print(record["verdict"]["sentence"])
-        print(_("{status}; {path}", status=run.status, path=run.path))
+        print(_("{status}; {path}", status=spoken(run.status), path=run.path))
     return record
 
 
 def compare(line: Line) -> dict[str, Any]:
     from gipi.report.tables import print_table
-    from gipi.report.text import metric
+    from gipi.report.text import metric, spoken
     from gipi.verbs.compare import compare as beside
 
     found = beside(*line.words)
     if not line.options.json:
-        rows = [
-            [name.replace("_", " "), *(metric(name, v["value"]) for v in pair)]
-            for name, pair in found["metrics"].items()
-        ]
+        rows = [[spoken(name), *(metric(name, v["value"]) for v in pair)] for name, pair in found["metrics"].items()]
         print_table("", [_("metric"), *found["runs"]], rows)
         changed = [[name, *map(str, pair)] for name, pair in found["differences"].items()]
         if changed:

@@ -2,10 +2,10 @@
 
 import ast
 import shutil
-import textwrap
 from pathlib import Path
 
 from gipi.messages import _
+from gipi.report.text import wrapped
 
 HERE = Path(__file__).parent.parent
 ABOUT = {
@@ -107,11 +107,12 @@ def _options(rows: list[tuple[str, str, str]]) -> list[str]:
     for name, default, remark in rows:
         is_on = default == "True"
         flag = "--" + ("no-" if is_on else "") + ("from" if name == "warm_start" else name.replace("_", "-"))
-        said = _(remark) + (_(" (default {value})", value=default) if default and not is_on else "")
+        said = _("do not {what}", what=_(remark)) if is_on else _(remark)
+        said += _(" (default {value})", value=default) if default and not is_on else ""
         lines += _wrapped(said, f"  {flag:<18} ")
     return lines
 
 
 def _wrapped(text: str, before: str = "") -> list[str]:
     width = max(40, min(shutil.get_terminal_size((100, 24)).columns, 110))
-    return textwrap.wrap(before + text, width, subsequent_indent=" " * min(len(before), 21)) or [before]
+    return wrapped(before + text, width, min(len(before), 21))

@@ -11,7 +11,7 @@ import platform
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ from gipi.jobs.request import Request, make_job
 from gipi.messages import _
 from gipi.report.display import choose, in_notebook
 from gipi.report.html import write_report
-from gipi.report.text import interval, metric
+from gipi.report.text import interval, metric, spoken
 from gipi.tasks.intervals import metric_json
 from gipi.training.finder import find_step_size
 from gipi.training.folder import Folder, read_log
@@ -63,13 +63,16 @@ def carry_out(request: Request) -> Path:
                 job.record["threads"] = options.threads or before or _threads(job, first)
                 _say_what(job, first, display)
                 _write_down(job, folder, request)
+                if request.folder and (changed := _changed(job, folder)):
+                    display.note(changed)
                 with threads(job.record["threads"]):
                     _train_and_finish(job, first, folder, display, clock)
             except Exception as error:
                 if not request.folder and not folder.has_begun():
                     folder.discard()  # what failed before it learned anything leaves nothing behind
                 elif folder.record.get("status") == "running":
-                    folder.write_record(status="failed", error=str(error))
+                    with suppress(RunError):  # a full disk, for instance: what went wrong first is what is said
+                        folder.write_record(status="failed", error=str(error))
                 raise
             finally:
                 folder.close()
@@ -179,6 +182,18 @@ def _versions() -> dict[str, str]:
 
     named = {name: version(name) for name in ("gipi", "torch", "numpy", "polars", "scikit-learn")}
     return {"python": platform.python_version(), **named}
+
+
+def _changed(job: Job, folder: Folder) -> str:
+    """What is not as it was when the run began, though bits may depend on it; nothing if all is."""
+    record = folder.record
+    then = {**record["versions"], **record["hardware"], "threads": record["threads"]}
+    now = {**_versions(), "device": str(job.setting.device), "machine": platform.machine()}
+    now["threads"] = job.record["threads"]
+    found = [f"{name} {then.get(name)} -> {value}" for name, value in now.items() if then.get(name) != value]
+    if not found:
+        return ""
+    return _("changed since the run began: {what}; it goes on, perhaps not to the same bits", what=", ".join(found))
 
 
 # --- training ----------------------------------------------------------------------------------------------------
@@ -291,7 +306,7 @@ def _say_result(job: Job, folder: Folder, outcome: Outcome, display: Any, clock:
 
     rows = []
     for name, value in outcome.metrics.items():
-        rows.append([name.replace("_", " "), metric(name, value), _interval(name, value)])
+        rows.append([spoken(name), metric(name, value), _interval(name, value)])
     display.table(outcome.metrics_of, [_("metric"), _("value"), _("95 % interval")], rows)
     for note in outcome.notes:
         display.note(note)
@@ -299,7 +314,10 @@ def _say_result(job: Job, folder: Folder, outcome: Outcome, display: Any, clock:
         display.verdict(outcome.verdict)
     if job.setting.options.profile:
         total = sum(clock.seconds.values())
-        shown = [[_(name), f"{seconds:.2f} s", f"{seconds / total:.0%}"] for name, seconds in clock.seconds.items()]
+        shown = [
+            [_(name), _("{seconds} s", seconds=f"{seconds:.2f}"), f"{seconds / total:.0%}"]
+            for name, seconds in clock.seconds.items()
+        ]
         display.table(_("Where the time went"), [_("part"), _("time"), _("share")], shown)
     display.note(_("kept in {path}: model.gipi, report.html", path=folder.path))
 

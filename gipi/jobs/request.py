@@ -40,6 +40,8 @@ def make_job(request: Request, device: Any) -> "Job":
         from gipi.jobs.streamed import Streamed
 
         check_use(options, "stream", "", "stream")
+        if own.model is None:
+            raise UsageError(_("a stream needs model, a torch.nn.Module of one's own"))
         return Streamed(request.data, _setting(request, "stream", "stream", own, device))
     if is_environment(request.data):
         from gipi.jobs.act import Act

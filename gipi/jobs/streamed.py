@@ -20,6 +20,7 @@ from gipi.messages import _
 from gipi.release.bundle import warm_start
 from gipi.release.model import Model
 from gipi.release.own import own_net
+from gipi.tasks.intervals import Metric
 from gipi.training.member import Member, Plan, Progress
 from gipi.training.prepare import dtype_of
 
@@ -67,6 +68,8 @@ class Batches(Iterator[tuple[Tensor, ...]]):
             if isinstance(batch, (tuple, list)):
                 came += f" ({', '.join(type(part).__name__ for part in batch)})"
             raise UsageError(_("a batch must be a tuple of tensors, (x, target); the stream gives a {came}", came=came))
+        if not batch[0].ndim:
+            raise UsageError(_("a batch must have an axis for its rows; the stream gives single numbers"))
         return tuple(
             part.to(self.device, self.dtype) if part.is_floating_point() else part.to(self.device) for part in batch
         )
@@ -95,8 +98,6 @@ class Streamed(Job):
         options, own = setting.options, setting.own
         self.setting = setting
         self.name = type(source).__name__
-        if not isinstance(own.model, nn.Module):
-            raise UsageError(_("a stream needs model, a torch.nn.Module"))
         if own.loss is None and options.loss is None:
             raise UsageError(_("a stream needs loss, a function of what the network gives and of the target"))
         if options.steps is None:
@@ -107,6 +108,7 @@ class Streamed(Job):
         self._check_state()
         first = self.batches.look()
         self.batch_size = len(first[0])
+        self.takes_floats = first[0].is_floating_point()
         looks = max(1, options.steps // LAST)
         self.plan = Plan(options.steps, -(-options.steps // looks))
         self.record = {"task": "stream", "data": None, "split": None}
@@ -165,6 +167,7 @@ class Streamed(Job):
     def finish(self, nets: Sequence[nn.Module], progress: Sequence[Progress], seconds: float) -> Outcome:
         config = {name: value for name, value in vars(self.setting.config).items() if not callable(value)}
         model = Model("stream", "own", Schema(()), Sizes((), 0), config, [*nets])
+        model.extra["takes_floats"] = self.takes_floats
         records = progress[0].records
         count = records[-1]["step"] - (records[-2]["step"] if len(records) > 1 else 0)
         loss = Metric(records[-1]["train"]["learner"], higher_is_better=False)

@@ -110,7 +110,8 @@ class Supervised(Job):
     def _facts(self) -> list[str]:
         material = self.material
         parts = {"train": _("training"), "valid": _("validation"), "test": _("test")}
-        sizes = ", ".join(f"{len(material.parts[p])} {said}" for p, said in parts.items() if p in material.parts)
+        held = {said: len(material.parts[part]) for part, said in parts.items() if part in material.parts}
+        sizes = ", ".join(_("{count} {part}", count=count, part=said) for said, count in held.items())
         return [_("{rows} rows: {parts}", rows=len(material.data), parts=sizes), *material.notes]
 
     def _name_loss(self) -> str:

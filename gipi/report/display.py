@@ -14,7 +14,7 @@ from typing import Any, TextIO
 from gipi.messages import _
 from gipi.report import tables
 from gipi.report.records import measures
-from gipi.report.text import clean, duration, metric, number, sentences
+from gipi.report.text import clean, duration, metric, number, sentences, spoken
 
 Row = tuple[str, Any, int | None]  # layer, output shape, parameters
 
@@ -312,8 +312,9 @@ def epoch_line(record: Mapping[str, Any], label: str = "") -> str:
     parts.append(_("epoch {number}", number=record.get("epoch", record.get("step", "–"))))
     words = {"train": _("train"), "valid": _("valid")}
     for measure, found in measures(record).items():
-        values = " ".join(f"{words.get(part, part)} {metric(measure, value)}".strip() for part, value in found.items())
-        parts.append(f"{measure.replace('_', ' ')} {values}")
+        said = {words.get(part) or spoken(part): metric(measure, value) for part, value in found.items()}
+        values = " ".join(f"{part} {value}".strip() for part, value in said.items())
+        parts.append(f"{spoken(measure)} {values}")
     if (seconds := record.get("seconds")) is not None:
         parts.append(duration(seconds))
     return "  ".join(parts)

@@ -32,7 +32,7 @@ from gipi.report.page import (
 )
 from gipi.report.records import best_epoch, charts, several
 from gipi.report.style import SHEET
-from gipi.report.text import cell, duration, interval, is_number, metric, shorten
+from gipi.report.text import cell, duration, interval, is_number, metric, shorten, spoken
 
 MOST_PICTURES = 48
 MOST_ROWS = 20
@@ -166,7 +166,7 @@ def _head(page: Page) -> str:
         value, low, high = as_interval(given)
         span = interval(name, low, high)
         tiles.append(
-            f'<div class="tile"><span class="name">{safe(name.replace("_", " "))}</span>'
+            f'<div class="tile"><span class="name">{safe(spoken(name))}</span>'
             f'<span class="value">{safe(metric(name, value))}</span><span class="span">{safe(span)}</span></div>'
         )
     if tiles:
@@ -192,11 +192,11 @@ def learning_cards(history: Iterable[Mapping[str, Any]], mark: tuple[float, str]
     said = {"train": (_("train"), 0), "valid": (_("validation"), 1)}
     for name, series in charts(history).items():
         members = max(len(lines) for lines in series.values())
-        parts = [said.get(part, (part.replace("_", " "), place)) for place, part in enumerate(series)]
+        parts = [said.get(part, (spoken(part), place)) for place, part in enumerate(series)]
         shown = {word: lines for (word, _tone), lines in zip(parts, series.values(), strict=True)}
         plot = svg.curves(shown, None, mark, _("epoch"), tones=[tone for _word, tone in parts])
         note = _("One thin line for each of {count} members.", count=members) if members > 1 else ""
-        cards.append(card(name.replace("_", " "), plot, note=note))
+        cards.append(card(spoken(name), plot, note=note))
     return cards
 
 
@@ -321,7 +321,7 @@ def _comparison(page: Page) -> str:
     name = page.baseline_metric
     rows = [(way.name, way.value, way.low, way.high) for way in page.baselines]
     plot = svg.bars_with_intervals(rows, {way.name for way in page.baselines if way.ours}, name)
-    head = [_("way"), _("time"), name.replace("_", " ") or _("value"), _("95 % interval")]
+    head = [_("way"), _("time"), spoken(name) or _("value"), _("95 % interval")]
     lines = [
         [way.name, duration(way.seconds), metric(name, way.value), interval(name, way.low, way.high)]
         for way in page.baselines

@@ -16,7 +16,7 @@ from gipi.report.html import card, html, learning_cards, table_html, write_repor
 from gipi.report.page import Page
 from gipi.report.records import best_epoch, measures
 from gipi.report.style import SHEET
-from gipi.report.text import clock, number, sentences, steady
+from gipi.report.text import clock, number, sentences, spoken, steady
 
 LAST = 5  # epochs in the table
 
@@ -110,7 +110,7 @@ class Notebook(Display):
         mark = None if best is None else (float(best), _("best so far: epoch {epoch}", epoch=best))
         if len(progress.records) < 2 and len(progress.drawn) > 1:
             loss = {_("train"): list(progress.drawn)}
-            cards = [card("loss", svg.curves(loss, None, x_label=_("step")))]
+            cards = [card(_("loss"), svg.curves(loss, None, x_label=_("step")))]
         else:
             cards = learning_cards(progress.records, mark)[:4]
         return f'{self._bar()}<div class="cards">{"".join(cards)}</div>{epochs_html(progress.records)}'
@@ -160,7 +160,7 @@ def epochs_html(records: Sequence[Mapping[str, Any]]) -> str:
     found = [(record, measures(record)) for record in records[-LAST:]]
     heads = list(dict.fromkeys((m, p) for _record, parts in found for m, named in parts.items() for p in named))
     words = {"train": _("train"), "valid": _("valid")}
-    columns = [_("epoch"), *(f"{m.replace('_', ' ')} {words.get(p, p)}".strip() for m, p in heads)]
+    columns = [_("epoch"), *(f"{spoken(m)} {words.get(p) or spoken(p)}".strip() for m, p in heads)]
     rows = [
         [record.get("epoch"), *(steady(m, parts[m][p]) if p in parts.get(m, {}) else None for m, p in heads)]
         for record, parts in found

@@ -29,7 +29,7 @@ from gipi.report.canvas import (
     usable,
     words,
 )
-from gipi.report.text import clean, interval, metric, number, shorten
+from gipi.report.text import clean, interval, metric, number, shorten, spoken
 
 MOST_CLASSES = 40  # rows of a confusion matrix that can still be told apart
 
@@ -312,7 +312,7 @@ def bars_with_intervals(
             parts.append(f'<circle class="f{tone}" cx="{ground.x(value):.1f}" cy="{y:.1f}" r="5"/>')
         parts.append(words(WIDTH - 6, y + 3.8, said[row], "end", "ink" if seen else ""))
     if label:
-        parts.append(words((left + right) / 2, bottom + 31, shorten(label.replace("_", " "), 40), "middle"))
+        parts.append(words((left + right) / 2, bottom + 31, shorten(spoken(label), 40), "middle"))
     return frame(bottom + (38 if label else 24), _("Values with their intervals"), parts)
 
 

@@ -18,7 +18,7 @@ from gipi.messages import _
 from gipi.report import tables
 from gipi.report.display import Display, Pace, Progress, Row, Tolerant, ending, model_table
 from gipi.report.records import measures
-from gipi.report.text import clean, clock, metric, number, pad, sentences, shorten, steady, width
+from gipi.report.text import clean, clock, metric, number, pad, sentences, shorten, spoken, steady, width
 
 LAST = 6  # epochs in the table
 SPARKS = "▁▂▃▄▅▆▇█"
@@ -155,7 +155,7 @@ class Terminal(Display):
             return Group(*epoch_table(records, self._width()), Text(self.ended, "green"))
         kept = [record for record in records if record.get("is_best")] or records  # one of several: a line is enough
         found = measures(kept[-1]) if kept else {}
-        numbers = [f"{name.replace('_', ' ')} {metric(name, p['valid'])}" for name, p in found.items() if "valid" in p]
+        numbers = [f"{spoken(name)} {metric(name, p['valid'])}" for name, p in found.items() if "valid" in p]
         return Group(Text.assemble((self.ended, "green"), "  " + "  ".join(numbers[:3])))
 
     def _is_plain(self) -> bool:
@@ -221,7 +221,7 @@ def epoch_table(records: Sequence[Mapping[str, Any]], columns: int) -> list[Text
     words = {"train": _("train"), "valid": _("valid")}
     cells = [[steady(m, parts[m][p]) if p in parts.get(m, {}) else "" for m, p in heads] for parts in found]
     named = [str(records[i].get("epoch", records[i].get("step", i + 1))) for i in shown]
-    below = [words.get(part, part) for _measure, part in heads]
+    below = [words.get(part) or spoken(part) for _measure, part in heads]
     first = max(width(_("epoch")), *map(len, named)) + 2  # the mark of the best takes two
     widths = [max(width(below[k]), *(width(line[k]) for line in cells)) for k in range(len(heads))]
     spans = _spans(heads, widths)
@@ -230,7 +230,7 @@ def epoch_table(records: Sequence[Mapping[str, Any]], columns: int) -> list[Text
     top, middle = " " * first, pad(_("epoch"), first)
     rows = [pad(("★ " if i == best else "  ") + name, first) for i, name in zip(shown, named, strict=True)]
     for name, places, wide in spans:
-        top += "  " + pad(shorten(name.replace("_", " "), wide), wide)
+        top += "  " + pad(shorten(spoken(name), wide), wide)
         middle += "  " + pad("  ".join(pad(below[k], widths[k], True) for k in places), wide)
         for line, values in enumerate(cells):
             rows[line] += "  " + pad("  ".join(pad(values[k], widths[k], True) for k in places), wide)
@@ -245,7 +245,7 @@ def _spans(heads: Sequence[tuple[str, str]], widths: list[int]) -> list[tuple[st
     for measure in dict.fromkeys(name for name, _part in heads):
         places = [k for k, (name, _part) in enumerate(heads) if name == measure]
         wide = sum(widths[k] for k in places) + 2 * (len(places) - 1)
-        if (missing := min(width(measure), 16) - wide) > 0:
+        if (missing := min(width(spoken(measure)), 16) - wide) > 0:
             widths[places[0]] += missing
             wide += missing
         spans.append((measure, places, wide))

@@ -13,6 +13,22 @@ from gipi.messages import _
 SHARES = ("accuracy", "balanced_accuracy", "coverage", "error_rate", "exact_match", "agreement")
 
 
+# names of ours that a person reads, apart from what a sentence calls them: metrics, losses, players, states of a run
+NAMES = (
+    *("accuracy", "balanced accuracy", "f1 macro", "f1 micro", "auc", "log loss", "brier", "calibration error"),
+    *("subset accuracy", "hamming loss", "rmse", "mae", "r2", "coverage", "interval width", "nll", "pinball"),
+    *("frechet", "frechet of real", "told apart", "variety", "return", "worst return"),
+    *("silhouette", "silhouette code", "agreement", "loss", "inspector", "forger", "learner", "player"),
+    *("running", "done", "interrupted", "diverged", "failed"),
+)
+
+
+def spoken(identifier: str) -> str:
+    """What a person reads for a name of ours: `log_loss` is "log loss"; a name that is not ours stays as it is."""
+    words = identifier.replace("_", " ")
+    return _(words) if words in NAMES else words
+
+
 def number(value: Any, digits: int = 4) -> str:
     """A number in as few letters as say it: `1,797`, `0.9825`, `3.2e-06`; `–` for None.
 
@@ -69,11 +85,11 @@ def duration(seconds: float | None) -> str:
     if seconds < 0.9995:
         return f"{seconds * 1000:.0f} ms" if seconds >= 0.001 or seconds == 0 else f"{seconds * 1000:.1g} ms"
     if seconds < 59.95:
-        return f"{seconds:.1f} s"
+        return _("{seconds} s", seconds=f"{seconds:.1f}")
     whole = round(seconds)
     if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"
+        return _("{minutes} min {seconds} s", minutes=whole // 60, seconds=whole % 60)
+    return _("{hours} h {minutes} min", hours=whole // 3600, minutes=whole % 3600 // 60)
 
 
 def clock(seconds: float) -> str:
@@ -113,6 +129,23 @@ def pad(text: str, columns: int, right: bool = False) -> str:
     """Filled with spaces to so many columns."""
     space = " " * max(0, columns - width(text))
     return space + text if right else text + space
+
+
+def wrapped(text: str, columns: int, indent: int = 0) -> list[str]:
+    """Lines of at most so many columns, broken at spaces; all but the first begin with so many spaces.
+
+    Example:
+        >>> wrapped("--lr  학습률, 또는 auto", 16, 6)
+        ['--lr  학습률,', '      또는 auto']
+    """
+    lines, line = [], ""
+    for place, word in enumerate(text.split(" ")):
+        longer = word if place == 0 else f"{line} {word}"
+        if width(longer.rstrip()) > columns and line.strip():
+            lines.append(line.rstrip())
+            longer = " " * indent + word
+        line = longer
+    return [*lines, line.rstrip()]
 
 
 def cell(value: Any) -> str:

@@ -25,7 +25,8 @@ def predict(model: Any, rows: Any, seed: int = 0) -> list[dict[str, Any]]:
         raise DataError(
             _("a batch of numbers was expected, as the stream gave them: {reason}", reason=error)
         ) from error
-    x = x.to(where.device, where.dtype) if x.is_floating_point() else x.to(where.device)
+    takes_floats = model.extra.get("takes_floats", x.is_floating_point())
+    x = x.to(where.device, where.dtype) if takes_floats else x.to(where.device)
     try:
         with torch.no_grad():
             output = net(x)

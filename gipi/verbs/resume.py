@@ -1,6 +1,7 @@
 """`gipi resume`: go on with a run that was killed or interrupted, to the same bits as if it had not been."""
 
 import dataclasses
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from gipi.errors import UsageError
@@ -16,7 +17,8 @@ def resume(run: Any = "last", data: Any = None, **own: Any) -> "Run":
     Args:
         run: The run, its folder or name.
         data: The data once more, where it was in memory; what came from a file or has a name is opened again.
-        **own: What was of one's own, once more: `model`, `loss`, `optimizer`, `system`; and `quiet`, `json`, `lang`.
+        **own: What was of one's own, once more: `model`, `loss`, `optimizer`, `system`; and `quiet`, `json`, `lang`,
+            `profile`.
 
     Raises:
         RunError: There is no such run, another process has it, or its data is not what it was.
@@ -27,6 +29,7 @@ def resume(run: Any = "last", data: Any = None, **own: Any) -> "Run":
     from gipi.jobs.request import Request
     from gipi.run import Run
     from gipi.training.folder import Folder
+    from gipi.training.prepare import choose_device
 
     path = getattr(run, "path", run)
     found = Run(path)
@@ -40,6 +43,9 @@ def resume(run: Any = "last", data: Any = None, **own: Any) -> "Run":
         said = {name: own.pop(name) for name in ("quiet", "json", "lang", "profile") if name in own}
         options = dataclasses.replace(Fit.from_json(record["options"]), **said)
         use(options.lang)
+        if options.device == "auto":  # where it began, if that is here
+            with suppress(UsageError):
+                options = dataclasses.replace(options, device=str(choose_device(record["hardware"]["device"])))
         missing = [name for name in record["own"] if name not in own]
         if missing:
             text = _(

@@ -149,8 +149,21 @@ def start(arguments: list[str], environment) -> subprocess.Popen:
     )
 
 
-OPTIONS = {"system": "mlp", "epochs": 1500, "patience": 0, "threads": 1, "averaging": "ema", "dropout": 0.2}
-LINE = ["fit", "iris", "--no-verdict", *(word for n, v in OPTIONS.items() for word in (f"--{n}", str(v)))]
+OPTIONS = {
+    "system": "mlp",
+    "steps": 4000,
+    "batch_size": 8,
+    "patience": 0,
+    "threads": 1,
+    "averaging": "ema",
+    "dropout": 0.2,
+}
+LINE = [
+    "fit",
+    "iris",
+    "--no-verdict",
+    *(word for n, v in OPTIONS.items() for word in (f"--{n.replace('_', '-')}", str(v))),
+]
 
 
 @pytest.fixture(scope="module")

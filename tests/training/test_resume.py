@@ -4,6 +4,7 @@ The process ends by an exception out of the loop; real kills are in test_kill.py
 """
 
 import io
+import json
 import os
 import random
 import signal
@@ -212,7 +213,7 @@ def test_a_run_cut_after_training_only_finishes(problem, often, watched, tmp_pat
         display = Watching()
         with pytest.raises(problem):
             watched(display, gipi.fit, data, **options, run=tmp_path / "cut")
-    assert Run(tmp_path / "cut").status == "interrupted"
+    assert Run(tmp_path / "cut").status == ("failed" if issubclass(problem, Exception) else "interrupted")
     if problem is KeyboardInterrupt:
         assert any("gipi resume" in note for note in display.notes)
     display = Watching()
@@ -242,7 +243,6 @@ def test_what_was_ones_own_must_be_given_again(often, watched, tmp_path):
     with pytest.raises(RunError, match=r"step-000-0000000004.ckpt does not fit what the run is made of now"):
         other = lambda sizes: nn.Sequential(nn.Linear(*sizes.input, 9), nn.ReLU(), nn.Linear(9, sizes.output))  # noqa: E731
         gipi.resume(tmp_path / "run", data, model=other, loss=loss_of_own, optimizer=adam)
-    assert Run(tmp_path / "run").status == "interrupted"  # and all of it is still there
     gipi.resume(tmp_path / "run", data, model=Own, loss=loss_of_own, optimizer=adam, quiet=True)
     assert Run(tmp_path / "run").status == "done"
 
@@ -306,3 +306,17 @@ def test_the_second_ctrl_c_ends_at_once(often, watched, tmp_path, monkeypatch):
     assert any("gipi resume" in note for note in display.notes)
     watched(Watching(), gipi.resume, tmp_path / "cut")
     assert outcome(tmp_path / "cut") == outcome(tmp_path / "whole")
+
+
+def test_what_has_changed_since_it_began_is_said(often, watched, tmp_path):
+    with pytest.raises(Cut):
+        watched(Watching({5: cut}), gipi.fit, "iris", **RICH, verdict=False, run=tmp_path / "run")
+    record = json.loads((tmp_path / "run" / "run.json").read_text())
+    record["versions"]["torch"] = "1.0"
+    record["hardware"]["device"] = "cuda:77"
+    (tmp_path / "run" / "run.json").write_text(json.dumps(record))
+    display = Watching({1: cut})
+    with pytest.raises(Cut):
+        watched(display, gipi.resume, tmp_path / "run")
+    (said,) = [note for note in display.notes if "not to the same bits" in note]
+    assert f"torch 1.0 -> {torch.__version__}" in said and "device cuda:77 -> " in said
