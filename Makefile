@@ -6,6 +6,7 @@
 #   make check    ruff (lint, format), pyright
 #   make test     the whole suite without what is marked slow;  make slow: that
 #   make docs     writes the option tables in docs/ anew
+#   make messages collects the sentences to be translated, and compiles the Korean
 #   make bench    what a step costs beside bare PyTorch
 #   make clean    removes what tools leave behind; .venv and runs/ stay
 
@@ -18,7 +19,7 @@ WORKERS ?= 2
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: setup fit test check tiny slow bench docs clean
+.PHONY: setup fit test check tiny slow bench docs messages clean
 
 setup: $(STAMP)
 
@@ -51,6 +52,9 @@ bench: setup
 
 docs: setup
 	$(BIN)/python docs/make.py
+
+messages: setup
+	$(BIN)/python tools/messages.py
 
 clean:
 	rm -rf build dist *.egg-info .pytest_cache .ruff_cache .hypothesis

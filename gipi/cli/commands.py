@@ -27,7 +27,7 @@ def resume(line: Line) -> dict[str, Any]:
     from gipi.run import Run
     from gipi.verbs.resume import resume as go_on
 
-    run = Run(*(line.words or ["last"]))
+    run = Run((line.words or ["last"])[0])
     if run.status == "done" and not (line.options.json or line.options.quiet):
         print(_("{path} is finished; there is nothing to go on with", path=run.path))
     return _result(go_on(run, quiet=line.options.quiet, json=line.options.json))
@@ -130,7 +130,7 @@ def show(line: Line) -> dict[str, Any]:
     from gipi.report.text import interval, metric, spoken
     from gipi.run import Run
 
-    run = Run(*(line.words or ["last"]))
+    run = Run((line.words or ["last"])[0])
     record = run.record
     if not line.options.json:
         with choose() as display:

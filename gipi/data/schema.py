@@ -199,7 +199,8 @@ def _center_and_scale(numbers: pl.Series) -> tuple[float, float]:
     if not len(numbers):
         return 0.0, 1.0
     values = numbers.to_numpy()
-    unit = LARGE if float(np.abs(values).max()) > LARGE else 1.0  # the square of a larger number is infinite
+    largest = float(np.abs(values).max())
+    unit = largest if largest > LARGE else 1.0  # the square of a larger number is infinite
     center, scale = float((values / unit).mean()) * unit, float((values / unit).std()) * unit
     return center, scale if scale > 1e-12 * max(1.0, abs(center)) else 1.0
 
@@ -248,7 +249,7 @@ def _encode_table(fields: tuple[Field, ...], data: Dataset, dtype: torch.dtype) 
             continue
         numbers = _as_numbers(column, field.kind)
         filled = numbers.fill_null(field.fill).to_numpy()
-        numeric.append((filled - field.center) / field.scale)
+        numeric.append(_scaled(filled, field))
         if field.kind == "date":
             for _cycle, seconds in CYCLES:
                 angle = filled * (2 * math.pi / seconds)
@@ -257,11 +258,16 @@ def _encode_table(fields: tuple[Field, ...], data: Dataset, dtype: torch.dtype) 
             numeric.append(numbers.is_null().to_numpy())
     columns = numeric + codes
     x = torch.empty((data.frame.height, len(columns)), dtype=dtype)
-    with np.errstate(over="ignore"):  # what does not fit is found below, and named
+    with np.errstate(over="ignore"):
         for number, values in enumerate(columns):
             x.numpy()[:, number] = values
     _check_finite(x, data, [field for field in fields if field.kind == "number"])
     return x
+
+
+def _scaled(numbers: np.ndarray, field: Field) -> np.ndarray:
+    with np.errstate(over="ignore", invalid="ignore"):  # what is too large is found by `_check_finite`, and named
+        return (numbers - field.center) / field.scale
 
 
 def _check_finite(encoded: Tensor, data: Dataset, fields: list[Field]) -> None:
@@ -312,7 +318,7 @@ def _encode_targets(schema: Schema, data: Dataset, dtype: torch.dtype) -> Tensor
         columns, fields = [_column(data, field) for field in schema.targets], list(schema.targets)
     for column in columns:
         _check_there(column)
-    numbers = [(c.cast(pl.Float64).to_numpy() - f.center) / f.scale for c, f in zip(columns, fields, strict=True)]
+    numbers = [_scaled(c.cast(pl.Float64).to_numpy(), f) for c, f in zip(columns, fields, strict=True)]
     with np.errstate(over="ignore"):
         y = torch.from_numpy(np.stack(numbers, 1)).to(dtype)
     _check_finite(y, data, fields)

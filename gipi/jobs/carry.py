@@ -149,6 +149,7 @@ def _write_down(job: Job, folder: Folder, request: Request) -> None:
                         name=folder.name,
                     )
                 )
+        folder.record.pop("error", None)  # of a run that failed
         folder.write_record(status="running", layers=job.record["layers"])
         return
     config = {name: value if _is_json(value) else repr(value) for name, value in vars(setting.config).items()}

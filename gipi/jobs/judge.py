@@ -11,6 +11,7 @@ from torch import Tensor
 from gipi.messages import _
 from gipi.release.model import Model
 from gipi.report.page import Baseline, Classification, Mistake, Regression, Result, Table
+from gipi.report.text import spoken
 from gipi.tasks.intervals import metric_json
 from gipi.tasks.metrics import confusion
 
@@ -59,7 +60,7 @@ def add_folds(outcome: "Outcome", job: "Supervised", model: Model) -> None:
     outcome.extra["out_of_fold"] = {name: metric_json(value) for name, value in together.items()}
     outcome.extra["folds"] = [{name: float(value) for name, value in row.items()} for row in rows]
     table = [
-        [name, float(value), *(float(r[name]) for r in rows), *map(float, spread[name])]
+        [spoken(name), float(value), *(float(r[name]) for r in rows), *map(float, spread[name])]
         for name, value in together.items()
     ]
     columns = [_("metric"), _("all folds"), *(str(n + 1) for n in range(len(rows))), _("mean"), _("spread")]
@@ -68,7 +69,7 @@ def add_folds(outcome: "Outcome", job: "Supervised", model: Model) -> None:
     text = _(
         "{count} folds: {metric} {mean} ± {spread} (mean and standard deviation over folds)",
         count=len(rows),
-        metric=best,
+        metric=spoken(best),
         mean=f"{spread[best][0]:.4g}",
         spread=f"{spread[best][1]:.2g}",
     )

@@ -6,6 +6,7 @@ and `examples.json` (inputs with the outputs they must give, which are checked e
 
 import io
 import json
+import warnings
 import zipfile
 from dataclasses import asdict
 from pathlib import Path
@@ -17,8 +18,9 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import nn
 
-from gipi import systems
+from gipi import systems, tasks
 from gipi.data.schema import Schema, Sizes
+from gipi.data.schema import sizes as sizes_of
 from gipi.errors import RunError
 from gipi.messages import _
 from gipi.release.model import Model
@@ -29,6 +31,17 @@ from gipi.training.folder import find
 FORMAT = 1
 LARGEST_TEXT = 64 << 20  # bytes of bundle.json or examples.json
 EXAMPLES = 5
+DTYPES = {"float32": torch.float32, "float64": torch.float64}
+DAMAGED = (
+    zipfile.BadZipFile,
+    SafetensorError,
+    EOFError,
+    LookupError,
+    AttributeError,
+    TypeError,
+    ValueError,
+    RuntimeError,
+)
 TOLERANCE = {"rtol": 1e-4, "atol": 1e-5}
 EARLIEST = (1980, 1, 1, 0, 0, 0)  # the same bundle has the same bytes, whenever it is written
 
@@ -93,25 +106,17 @@ def read_bundle(path: str | Path, own: Any = None, system: Any = None) -> Model:
                         known=FORMAT,
                     )
                 )
-            weights = load_tensors(archive.read("weights.safetensors"))
+            weights = load_tensors(_read(archive, "weights.safetensors"))
             examples = json.loads(_text(archive, "examples.json", path))
         model = _built(described, weights, own, system)
+        _check(model, examples, path)
     except OSError as error:
         raise RunError(_("cannot read {path}: {reason}", path=path, reason=error.strerror or error)) from error
-    except (
-        zipfile.BadZipFile,
-        SafetensorError,
-        LookupError,
-        AttributeError,
-        TypeError,
-        ValueError,
-        RuntimeError,
-    ) as error:
+    except DAMAGED as error:
         if isinstance(error, RunError):
             raise
         reason = " ".join(str(error).split())
         raise RunError(_("{path} is not a gipi bundle or is damaged: {reason}", path=path, reason=reason)) from error
-    _check(model, examples, path)
     return model
 
 
@@ -130,8 +135,8 @@ def warm_start(net: nn.Module, source: str) -> None:
         path = find(source) / "model.gipi"
     try:
         with zipfile.ZipFile(path) as archive:
-            weights = load_tensors(archive.read("weights.safetensors"))
-    except (OSError, KeyError, ValueError, RuntimeError, zipfile.BadZipFile, SafetensorError) as error:
+            weights = load_tensors(_read(archive, "weights.safetensors"))
+    except (OSError, *DAMAGED) as error:
         raise RunError(_("{path} is not a gipi bundle or is damaged: {reason}", path=path, reason=error)) from error
     first = {name.partition(".")[2]: tensor for name, tensor in weights.items() if name.startswith("0.")}
     own = net.state_dict()
@@ -146,16 +151,32 @@ def warm_start(net: nn.Module, source: str) -> None:
 def _built(described: dict[str, Any], weights: dict[str, torch.Tensor], own: Any, system: Any) -> Model:
     shape = described["sizes"]
     sizes = Sizes(tuple(shape["input"]), shape["output"], tuple(shape["categories"]), shape["is_class"])
+    schema = Schema.from_json(described["schema"])
+    tasks.load(described["task"])
+    if described["task"] != "stream" and sizes_of(schema, sizes.output) != sizes:
+        raise ValueError("the sizes are not those of the schema")
+    kept: dict[str, dict[str, torch.Tensor]] = {}
+    for name, tensor in weights.items():
+        number, _dot, rest = name.partition(".")
+        kept.setdefault(number, {})[rest] = tensor
+    if not kept or set(kept) != {str(number) for number in range(len(kept))} or len(kept) != described["members"]:
+        raise ValueError("the members of the model are not those in the file")
+    is_own = described["system"] == "own" or system is not None
+    if not is_own:  # before any memory is taken: are the weights those of this network?
+        with torch.device("meta"), warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # a network that copies its own weights says it cannot, here
+            expected = {name: tensor.shape for name, tensor in _net(described, sizes, own, system).state_dict().items()}
+        if expected != {name: tensor.shape for name, tensor in kept["0"].items()}:
+            raise ValueError("the weights are not those of this network")
     members: list[nn.Module] = []
-    for number in range(described["members"]):
-        net = _net(described, sizes, own, system).to(getattr(torch, described["dtype"]))
-        kept = {name.partition(".")[2]: tensor for name, tensor in weights.items() if name.startswith(f"{number}.")}
-        _load(net, kept, is_own=described["system"] == "own" or system is not None)
+    for number in range(len(kept)):
+        net = _net(described, sizes, own, system).to(DTYPES[described["dtype"]])
+        _load(net, kept[str(number)], is_own)
         members.append(net)
     return Model(
         described["task"],
         described["system"],
-        Schema.from_json(described["schema"]),
+        schema,
         sizes,
         described["config"],
         members,
@@ -197,6 +218,13 @@ def _text(archive: zipfile.ZipFile, name: str, path: Path) -> bytes:
         raise RunError(
             _("{path} is not a gipi bundle or is damaged: {reason}", path=path, reason=f"{name} is too large")
         )
+    return _read(archive, name)
+
+
+def _read(archive: zipfile.ZipFile, name: str) -> bytes:
+    """A part of the bundle; parts are stored as they are, so none is larger than the file."""
+    if archive.getinfo(name).compress_type != zipfile.ZIP_STORED:
+        raise ValueError(f"{name} is compressed")
     return archive.read(name)
 
 

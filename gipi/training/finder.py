@@ -19,6 +19,7 @@ from gipi.training.player import Plays
 Schedule = Callable[[float], Callable[[int], float]]
 
 SMOOTHING = 0.85  # share of the past in the smoothed loss
+REACH = 8  # steps to each side over which a slope is taken: half a decade
 RISEN = 3.0  # times the lowest smoothed loss: it has diverged
 
 
@@ -73,10 +74,11 @@ def find_step_size(
 
 
 def _choose(curve: list[tuple[float, float]], fallback: float) -> float:
-    if len(curve) < 5:
+    """From the curve of (step size, smoothed loss); a slope is taken over REACH steps to each side, beyond the noise."""
+    if len(curve) <= 2 * REACH:
         return fallback
     end = min(range(len(curve)), key=lambda i: curve[i][1])
-    slopes = [curve[i + 2][1] - curve[i - 2][1] for i in range(2, max(3, end - 1))]
-    steepest = curve[2 + min(range(len(slopes)), key=slopes.__getitem__)][0]
-    found = math.sqrt(steepest * curve[end][0] / 10)
+    places = range(REACH, max(REACH, min(end, len(curve) - REACH - 1)) + 1)
+    steepest = min(places, key=lambda i: curve[i + REACH][1] - curve[i - REACH][1])
+    found = math.sqrt(curve[steepest][0] * curve[end][0] / 10)
     return float(f"{found:.2g}")

@@ -149,21 +149,9 @@ def start(arguments: list[str], environment) -> subprocess.Popen:
     )
 
 
-OPTIONS = {
-    "system": "mlp",
-    "steps": 4000,
-    "batch_size": 8,
-    "patience": 0,
-    "threads": 1,
-    "averaging": "ema",
-    "dropout": 0.2,
-}
-LINE = [
-    "fit",
-    "iris",
-    "--no-verdict",
-    *(word for n, v in OPTIONS.items() for word in (f"--{n.replace('_', '-')}", str(v))),
-]
+OPTIONS = {"system": "mlp", "steps": 4000, "batch_size": 8, "patience": 0, "threads": 1, "averaging": "ema"}
+FLAGS = [word for name, value in OPTIONS.items() for word in (f"--{name.replace('_', '-')}", str(value))]
+LINE = ["fit", "iris", "--no-verdict", *FLAGS]
 
 
 @pytest.fixture(scope="module")

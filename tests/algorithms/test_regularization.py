@@ -1,0 +1,28 @@
+"""Mixup: shares are Beta distributed, and the mixed loss is the mixture of the two."""
+
+import numpy as np
+import torch
+
+from gipi import losses
+from gipi.algorithms.regularization import DRAWS, beta, mixed, mixup
+
+
+def test_shares_follow_beta():
+    for alpha in (0.2, 0.4, 1.0):
+        draws = torch.rand(40_000, DRAWS, generator=torch.Generator().manual_seed(0))
+        found = beta(draws, alpha).numpy()
+        assert abs(found.mean() - 0.5) < 0.01
+        assert abs(found.var() - 1 / (4 * (2 * alpha + 1))) < 0.01  # the variance of Beta(alpha, alpha)
+
+
+def test_rows_are_mixed_with_their_neighbours_and_the_loss_with_them():
+    random = torch.Generator().manual_seed(1)
+    x, y = torch.randn(6, 3, generator=random, dtype=torch.float64), torch.tensor([0, 1, 2, 0, 1, 2])
+    out, own, other, share = mixup(x, y, torch.rand(6, DRAWS, generator=random), 0.4)
+    assert (share >= 0.5).all()
+    torch.testing.assert_close(out, share[:, None] * x + (1 - share[:, None]) * x.roll(1, 0))
+    scores = torch.randn(6, 3, generator=random, dtype=torch.float64)
+    log = scores.log_softmax(1).numpy()
+    s, rows = share.numpy(), np.arange(6)
+    expected = -(s * log[rows, own] + (1 - s) * log[rows, other]).mean()
+    np.testing.assert_allclose(mixed(losses.cross_entropy)(scores, own, other, share), expected, rtol=1e-9)
