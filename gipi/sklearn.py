@@ -303,6 +303,8 @@ def _request(estimator: Any, task: str) -> Request:
         for name, value in estimator.get_params(deep=False).items()
         if value is not None and name not in ("class_weight", "random_state")
     }
+    if "model" in given:  # it stands in the system's place, which has a default here
+        del given["system"]
     seed = _seed(estimator.random_state)
     options, system_options, own, _system = sort_options({**given, "task": task, "seed": seed})
     return Request(None, options, system_options, own)

@@ -94,6 +94,14 @@ def test_a_placeholder_has_particles_for_any_word(korean):
     assert {text: said for text, said in korean.items() if one.search(said)} == {}
 
 
+def test_words_that_scikit_learn_looks_for_stay(korean):
+    """check_estimator reads messages, and passes in Korean too."""
+    for word in ("Reshape your data", "0 samples", "Complex data not supported", "argument must be a string"):
+        texts = [text for text in korean if word in text]
+        assert len(texts) == 1 and word in korean[texts[0]], word
+    assert "class" in korean["y has one class only, {value}: there is nothing to tell apart"]
+
+
 def test_files_are_as_the_tool_writes_them(tool, korean):
     assert tool.PO.read_bytes() == tool.as_po(korean)
     assert tool.MO.read_bytes() == tool.as_mo(korean)

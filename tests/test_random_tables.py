@@ -4,6 +4,7 @@ import json
 import math
 from datetime import datetime, timedelta
 
+import pandas as pd
 import polars as pl
 import pytest
 import torch
@@ -19,7 +20,24 @@ from gipi.release.rows import as_rows
 
 NAMES = st.one_of(
     st.sampled_from(
-        ["a", "b", "x1", "index", "id", "y", "target", "나이", "with space", 'say "it"', "a,b", "größe", "T°", "#"]
+        [
+            "a",
+            "b",
+            "x1",
+            "index",
+            "id",
+            "y",
+            "target",
+            "나이",
+            "with space",
+            'say "it"',
+            "a,b",
+            "größe",
+            "T°",
+            "*",
+            "^a.*$",
+            "#",
+        ]
     ),
     st.text(st.characters(codec="utf-8", exclude_categories=("Cs", "Cc")), min_size=1, max_size=6),
 )
@@ -41,9 +59,10 @@ def column(rows: int):
         st.integers(0, 10**8).map(lambda seconds: START + timedelta(seconds=seconds)),
         st.just(3.5),
         st.text(max_size=8),
-        st.floats(allow_nan=True, allow_infinity=False),
+        st.floats(-1e30, 1e30),
+        st.sampled_from([math.nan, 0.0, 1.0, -2.5]),
     )
-    gaps = st.sampled_from([0, 0, 0.3, 1])
+    gaps = st.sampled_from([0, 0, 0, 0.2, 0.5, 1])
 
     @st.composite
     def drawn(draw):
@@ -61,9 +80,9 @@ def column(rows: int):
 def tables(draw):
     """Columns of a table and which of them is the target."""
     rows = draw(st.integers(1, 45))
-    names = draw(st.lists(NAMES, min_size=1, max_size=5, unique=True))
+    names = draw(st.lists(NAMES, min_size=2, max_size=5, unique=True))
     columns = {name: draw(column(rows)) for name in names}
-    if len(names) > 1 and draw(st.booleans()):
+    if draw(st.integers(0, 3)) == 0:
         columns[names[0]] = list(columns[names[-1]])  # a copy of the target among the inputs
     return columns, names[-1]
 
@@ -107,6 +126,8 @@ def test_a_row_is_encoded_alike_however_it_comes(table):
     assert torch.equal(of_columns, x)
     (of_frame,) = encode(schema, as_rows(schema, pl.DataFrame(columns, strict=False)), with_targets=False)
     assert torch.equal(of_frame, x)
+    (of_pandas,) = encode(schema, as_rows(schema, pd.DataFrame(columns)), with_targets=False)
+    assert torch.equal(of_pandas, x)
 
 
 @quiet
@@ -128,6 +149,23 @@ def test_a_row_is_encoded_alike_from_a_file(tmp_path_factory, table):
         assume(False)
     assume(len(of_file) == len(x))  # a row without any value is not a row of a file
     assert torch.equal(of_file, x)
+
+
+@quiet
+@given(tables())
+def test_rows_of_a_file_that_was_learned_from_are_encoded_alike_as_values(tmp_path_factory, table):
+    columns, target = table
+    assume("^a.*$" not in columns)  # polars cannot make such a frame
+    path = tmp_path_factory.mktemp("rows") / "rows.csv"
+    pl.DataFrame(columns, strict=False).write_csv(path)
+    job = job_of(path, target)
+    if job is None or len(job.x) != len(columns[target]):
+        return
+    schema = job.schema
+    assume({field.name for field in schema.inputs} <= set(columns))  # a header that reads as data has other names
+    assert torch.equal(encode(schema, as_rows(schema, path), with_targets=False)[0], job.x)
+    (x,) = encode(schema, as_rows(schema, records(columns)), with_targets=False)
+    assert torch.equal(x, job.x)
 
 
 @settings(quiet, max_examples=12)
@@ -153,6 +191,16 @@ def test_a_fit_answers_each_row(tmp_path_factory, table):
     for answer in answers:
         value = answer.get("value", answer.get("probability"))
         assert value is not None and math.isfinite(value)
+
+
+@quiet
+@given(st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=2, max_size=20), st.booleans())
+def test_numbers_of_any_size_are_scaled_or_refused(values, as_target):
+    others = [float(place) for place in range(len(values))]
+    columns = {"a": others, "y": values} if as_target else {"a": values, "y": others}
+    job = job_of(columns, "y", task="regress")
+    if job is not None:
+        assert torch.isfinite(job.x).all() and torch.isfinite(job.y).all()
 
 
 def _same(one, other):

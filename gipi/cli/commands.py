@@ -97,8 +97,8 @@ def _said(answer: dict[str, Any]) -> str:
             parts.append(f"{value:.1%}")
         elif name in ("low", "high", "disagreement"):
             parts.append(f"{_(name)} {value:.4g}")
-        elif isinstance(value, dict) and name != "probabilities":
-            parts.append(f"{name}: {_said(value)}")
+        elif isinstance(value, dict) and name != "probabilities" and (said := _said(value)):
+            parts.append(f"{name}: {said}")
     return "  ".join(parts)
 
 
@@ -149,7 +149,7 @@ def show(line: Line) -> dict[str, Any]:
         if record.get("verdict"):
             print(record["verdict"]["sentence"])
         print(_("{status}; {path}", status=spoken(run.status), path=run.path))
-    return record
+    return {**record, "status": run.status}
 
 
 def compare(line: Line) -> dict[str, Any]:

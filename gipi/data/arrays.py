@@ -16,6 +16,7 @@ import numpy as np
 import polars as pl
 
 from gipi.data.dataset import Dataset
+from gipi.data.header import check_name
 from gipi.data.images import plain_array
 from gipi.data.picture_sets import Size, pictures_of_arrays, read_pictures
 from gipi.errors import DataError
@@ -45,6 +46,8 @@ def frame_of(values: Any) -> pl.DataFrame:
     if isinstance(values, pl.LazyFrame):
         values = values.collect()
     if isinstance(values, pl.DataFrame):
+        for name in values.columns:
+            check_name(name, _("the data"))
         return _checked([_no_nan(column) for column in values.get_columns()])
     if isinstance(values, pl.Series):
         return _checked([_no_nan(values.alias(values.name or "x1"))])
@@ -120,6 +123,7 @@ def column(name: str, values: Any) -> pl.Series:
     Raises:
         DataError: A value is infinite or complex, or not a single value; names the column and the row.
     """
+    check_name(name, _("the data"))
     if isinstance(values, pl.Series):
         return _no_nan(values.alias(name))
     if isinstance(values, str | bytes) or not isinstance(values, Iterable):

@@ -13,6 +13,14 @@ from gipi.messages import _
 SAMPLE = 1000  # rows below the first that decide whether it names the columns
 
 
+def check_name(name: str, source: str) -> None:
+    """To polars `*` and `^...$` stand for several columns, so none can be called that."""
+    if name == "*" or (name.startswith("^") and name.endswith("$")):
+        raise DataError(
+            _("{source}: a column is called '{name}', which stands for many; rename it", source=source, name=name)
+        )
+
+
 def check_names(names: list[str], file: str, line: int = 1) -> None:
     """Each column has its own name.
 
@@ -20,6 +28,7 @@ def check_names(names: list[str], file: str, line: int = 1) -> None:
         DataError: Names the first that comes twice, and where.
     """
     for number, name in enumerate(names):
+        check_name(name, file)
         if name in names[:number]:
             raise DataError(
                 _(

@@ -29,11 +29,12 @@ from gipi.report.display import choose, in_notebook
 from gipi.report.html import write_report
 from gipi.report.text import interval, metric, spoken
 from gipi.tasks.intervals import metric_json
+from gipi.training.chance import own_random_state, seed_all
 from gipi.training.finder import find_step_size
 from gipi.training.folder import Folder, read_log
 from gipi.training.log import Diverged, Log
 from gipi.training.member import Member, Progress
-from gipi.training.prepare import choose_device, choose_threads, own_random_state, threads
+from gipi.training.prepare import choose_device, choose_threads, threads
 from gipi.training.train import Stopped, stoppable, take_best, train
 
 
@@ -90,7 +91,7 @@ def _new_folder(job: Job) -> Folder:
 
 def _seeded(job: Job, number: int) -> Member:
     """Build a member from its own seed, so that it does not depend on what was built before."""
-    torch.manual_seed(_seed(job, number))
+    seed_all(_seed(job, number))
     return _reseeded(job, job.build(number))
 
 
@@ -100,7 +101,7 @@ def _seed(job: Job, number: int) -> int:
 
 def _reseeded(job: Job, member: Member) -> Member:
     """A member at its beginning: what its network drew, or who looked at it, does not decide what training draws."""
-    torch.manual_seed(_seed(job, member.number) + 1)
+    seed_all(_seed(job, member.number) + 1)
     return member
 
 

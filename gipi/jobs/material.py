@@ -16,7 +16,7 @@ from gipi.errors import DataError, UsageError, nearest
 from gipi.jobs.checks import check_use, flag
 from gipi.jobs.options import Fit
 from gipi.jobs.pieces import Piece, Where, files_of, fitting, joined, open_part, open_piece, typed
-from gipi.jobs.target import against_the_rest, task_of
+from gipi.jobs.target import against_the_rest, task_of, whole
 from gipi.messages import _
 
 FEWEST = 30  # rows; with fewer nothing is set aside, there would be nothing to see in a part
@@ -64,8 +64,6 @@ def gather(source: Any, options: Fit) -> Material:
     if isinstance(source, Material):  # somebody has done it by hand: the scikit-learn estimators
         return source
     own = open_piece(source, options)
-    if len(own.data) < 2:
-        raise DataError(_("{name} has one row; at least two are needed to learn from", name=own.data.name))
     notes = list(own.data.notes)
     _check_asked(own.data, options)
     own.data = _without_target(own.data, options, notes)
@@ -76,6 +74,8 @@ def gather(source: Any, options: Fit) -> Material:
     inputs = _inputs(kinds, target, options)
     kinds |= _kinds_aside(data.frame, options, own.where)
     own = typed(own, kinds, target, notes)
+    if len(own.data) < 2:
+        raise DataError(_("{name} has one row to learn from; at least two are needed", name=own.data.name))
     others = {part: open_part(part, path, own.data, options) for part, path in files_of(options).items()}
     others = {part: typed(fitting(piece, part, data), kinds, target, notes) for part, piece in others.items()}
     own.data, kinds = against_the_rest(own.data, kinds, options)
@@ -85,6 +85,9 @@ def gather(source: Any, options: Fit) -> Material:
     if data.kind == "table" and not inputs:
         raise DataError(_nothing_left(data, target))
     together = joined(own, others, notes)
+    if target_kind == "class":
+        frame = together.data.frame
+        together.data = replace(together.data, frame=frame.with_columns(whole(frame[name]) for name in target))
     weights = _weights(together, options)
     parts, folded = _parts(together, target_kind, options, notes)
     if weights is not None and not weights[parts["train"]].any():

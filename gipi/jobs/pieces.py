@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 
 from gipi.data.dataset import Dataset
+from gipi.data.header import check_name
 from gipi.data.schema import Field
 from gipi.errors import DataError, UsageError
 from gipi.jobs.options import Fit
@@ -39,6 +40,8 @@ def open_piece(source: Any, options: Fit, target: tuple[str, ...] = (), size: An
     )
     if not len(data):
         raise DataError(_("{name} has no rows", name=data.name))
+    for name in data.frame.columns:
+        check_name(name, data.name)
     return Piece(data, where_in(data, options.separator))
 
 

@@ -124,13 +124,13 @@ def _table(schema: Schema, rows: Any, name: str) -> Dataset:
     if isinstance(rows, pl.DataFrame):
         return Dataset(name, rows)
     if isinstance(rows, Mapping):
-        return Dataset(name, _made({str(column): _listed(value) for column, value in rows.items()}))
+        return Dataset(name, _made({str(column): _listed(value) for column, value in rows.items()}, schema))
     if isinstance(rows, Iterable) and not hasattr(rows, "shape") and not isinstance(rows, (bytes, bytearray)):
         rows = list(rows)
         if not rows:
             return Dataset(name, pl.DataFrame({field.name: [] for field in schema.inputs}))
         if any(isinstance(row, Mapping) for row in rows):
-            return Dataset(name, _of_records(rows))
+            return Dataset(name, _of_records(rows, schema))
     return Dataset(name, _of_array(schema, rows))
 
 
@@ -138,14 +138,14 @@ def _names(schema: Schema) -> str:
     return ", ".join(field.name for field in schema.inputs[:12])
 
 
-def _of_records(rows: Sequence[Any]) -> pl.DataFrame:
+def _of_records(rows: Sequence[Any], schema: Schema) -> pl.DataFrame:
     for number, row in enumerate(rows, 1):
         if not isinstance(row, Mapping):
             raise DataError(
                 _("row {row} is {came}; expected columns and values, as in the others", row=number, came=repr(row)[:60])
             )
     keys = list(dict.fromkeys(key for row in rows for key in row))
-    return _made({str(key): [row.get(key) for row in rows] for key in keys})
+    return _made({str(key): [row.get(key) for row in rows] for key in keys}, schema)
 
 
 def _of_array(schema: Schema, rows: Any) -> pl.DataFrame:
@@ -167,7 +167,7 @@ def _of_array(schema: Schema, rows: Any) -> pl.DataFrame:
                 names=_names(schema),
             )
         )
-    return _made({name: array[:, place].tolist() for place, name in enumerate(names)})
+    return _made({name: array[:, place].tolist() for place, name in enumerate(names)}, schema)
 
 
 def _of_cells(rows: list) -> np.ndarray:
@@ -196,13 +196,20 @@ def _plain(value: Any) -> Any:
     return value.to_pydatetime() if hasattr(value, "to_pydatetime") else value  # type: ignore[union-attr]  # pandas
 
 
-def _made(columns: dict[str, list]) -> pl.DataFrame:
-    """A frame of Python values; a column of different types becomes text, which `conform` reads."""
+def _made(columns: dict[str, list], schema: Schema) -> pl.DataFrame:
+    """A frame of Python values; a column of different types becomes text, which `conform` reads.
+
+    Columns that the schema does not know keep their names only, whatever is in them.
+    """
+    known = {field.name for field in (*schema.inputs, *_target_columns(schema))}
     lengths = sorted({len(values) for values in columns.values()})
     if len(lengths) > 1:
         raise DataError(_("the columns have different lengths: {lengths}", lengths=lengths))
     series = []
     for name, values in columns.items():
+        if name not in known:
+            series.append(pl.Series(name, [None] * len(values)))
+            continue
         values = [_plain(value) for value in values]
         kinds = {type(value) for value in values if value is not None}
         odd = next((value for value in values if isinstance(value, (list, tuple, dict, set, np.ndarray))), None)

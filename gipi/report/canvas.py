@@ -159,14 +159,17 @@ def log_ticks(low: float, high: float) -> list[float]:
     return fine or [low, high]
 
 
+SMALLEST = 1e-250  # a range below which dividing by it overflows
+
+
 def spread(values: Iterable[float], margin: float = 0.05) -> tuple[float, float]:
     """The range of an axis: a little wider than the values, and never empty."""
     held = list(values)
     if not held:
         return 0.0, 1.0
     low, high = min(held), max(held)
-    if high - low <= abs(high) * 1e-12:
-        room = abs(high) * 0.1 or 1.0
+    if high - low <= max(abs(high) * 1e-12, SMALLEST):
+        room = max(abs(high) * 0.1, SMALLEST * 10) if abs(high) > SMALLEST else 1.0
         return low - room, high + room
     room = (high / 2 - low / 2) * 2 * margin
     return low - room, high + room

@@ -306,7 +306,9 @@ def bars_with_intervals(
         if off and value is not None:
             parts.append(_arrow(ground, y, value < ground.xs[0], tone))
         elif low is not None and high is not None and usable(low) and usable(high):
-            mark = segment(ground.x(low), y, ground.x(high), y, f"whisker s{tone}")
+            ends = (min(max(end, ground.xs[0]), ground.xs[1]) for end in (low, high))
+            first, last = map(ground.x, ends)
+            mark = segment(first, y, last, y, f"whisker s{tone}")
             parts.append(f"<g>{mark}<title>{interval(label, low, high)}</title></g>")
         if value is not None and usable(value) and not off:
             parts.append(f'<circle class="f{tone}" cx="{ground.x(value):.1f}" cy="{y:.1f}" r="5"/>')

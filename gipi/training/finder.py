@@ -74,7 +74,7 @@ def find_step_size(
 
 
 def _choose(curve: list[tuple[float, float]], fallback: float) -> float:
-    """From the curve of (step size, smoothed loss); a slope is taken over REACH steps to each side, beyond the noise."""
+    """From the curve of (step size, smoothed loss); a slope is taken over REACH steps to each side."""
     if len(curve) <= 2 * REACH:
         return fallback
     end = min(range(len(curve)), key=lambda i: curve[i][1])

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from gipi.errors import RunError, TrainingError
 from gipi.messages import _
-from gipi.training import checkpoint
+from gipi.training import chance, checkpoint
 from gipi.training.checkpoint import Checkpoint
 from gipi.training.folder import Folder
 from gipi.training.member import Member, Progress
@@ -158,15 +158,14 @@ class Log:
         began = time.perf_counter()
         name = f"step-{member.number:03d}-{member.progress.step:010d}"
         self._save_best(member)
-        tensors = {**member.tensors(), "random": torch.get_rng_state()}
-        if torch.cuda.is_available():
-            tensors["random.cuda"] = torch.cuda.get_rng_state()
+        tensors = {**member.tensors(), **{f"random.{place}": tensor for place, tensor in chance.tensors().items()}}
         if member.best is not None:
             tensors |= {f"best.{place}": tensor for place, tensor in member.best.items()}
         state = {
             "member": member.number,
             "progress": vars(member.progress),
             "stream": member.stream.state_dict(),
+            "random": chance.json_state(),
             "log": self.folder.log_size(),
         }
         self.folder.save(name, tensors, state)
@@ -233,9 +232,8 @@ def _take(member: Member, held: Checkpoint) -> None:
     member.progress = Progress(**state["progress"])
     member.stream.load_state_dict(state["stream"])
     member.best = _under("best.", tensors) or None
-    torch.set_rng_state(tensors["random"])
-    if "random.cuda" in tensors and torch.cuda.is_available():
-        torch.cuda.set_rng_state(tensors["random.cuda"])
+    chance.set_tensors(_under("random.", tensors))
+    chance.set_json_state(state["random"])
 
 
 def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -45,7 +45,7 @@ class Progress:
     best: float | None = None
     best_step: int = 0
     waited: int = 0  # looks without improvement
-    records: list[dict] = field(default_factory=list)  # one for each look
+    records: list[dict] = field(default_factory=list)  # of the last two looks; the log has all
     seconds: float = 0.0  # of training, in all the processes that it took
     finished: str = ""  # why it ended: done, early, zero-loss
 

@@ -58,15 +58,6 @@ def threads(count: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-@contextmanager
-def own_random_state(seed: int, device: torch.device) -> Iterator[None]:
-    """With the global generators seeded; afterwards they are as the person had left them."""
-    devices = [device] if device.type == "cuda" else []
-    with torch.random.fork_rng(devices):
-        torch.manual_seed(seed)
-        yield
-
-
 def dtype_of(precision: Precision) -> torch.dtype:
     """What the weights and the data are held in; bf16 is for the arithmetic only."""
     return torch.float64 if precision == "float64" else torch.float32

@@ -144,7 +144,7 @@ def _look(member: Member, seconds: float) -> dict:
             part.training = mode
         record["is_best"] = progress.waited == 0
     record["seconds"] = round(seconds, 4)
-    progress.records.append(record)
+    progress.records = [*progress.records[-1:], record]
     return record
 
 

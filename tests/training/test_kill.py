@@ -20,6 +20,7 @@ from kept import outcome
 import gipi
 from gipi.errors import RunError
 from gipi.run import Run
+from gipi.training.folder import read_log
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
 
@@ -27,7 +28,8 @@ KILLS = 20
 RUN = {
     "system": "convnet",
     "width": 4,
-    "epochs": 6,
+    "epochs": 5,
+    "patience": 0,
     "batch_size": 48,
     "dropout": 0.2,
     "augment": ["shift", "affine"],
@@ -37,7 +39,16 @@ RUN = {
     "quiet": True,
     "verdict_seconds": 0.2,
 }
-FOLDS = {"system": "mlp", "folds": 2, "ensemble": 2, "epochs": 12, "dropout": 0.2, "threads": 1, "quiet": True}
+FOLDS = {
+    "system": "mlp",
+    "folds": 2,
+    "ensemble": 2,
+    "epochs": 40,
+    "patience": 0,
+    "dropout": 0.2,
+    "threads": 1,
+    "quiet": True,
+}
 
 READY = """
 import json, os, sys
@@ -73,7 +84,7 @@ def environment():
 def ready(environment):
     """A process that has imported everything and forks a child for each line."""
     process = subprocess.Popen(
-        [sys.executable, "-c", READY, json.dumps([0.02, 1.0])],
+        [sys.executable, "-c", READY, json.dumps([0.0, 1.0])],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -88,48 +99,64 @@ def checkpoints(folder: Path) -> set[str]:
     return {path.name for path in folder.glob("checkpoints/*.ckpt")}
 
 
-def run_until(ready, folder: Path, line: list, moment) -> int:
-    """A child does this; it is killed when `moment()` says so, or ends by itself. Gives its exit code."""
+def position(folder: Path, steps: int) -> int:
+    """How far a run has come by its checkpoints, in steps of all its members; each has so many."""
+    found = [0]
+    for name in checkpoints(folder):
+        kind, member, *step = name.removesuffix(".ckpt").split("-")
+        if kind == "member":
+            found.append((int(member) + 1) * steps)
+        elif kind == "step":
+            found.append(int(member) * steps + int(step[0]))
+    return max(found)
+
+
+def told(ready, line: list, watch=lambda child: None) -> int:
+    """A child does this; `watch` may kill it. Gives its exit code."""
     ready.stdin.write(json.dumps(line) + "\n")
     ready.stdin.flush()
-    child = int(ready.stdout.readline())
-    before = checkpoints(folder)
-    if moment is not None:
-        wanted, pause = moment
-        while len(checkpoints(folder) - before) < wanted and Path(f"/proc/{child}/stat").exists():
-            state = Path(f"/proc/{child}/stat").read_text().rpartition(")")[2].split()[0]
-            if state == "Z":
-                break
-            time.sleep(0.002)
-        time.sleep(pause)
-        os.kill(child, signal.SIGKILL)
+    watch(int(ready.stdout.readline()))
     return int(ready.stdout.readline())
 
 
-@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="the moments are found by /proc")
-@pytest.mark.parametrize(("data", "options", "kills"), [("digits", RUN, KILLS), ("iris", FOLDS, 8)])
+def is_alive(child: int) -> bool:
+    state = Path(f"/proc/{child}/stat")
+    return state.exists() and state.read_text().rpartition(")")[2].split()[0] != "Z"
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="whether a child lives is asked of /proc")
+@pytest.mark.parametrize(("data", "options", "kills"), [("digits", RUN, KILLS), ("iris", FOLDS, 12)])
 def test_killed_at_random_moments_it_comes_to_the_same_bits(data, options, kills, ready, tmp_path):
+    """At random steps, anywhere in a step or in the writing of a checkpoint; and a few times when all are done."""
     seed = random.randrange(10**6)
     draw = random.Random(seed)
     whole, folder = tmp_path / "whole", tmp_path / "killed"
-    assert run_until(ready, whole, ["fit", data, {**options, "run": str(whole)}], None) == 0
+    assert told(ready, ["fit", data, {**options, "run": str(whole)}]) == 0
+    members = Run(whole).record["members"]
+    total = sum(1 for line in read_log(whole) if "epoch" not in line)
+    steps = total // members
+    moments = [*sorted(draw.randrange(total) for _kill in range(kills - 2)), total, total]
     line = ["fit", data, {**options, "run": str(folder)}]
-    deaths, steps = 0, []
-    while deaths < kills:
-        code = run_until(ready, folder, line, (draw.choice([0, 1, 1, 2]), draw.uniform(0, 0.05)))
+    deaths = []
+    for moment in moments:
+
+        def kill(child: int, moment=moment) -> None:
+            while position(folder, steps) < moment and is_alive(child):
+                time.sleep(0.001)
+            time.sleep(draw.uniform(0, 0.03))
+            os.kill(child, signal.SIGKILL)
+
+        code = told(ready, line, kill)
         assert code in (-signal.SIGKILL, 0), seed
         if code == 0:
             break
-        deaths += 1
+        deaths.append(position(folder, steps))
         if (folder / "run.json").exists():
             line = ["resume", str(folder), {"quiet": True}]
             assert Run(folder).status in ("interrupted", "done"), seed
-        steps.append(max(checkpoints(folder), default=""))
-    if Run(folder).status != "done":
-        assert run_until(ready, folder, ["resume", str(folder), {"quiet": True}], None) == 0
-    print(f"seed {seed}: {deaths} deaths at {steps}")
-    assert deaths >= kills * 3 // 4, f"seed {seed}: the run ended after {deaths} deaths: {steps}"
-    assert len(set(steps)) >= deaths // 3, f"seed {seed}: {steps}"
+    assert told(ready, line) == 0
+    print(f"seed {seed}: killed at {deaths} of {total} steps")
+    assert len(deaths) >= kills - 2 and len(set(deaths)) >= kills // 3, f"seed {seed}: {deaths}"
     assert outcome(folder) == outcome(whole), seed
     assert not list(folder.rglob("*.part"))
 
@@ -158,7 +185,7 @@ LINE = ["fit", "iris", "--no-verdict", *FLAGS]
 def whole(ready, tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs") / "whole"
     options = {**OPTIONS, "verdict": False, "quiet": True, "run": str(folder)}
-    assert run_until(ready, folder, ["fit", "iris", options], None) == 0
+    assert told(ready, ["fit", "iris", options]) == 0
     return outcome(folder)
 
 
@@ -184,7 +211,7 @@ def test_a_signal_is_heard_all_saved_and_the_way_on_said(number, code, whole, re
     assert run.record["status"] == "interrupted"
     assert f"step-000-{len(run.steps):010d}.ckpt" in checkpoints(folder)  # the very last step is saved
     assert len(run.steps) < whole["lines"]
-    assert run_until(ready, folder, ["resume", str(folder), {"quiet": True}], None) == 0
+    assert told(ready, ["resume", str(folder), {"quiet": True}]) == 0
     assert outcome(folder) == whole
 
 
@@ -214,5 +241,5 @@ def test_a_second_process_is_told_who_has_the_run(whole, ready, environment, tmp
         process.kill()
         process.communicate()
     assert Run(folder).status == "interrupted"
-    assert run_until(ready, folder, ["resume", str(folder), {"quiet": True}], None) == 0  # no lock is in the way
+    assert told(ready, ["resume", str(folder), {"quiet": True}]) == 0  # no lock is in the way
     assert outcome(folder) == whole
