@@ -5,6 +5,7 @@ Nothing here imports torch; a verb does when it runs.
 """
 
 import io
+import os
 import sys
 
 VERBS = {
@@ -32,7 +33,9 @@ def main(arguments: list[str] | None = None) -> int:
     if language is not None and language not in LANGUAGES:
         text = _("there is no language '{name}'; there are {known}", name=language, known=", ".join(LANGUAGES))
         return _fail(text, 2, "--json" in arguments)
-    if not arguments or arguments[0] in ("--help", "-h", "help"):
+    if arguments[:1] == ["--lang"]:  # said before the verb
+        arguments = [*arguments[2:], *arguments[:2]]
+    if not arguments or arguments[0] in ("--help", "-h", "help", "--lang"):
         from gipi.cli.help import overview
 
         print(overview())
@@ -74,9 +77,8 @@ def _run(verb: str, rest: list[str]) -> int:
         return _fail(str(error), 1, wants_json)
     except KeyboardInterrupt as error:
         return 128 + getattr(error, "signal_number", 2)
-    except BrokenPipeError:  # the reader of our output has gone, for instance `gipi runs | head`
-        sys.stderr.close()
-        return 1
+    except BrokenPipeError:
+        raise  # see `run`
     except OSError as error:  # the disk is full, a name is too long for it, and the like
         return _fail(_system_said(error), 1, wants_json)
     except MemoryError:
@@ -122,4 +124,10 @@ def _prefer_utf8() -> None:
 
 def run() -> None:
     """The console script."""
-    sys.exit(main())
+    try:
+        code = main()
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader of our output has gone, for instance `gipi runs | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nor may the last flush complain
+        code = 1
+    sys.exit(code)

@@ -6,21 +6,19 @@ same, and goes on from the newest checkpoint.
 
 import dataclasses
 import datetime
-import math
 import platform
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from gipi.data.stream import generator
 from gipi.doctor import Finding, examine
 from gipi.errors import RunError, TrainingError
+from gipi.jobs.begin import find_step_size_of, reseeded, seeded, threads_for
 from gipi.jobs.job import Job, Outcome
 from gipi.jobs.page import page_of
 from gipi.jobs.request import Request, make_job
@@ -29,12 +27,11 @@ from gipi.report.display import choose, in_notebook
 from gipi.report.html import write_report
 from gipi.report.text import interval, metric, spoken
 from gipi.tasks.intervals import metric_json
-from gipi.training.chance import own_random_state, seed_all
-from gipi.training.finder import find_step_size
+from gipi.training.chance import own_random_state
 from gipi.training.folder import Folder, read_log
 from gipi.training.log import Diverged, Log
 from gipi.training.member import Member, Progress
-from gipi.training.prepare import choose_device, choose_threads, threads
+from gipi.training.prepare import choose_device, threads
 from gipi.training.train import Stopped, stoppable, take_best, train
 
 
@@ -56,12 +53,12 @@ def carry_out(request: Request) -> Path:
         with own_random_state(options.seed, device):
             if getattr(job.setting.config, "lr", None) == "auto":
                 with clock.of("step size"):
-                    _find_step_size(job, display)
-            first = _seeded(job, 0)
+                    find_step_size_of(job, display)
+            first = seeded(job, 0)
             folder = request.folder or _new_folder(job)
             try:
                 before = folder.record.get("threads") if request.folder else None
-                job.record["threads"] = options.threads or before or _threads(job, first)
+                job.record["threads"] = options.threads or before or threads_for(job, first)
                 _say_what(job, first, display)
                 _write_down(job, folder, request)
                 if request.folder and (changed := _changed(job, folder)):
@@ -87,43 +84,6 @@ def _new_folder(job: Job) -> Folder:
     options = job.setting.options
     safe = "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in job.name).strip("-.") or "data"
     return Folder.create(Path(options.run) if options.run else None, f"{safe}-{job.setting.system_name}")
-
-
-def _seeded(job: Job, number: int) -> Member:
-    """Build a member from its own seed, so that it does not depend on what was built before."""
-    seed_all(_seed(job, number))
-    return _reseeded(job, job.build(number))
-
-
-def _seed(job: Job, number: int) -> int:
-    return generator(job.setting.options.seed, "member", number).initial_seed()
-
-
-def _reseeded(job: Job, member: Member) -> Member:
-    """A member at its beginning: what its network drew, or who looked at it, does not decide what training draws."""
-    seed_all(_seed(job, member.number) + 1)
-    return member
-
-
-def _find_step_size(job: Job, display: Any) -> None:
-    """`--lr auto`: look for the step size on training rows, say it, and train with it."""
-    setting = job.setting
-    setting.config = replace(setting.config, lr=1.0)
-    member = _seeded(job, 0)
-    found = find_step_size(member.net, lambda schedule: job.players(member.net, schedule), member.stream)
-    setting.config = replace(setting.config, lr=found.step_size)
-    job.record["step_size_curve"] = found.curve
-    job.algorithm = job.describe_algorithm()
-    display.note(_("step size found: {size} (among {count} tried)", size=found.step_size, count=len(found.curve)))
-
-
-def _threads(job: Job, member: Member) -> int:
-    """By what a batch costs: each weight of a layer is used once for each place of its output."""
-    work = 0
-    for _name, shape, count in job.layers(member.net):
-        places = math.prod(shape[1:]) if isinstance(shape, tuple) and len(shape) == 3 else 1
-        work += (count or 0) * places
-    return choose_threads(work * job.batch_size)
 
 
 def _say_what(job: Job, member: Member, display: Any) -> None:
@@ -234,7 +194,7 @@ def _train_members(job: Job, first: Member, folder: Folder, display: Any) -> tup
     log = Log(folder, job.members)
     nets, progress = [], []
     for number in range(job.members):
-        member = _seeded(job, number) if number else _reseeded(job, first)
+        member = seeded(job, number) if number else reseeded(job, first)
         for remark in log.restore(member):
             display.note(remark)
         train(member, display, log, job.label(number))
@@ -329,7 +289,7 @@ def _so_far(job: Job, folder: Folder, display: Any, clock: "Clock") -> None:
     log = Log(folder, job.members)
     nets, progress = [], []
     for number in range(job.members):
-        member = _seeded(job, number)
+        member = seeded(job, number)
         log.restore(member)
         if not member.progress.finished:
             take_best(member)

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from gipi.data.dataset import Dataset
 from gipi.data.split import Parts, split
-from gipi.jobs.carry import _find_step_size, _seeded, _threads
+from gipi.jobs.begin import find_step_size_of, seeded, threads_for
 from gipi.jobs.material import FEWEST, Material
 from gipi.jobs.request import Request, make_job
 from gipi.jobs.supervised import Supervised
@@ -72,7 +72,7 @@ def fit_arrays(
             suggested = job.defaults.get("epochs", 50) * job.plan.every
             job.plan = replace(job.plan, steps=max(suggested, FEWEST_STEPS))
         if getattr(job.setting.config, "lr", None) == "auto":
-            _find_step_size(job, Silent())
+            find_step_size_of(job, Silent())
         nets, epochs = _train(job)
     schema = job.schema
     if classes is not None:  # the model answers with the classes themselves, as JSON can hold them
@@ -97,9 +97,9 @@ def _train(job: Supervised) -> tuple[list[nn.Module], int]:
     nets, epochs = [], 0
     display, log = Silent(), Log(None, job.members)
     for number in range(job.members):
-        member = _seeded(job, number)
+        member = seeded(job, number)
         try:
-            with threads(job.setting.options.threads or _threads(job, member)):
+            with threads(job.setting.options.threads or threads_for(job, member)):
                 train(member, display, log)
         except Stopped:  # nothing was saved, and no search may take it for a fit that failed
             raise KeyboardInterrupt from None
