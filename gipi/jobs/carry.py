@@ -6,6 +6,7 @@ same, and goes on from the newest checkpoint.
 
 import dataclasses
 import datetime
+import os
 import platform
 import sys
 import time
@@ -123,7 +124,7 @@ def _write_down(job: Job, folder: Folder, request: Request) -> None:
         options=dataclasses.asdict(setting.options),
         system_options={k: v for k, v in request.system_options.items() if _is_json(v)},
         own=sorted(request.own) + (["system"] if request.system is not None else []),
-        source=str(request.data) if isinstance(request.data, (str, Path)) else None,
+        source=_source(request.data),
         data_name=job.name,
         facts=job.facts,
         algorithm=job.algorithm,
@@ -137,6 +138,14 @@ def _write_down(job: Job, folder: Folder, request: Request) -> None:
 
 def _is_json(value: Any) -> bool:
     return value is None or isinstance(value, (str, int, float, bool, list, tuple, dict))
+
+
+def _source(data: Any) -> str | None:
+    """What opens the data again, from any folder: a name as it is, a path from its root; None for data in memory."""
+    if not isinstance(data, (str, Path)):
+        return None
+    is_path = isinstance(data, Path) or os.sep in data or bool(Path(data).suffix)
+    return str(Path(data).expanduser().absolute()) if is_path and Path(data).expanduser().exists() else str(data)
 
 
 def _versions() -> dict[str, str]:

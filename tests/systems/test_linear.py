@@ -72,7 +72,8 @@ def test_several_inputs_and_outputs(tmp_path):
     assert rows < 300
     answers = run.predict(x[:5])
     assert [set(one) for one in answers] == [{"y1", "y2", "y3"}] * 5
-    np.testing.assert_allclose(weights @ x[0] + biases, [one["value"] for one in answers[0].values()], rtol=1e-6)
+    line = weights.numpy() @ x[0] + biases.numpy()
+    np.testing.assert_allclose(line, [one["value"] for one in answers[0].values()], rtol=1e-6)
 
 
 def test_two_targets_are_two_lines_not_one(tmp_path):
