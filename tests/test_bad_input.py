@@ -231,7 +231,8 @@ FOLDS = {
     "more than rows": (("--folds", "1000"), 1, "1000 folds of 48 rows"),
     "one": (("--folds", "1"), 2, ("--folds", "at least 2")),
     "negative": (("--folds", "-2"), 2, "--folds"),
-    "groups": (("--folds", "3", "--group", "c"), 1, ("2 groups", "keep groups apart")),
+    "groups": (("--folds", "3", "--group", "c"), 1, "groups cannot make 3 folds"),
+    "groups without folds": (("--group", "c"), 1, ("2 groups", "keep groups apart")),
 }
 
 
@@ -359,10 +360,13 @@ def test_an_option_that_cannot_be_meant(refused, typed):
 
 def test_options_that_have_no_use_for_a_task(refused):
     table()
-    for typed in ("--class-weight balanced", "--label-smoothing 0.1", "--positive x"):
+    for typed in ("--class-weight balanced", "--label-smoothing 0.1"):
         refused("t.csv", "--target", "y", *typed.split(), code=2, says=typed.split()[0])
-    for typed in ("--mixup 0.2", "--loss mse", "--folds 3", "--weight a"):
+    for typed in ("--mixup 0.2", "--loss mse", "--folds 3", "--weight a", "--precision float64"):
         refused("t.csv", "--no-target", *typed.split(), code=2, says=(typed.split()[0], "cluster"))
+    for typed in ("--loss hinge", "--class-weight balanced", "--mixup 0.2", "--schedule cosine"):
+        typed += " --system perceptron"
+        refused("t.csv", "--target", "kind", *typed.split(), code=2, says=(typed.split()[0], "perceptron"))
     for typed in ("--target y", "--epochs 3", "--test t.csv", "--mixup 0.1"):
         refused("gym:CartPole-v1", *typed.split(), code=2, says=(typed.split()[0], "act"))
 
@@ -391,6 +395,24 @@ def test_a_folder_without_permission(refused):
     table()
     Path("locked").mkdir(mode=0o500)
     refused("t.csv", "--target", "kind", "--run", "locked/run", code=1, says="locked/run")
+
+
+def test_more_clusters_than_rows(refused):
+    refused(table(), "--no-target", "--clusters", "300", code=2, says="2 to 60 clusters")
+    write("t.csv", columns(40, a=lambda n: n % 2, b=lambda n: n % 2))
+    refused("t.csv", "--no-target", code=1, says="at least three different rows")
+
+
+@pytest.mark.parametrize("content", ["{", "[]", "{}", "5"])
+def test_a_run_whose_record_is_damaged(ask, refused, content):
+    table()
+    assert ask("fit", "t.csv", "--target", "kind", *QUICK, "--run", "runs/good")[0] == 0
+    Path("runs/bad").mkdir()
+    write("runs/bad/run.json", content)
+    for verb in ("show", "resume"):
+        refused("runs/bad", verb=verb, code=1, says=("runs/bad", "run.json"))
+    code, output, _error = ask("runs")
+    assert code == 0 and "good" in output and ("damaged" in output or content == "{}")
 
 
 # --- lines
@@ -441,7 +463,7 @@ def test_names_that_no_disk_has(refused):
     refused(f"{long}.csv", "--target", "y", code=1, says="File name too long")
     refused("t\0.csv", code=2, says="t")
     assert table() and Path("t.csv").exists()
-    refused("t.csv", "--target", "kind", "--run", long, code=1, says="File name too long")
+    refused("t.csv", "--target", "kind", "--run", long[:300], code=1, says="File name too long")
 
 
 # --- pictures
@@ -556,7 +578,8 @@ MISFITS = {
     "a number among records": ('[{"a": 1, "b": 1, "c": "u", "y": 1}, 5]', 1, "row 2 is 5"),
     "too few cells": ("[1, 2]", 1, ("(1, 2)", "(rows, 4)", "a, b, c, y")),
     "uneven rows": ('[[1, 2, "u", 3], [1, 2]]', 1, "different lengths: [2, 4]"),
-    "too deep": ("[[[1, 2, 3, 4]]]", 1, "one value was expected"),
+    "too deep": ("[[[1, 2, 3, 4]]]", 1, "(rows, 4)"),
+    "a list among cells": ('[[1, 2, "u", [3]]]', 1, ("'y', row 1", "one value was expected")),
     "a number": ("5", 1, "(rows, 4)"),
     "a word": ("hello", 2, "'hello'"),
     "no such file": ("gone.csv", 2, "gone.csv"),
@@ -704,7 +727,7 @@ BUNDLES = {
     "a huge network": (described(config={"hidden": [10**12]}), "damaged"),
     "another schema": (described(schema={"inputs": [], "targets": []}), "damaged"),
     "other answers": (
-        {"examples": lambda held: held.replace(b'"outputs": [[', b'"outputs": [[1')},
+        {"examples": lambda held: json.dumps({**json.loads(held), "outputs": [[9.5] * 3] * 5}).encode()},
         "does not give the answers",
     ),
 }
@@ -768,8 +791,8 @@ ARRAYS = {
     "all y missing": (lambda: (X, np.full(40, np.nan)), DataError, "missing in every row"),
     "a number": (lambda: 5, UsageError, "int"),
     "nothing": (lambda: None, UsageError, "NoneType"),
-    "an empty list": (lambda: [], DataError, "empty list"),
-    "an empty dict": (lambda: {}, DataError, "no columns"),
+    "an empty list": (list, DataError, "empty list"),
+    "an empty dict": (dict, DataError, "no columns"),
     "an object": (object, UsageError, "object"),
     "a wildcard": (lambda: {"*": [1.0, 2.0], "y": [1.0, 2.0]}, DataError, "rename"),
     "a pattern": (lambda: {"^a$": [1.0, 2.0], "y": [1.0, 2.0]}, DataError, "rename"),
@@ -818,7 +841,7 @@ KEYWORDS = {
 
 @pytest.mark.parametrize("case", KEYWORDS)
 def test_keywords_that_cannot_be_meant(case):
-    name = case.partition("=")[0]
+    name = case.partition("=")[0].replace("_", "-")
     with pytest.raises(UsageError, match=name):
         gipi.fit((X, Y), **{**FAST, **KEYWORDS[case]})
     assert not Path("runs").exists()
@@ -828,3 +851,22 @@ def test_numbers_of_numpy_are_numbers():
     run = gipi.fit((X, Y), **{**FAST, "steps": np.int64(2), "lr": np.float32(0.01), "hidden": np.array([4, 3])})
     assert run.record["options"]["steps"] == 2 and run.record["config"]["hidden"] == [4, 3]
     assert gipi.fit((X, Y), **FAST, hidden=5, epochs=None).record["config"]["hidden"] == [5]
+
+
+# --- files from the world
+
+
+def test_bad_tables_from_the_world(shared_data, ask):
+    for path in sorted((shared_data / "bad_csv").iterdir()):
+        code, _output, error = ask("fit", path, *QUICK)
+        assert code in (0, 1, 2) and "Traceback" not in error
+        assert bool(code) == bool(error) and error.count("\n") <= 1, error
+
+
+def test_bad_pictures_from_the_world(shared_data, kept, ask):
+    codes = {}
+    for path in sorted((shared_data / "bad_images").iterdir()):
+        codes[path.name], output, error = ask("predict", kept / "pets.gipi", path)
+        assert codes[path.name] in (0, 1) and "Traceback" not in error
+        assert (path.name in error and error.count("\n") == 1) if codes[path.name] else output
+    assert codes["truncated_jpeg.jpg"] == 1 and codes["pil_sample_cmyk.jpg"] == 0 and codes["hopper_gray.jpg"] == 0

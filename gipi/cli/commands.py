@@ -129,9 +129,11 @@ def show(line: Line) -> dict[str, Any]:
     from gipi.report.tables import print_table
     from gipi.report.text import interval, metric, spoken
     from gipi.run import Run
+    from gipi.training.folder import check_record
 
     run = Run((line.words or ["last"])[0])
     record = run.record
+    check_record(record, run.path, ("data_name", "facts", "layers", "system", "algorithm"))
     if not line.options.json:
         with choose() as display:
             display.data(record["data_name"], record["facts"])

@@ -108,7 +108,7 @@ def _fail(text: str, code: int, wants_json: bool = False) -> int:
 def _after(flag: str, arguments: list[str]) -> str | None:
     """The word after a flag, or behind its equals sign."""
     for place, argument in enumerate(arguments):
-        if argument == flag and place + 1 < len(arguments):
+        if argument == flag and place + 1 < len(arguments) and not arguments[place + 1].startswith("--"):
             return arguments[place + 1]
         if argument.startswith(f"{flag}="):
             return argument.partition("=")[2]

@@ -93,11 +93,12 @@ def check_use(options: Fit, task: str, target_kind: str, kind: str) -> None:
         target_kind: class, labels, number ...; "" where there is no target.
         kind: table, picture or environment.
     """
-    standard = Fit()
-    given = {field.name for field in fields(Fit) if getattr(options, field.name) != getattr(standard, field.name)}
+    given = _given(options)
     for name in NO_USE.get(task, ()):
         if name in given and not (name == "target" and options.no_target):
             raise UsageError(_("{option} has no use for the task {task}; leave it out", option=flag(name), task=task))
+    if options.precision == "float64" and task in ("cluster", "generate", "act"):
+        raise UsageError(_("--precision float64 has no use for the task {task}; leave it out", task=task))
     if target_kind == "labels":
         for name in given & {"class_weight", "positive"}:
             raise UsageError(_("{option} is for one class of several, not for several labels", option=flag(name)))
@@ -106,6 +107,21 @@ def check_use(options: Fit, task: str, target_kind: str, kind: str) -> None:
         raise UsageError(_("--label-smoothing does not go with the loss {name}", name=options.loss))
     if kind == "table" and "picture_size" in given:
         raise UsageError(_("--picture-size is for pictures; the data is a table"))
+
+
+def check_system(options: Fit, system: Any, name: str, own: Sequence[str] = ()) -> None:
+    """Refuse an option of the verb that a system has no use for: those that it names as `no_use`."""
+    for option in getattr(system, "no_use", ()):
+        if option in _given(options) | set(own):
+            raise UsageError(
+                _("{option} has no use for the system {name}; leave it out", option=flag(option), name=name)
+            )
+
+
+def _given(options: Fit) -> set[str]:
+    """The options that are not as they are by themselves."""
+    standard = Fit()
+    return {field.name for field in fields(Fit) if getattr(options, field.name) != getattr(standard, field.name)}
 
 
 def check_words(kind: type, flags: list[str]) -> None:
@@ -177,7 +193,8 @@ def _fitting(value: Any, hint: Any) -> Any:
         if not hasattr(several, "__iter__") or isinstance(several, (bytes, dict)):
             return _UNFIT
         found = tuple(_fitting(one, get_args(hint)[0]) for one in several)
-        return _UNFIT if any(one is _UNFIT for one in found) else value if value == found else found
+        is_fit = all(one is not _UNFIT for one in found)
+        return (value if isinstance(value, tuple) and value == found else found) if is_fit else _UNFIT
     if hint is bool:
         return value if isinstance(value, bool) else _UNFIT
     if hint in (int, float):

@@ -37,6 +37,7 @@ class Cluster(Job):
         self.schema = learn(material.data, material.kinds)
         self.sizes = sizes(self.schema, task.output(self.schema))
         (self.x,) = encode(self.schema, material.data)
+        task.check(self.x.numpy(), self.sizes, options.clusters)
         self.defaults = systems.defaults(setting.system)
         self.train = np.sort(np.concatenate([rows for name, rows in material.parts.items() if name != "valid"]))
         self.batch_size = options.batch_size or self.defaults["batch_size"]

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 from gipi.errors import UsageError, nearest
-from gipi.jobs.checks import check_use, checked, flag
+from gipi.jobs.checks import check_system, check_use, checked, flag
 from gipi.jobs.options import Fit
 from gipi.messages import _
 
@@ -101,6 +101,7 @@ def _setting(request: Request, task: str, kind: str, own: Any, device: Any) -> "
             others=", ".join(fitting),
         )
         raise UsageError(text)
+    check_system(request.options, system, name, sorted(request.own))
     if request.read:
         request.system_options = request.read(system, name)
     given = dict(request.system_options)

@@ -153,8 +153,9 @@ def _of_array(schema: Schema, rows: Any) -> pl.DataFrame:
     from gipi.data.images import plain_array
 
     names = [field.name for field in schema.inputs]
-    is_list = isinstance(rows, list) and any(isinstance(row, (list, tuple)) for row in rows)
-    array = _of_cells(rows) if is_list else plain_array(rows)
+    if isinstance(rows, list) and not any(_is_row(row) for row in rows):
+        rows = [[cell] for cell in rows] if len(names) == 1 else [rows]
+    array = _of_cells(rows) if isinstance(rows, list) else plain_array(rows)
     if array.ndim == 1:
         array = array[:, None] if len(names) == 1 else array[None]
     if array.ndim != 2 or array.shape[1] != len(names):
@@ -170,14 +171,19 @@ def _of_array(schema: Schema, rows: Any) -> pl.DataFrame:
     return _made({name: array[:, place].tolist() for place, name in enumerate(names)}, schema)
 
 
+def _is_row(value: Any) -> bool:
+    return isinstance(value, (list, tuple)) or getattr(value, "ndim", 0) > 0
+
+
 def _of_cells(rows: list) -> np.ndarray:
     """A table of anything: NumPy would make texts of the numbers in a row that has a text."""
-    lengths = sorted({len(row) if isinstance(row, (list, tuple)) else 1 for row in rows})
+    lengths = sorted({len(row) if _is_row(row) else 1 for row in rows})
     if len(lengths) > 1:
         raise DataError(_("the rows have different lengths: {lengths}", lengths=lengths))
     cells = np.empty((len(rows), lengths[0]), object)
     for number, row in enumerate(rows):
-        cells[number] = [_plain(cell) for cell in row] if isinstance(row, (list, tuple)) else [row]
+        for place, cell in enumerate(_listed(row)):
+            cells[number, place] = _plain(cell)
     return cells
 
 

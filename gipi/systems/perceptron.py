@@ -20,6 +20,7 @@ from gipi.models.dense import Expand
 tasks = ("classify",)
 kinds = ("table", "picture")
 defaults = {"epochs": 200, "batch_size": 1, "patience": 0}
+no_use = ("loss", "label_smoothing", "mixup", "weight", "class_weight", "clip", "schedule", "warmup")  # no gradient
 
 
 @dataclass(frozen=True)

@@ -189,6 +189,16 @@ class Clustering:
         return f"<p><strong>{html.escape(self.sentence)}</strong></p><table><tr>{heading}</tr>{body}</table>"
 
 
+def check(x: Array, sizes: "Sizes", k: int | None = None) -> int:
+    """How many different rows there are among `(n, N + K)`; an error if no k clusters (None: any) can be among them."""
+    different = len(np.unique(inputs(x, sizes), axis=0))
+    if different < 3:
+        raise DataError(_("clusters need at least three different rows; there are {count}", count=different))
+    if k is not None and not 2 <= k <= different:
+        raise UsageError(_("there can be 2 to {count} clusters here, not {k}", count=different, k=k))
+    return different
+
+
 def cluster(
     x: Array,
     sizes: "Sizes",
@@ -214,11 +224,7 @@ def cluster(
     spaces = {"inputs": inputs(x, sizes)}
     if code is not None:
         spaces["code"] = np.asarray(code, np.float64)
-    different = len(np.unique(spaces["inputs"], axis=0))
-    if different < 3:
-        raise DataError(_("clusters need at least three different rows; there are {count}", count=different))
-    if k is not None and not 2 <= k <= different:
-        raise UsageError(_("there can be 2 to {count} clusters here, not {k}", count=different, k=k))
+    different = check(x, sizes, k)
     choices = [k] if k is not None else [c for c in CHOICES if c < different]
     scores = {name: {c: _score(space, c, seed) for c in choices} for name, space in spaces.items()}
     chosen = max(choices, key=lambda c: scores["inputs"][c])

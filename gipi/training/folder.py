@@ -16,7 +16,7 @@ import os
 import shutil
 import socket
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
@@ -232,9 +232,17 @@ def all_runs(folder: Path = RUNS) -> list[Path]:
 def read_record(path: Path) -> dict[str, Any]:
     """A run's run.json."""
     try:
-        return json.loads((path / "run.json").read_text(encoding="utf-8"))
+        record = json.loads((path / "run.json").read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise RunError(_("{path} is not a run: its run.json cannot be read", path=path)) from error
+    check_record(record, path, ())
+    return record
+
+
+def check_record(record: Any, path: Path, needed: Iterable[str]) -> None:
+    """Whether run.json says these things of the run."""
+    if not isinstance(record, dict) or not set(needed) <= record.keys():
+        raise RunError(_("{path} is not a run: its run.json lacks what a run says of itself", path=path))
 
 
 def read_log(path: Path) -> list[dict]:

@@ -28,7 +28,7 @@ def resume(run: Any = "last", data: Any = None, **own: Any) -> "Run":
     from gipi.jobs.options import Fit
     from gipi.jobs.request import Request
     from gipi.run import Run
-    from gipi.training.folder import Folder
+    from gipi.training.folder import Folder, check_record
     from gipi.training.prepare import choose_device
 
     path = getattr(run, "path", run)
@@ -40,6 +40,7 @@ def resume(run: Any = "last", data: Any = None, **own: Any) -> "Run":
         record = folder.record
         if record.get("status") == "done":  # it was finished a moment ago
             return Run(path)
+        check_record(record, folder.path, ("options", "own", "source", "system_options", "config", "hardware"))
         said = {name: own.pop(name) for name in ("quiet", "json", "lang", "profile") if name in own}
         options = dataclasses.replace(Fit.from_json(record["options"]), **said)
         use(options.lang)

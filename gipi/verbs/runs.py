@@ -2,6 +2,9 @@
 
 from typing import TYPE_CHECKING, Any
 
+from gipi.errors import RunError
+from gipi.messages import _
+
 if TYPE_CHECKING:
     from gipi.run import Run
 
@@ -16,7 +19,11 @@ def runs() -> list["Run"]:
 
 def summary(run: "Run") -> dict[str, Any]:
     """A run in a few words."""
-    record = run.record
+    try:
+        record = run.record
+    except RunError:  # one that is damaged does not hide the others
+        record: dict[str, Any] = {"status": _("damaged")}
+        run.record = record
     metrics = [*record.get("metrics", {}).items()]
     name, value = metrics[0] if metrics else ("", {"value": None, "low": None, "high": None})
     return {
