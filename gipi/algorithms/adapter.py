@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from gipi.algorithms.updates import NotFinite
 from gipi.errors import UsageError
 from gipi.messages import _
 
@@ -31,6 +32,8 @@ class Adapter:
         self.params = params
         self.optimizer = optimizer
         self.lr = lr
+        self.scale = 1.0
+        self.own_sizes = [group.get("lr") for group in optimizer.param_groups]
         self.takes_closure = "closure" in inspect.signature(optimizer.step).parameters
 
     def step(self, evaluate: Callable[[], tuple[Tensor, list[Tensor]]], step: int) -> Tensor:
@@ -43,13 +46,18 @@ class Adapter:
                 if gradient.stride() != param.stride():  # torch's fused kernels are wrong then, see optimizers.laid_out
                     gradient = torch.empty_like(param, requires_grad=False).copy_(gradient)
                 param.grad = gradient
+            if not loss.is_cuda and not all(gradient.isfinite().all() for gradient in gradients):
+                raise NotFinite  # on a GPU the look would make the step wait; the loss is looked at later
             first.append(loss)
             return loss
 
         if self.lr is not None:
             size = self.lr(step) if callable(self.lr) else self.lr
             for group in self.optimizer.param_groups:
-                group["lr"] = size
+                group["lr"] = size * self.scale
+        elif self.scale != 1.0:
+            for group, size in zip(self.optimizer.param_groups, self.own_sizes, strict=True):
+                group["lr"] = size * self.scale
         if self.takes_closure:
             self.optimizer.step(closure)  # type: ignore  # pyright thinks that a loss is a float
         else:

@@ -42,6 +42,7 @@ class LBFGS:
         assert len({(p.dtype, p.device) for p in params}) == 1, "L-BFGS wants parameters of one type on one device"
         self.params = params
         self.weight_decay = weight_decay
+        self.scale = 1.0  # the line search finds its own
         length = sum(p.numel() for p in params)
         self.moves = params[0].detach().new_zeros(MEMORY, length)  # (M, n) changes of the parameters
         self.turns = torch.zeros_like(self.moves)  # (M, n) changes of the gradient

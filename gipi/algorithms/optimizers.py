@@ -7,6 +7,9 @@ that an optimizer remembers is in `tensors()`, and `load` puts it back.
 The rules are in updates.py, L-BFGS in lbfgs.py, the adapter for torch's in adapter.py.
 """
 
+# pyright: reportPrivateImportUsage=false
+# torch's kernels for mixed precision are private by name
+
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -16,7 +19,7 @@ from torch import Tensor
 
 from gipi.algorithms.adapter import Adapter
 from gipi.algorithms.lbfgs import LBFGS
-from gipi.algorithms.updates import Rule, Update, rules
+from gipi.algorithms.updates import Move, NotFinite, Rule, Update, rules
 from gipi.errors import UsageError, nearest
 from gipi.messages import _
 
@@ -54,7 +57,13 @@ StepSize = float | Callable[[int], float]
 
 
 class Optimizer(Protocol):
-    """What `make` gives: it calls `evaluate` once a step, or often (L-BFGS), and gives the loss before it moved."""
+    """What `make` gives: it calls `evaluate` once a step, or often (L-BFGS), and gives the loss before it moved.
+
+    Attributes:
+        scale: All step sizes are multiplied by it; less than 1 after training went wrong.
+    """
+
+    scale: float
 
     def step(self, evaluate: Evaluate, step: int) -> Tensor: ...
 
@@ -139,35 +148,60 @@ class Group:
     update: Update
     ratio: float
     decay: float
+    skips: bool
     index: list[int] | None  # where their gradients are among all; None: these are all
 
 
 class FirstOrder:
     """An optimizer that takes the gradients once a step.
 
+    No update is made from gradients that are not finite. On a CPU that is an error at once; on a GPU, where reading the
+    flag would make the step wait, the kernels look at it themselves, nothing moves any more, and whoever reads `bad`
+    later sees that it is not zero.
+
     Args:
         params: Dense tensors; their layout in memory must stay as it is.
         lr: A number or a function of the step.
         pair: The rule for weights (two axes and more) and the rule for the rest.
         weight_decay: Of weights.
+        axes: So many axes in front count members; they do not make a bias a weight.
     """
 
-    def __init__(self, params: list[Tensor], lr: StepSize, pair: tuple[Rule, Rule], weight_decay: float = 0.0):
+    def __init__(
+        self,
+        params: list[Tensor],
+        lr: StepSize,
+        pair: tuple[Rule, Rule],
+        weight_decay: float = 0.0,
+        axes: int = 0,
+    ):
         self.params = params
         self.schedule = lr if callable(lr) else lambda step: lr
+        self.pair, self.weight_decay, self.axes = pair, weight_decay, axes
+        self.scale = 1.0
         self.strides = [param.stride() for param in params]
         for place, param in enumerate(params):
             if torch.empty_like(param, device="meta").stride() != param.stride():
                 raise UsageError(_("parameter {place} is a view with gaps; pass a contiguous copy of it", place=place))
         self.named: dict[str, Tensor] = {}
         self.counts: dict[torch.device, Tensor] = {}
+        self.bad = torch.zeros(1, device=params[0].device)
+        self.one = torch.ones(1, device=params[0].device)
+        self.is_host = all(param.device.type == "cpu" for param in params)
         self.groups = self._grouped(pair, weight_decay)
+
+    def for_members(self, params: list[Tensor]) -> "FirstOrder | None":
+        """The same optimizer for several members' parameters, stacked; None where a rule looks at whole tensors."""
+        if not all(rule.is_elementwise for rule in self.pair):
+            return None
+        return FirstOrder(params, self.schedule, self.pair, self.weight_decay, self.axes + 1)
 
     def _grouped(self, pair: tuple[Rule, Rule], weight_decay: float) -> list[Group]:
         is_split = pair[0] is not pair[1] or weight_decay != 0.0
         kinds: dict[tuple, list[int]] = {}
         for place, param in enumerate(self.params):
-            kinds.setdefault((is_split and param.ndim < 2, param.dtype, param.device), []).append(place)
+            is_rest = is_split and param.ndim - self.axes < 2
+            kinds.setdefault((is_rest, param.dtype, param.device), []).append(place)
         groups = []
         for (is_rest, _dtype, device), index in kinds.items():
             rule = pair[is_rest]
@@ -178,7 +212,7 @@ class FirstOrder:
             counts = [self._count(device)] * len(index) if rule.is_counted else []
             decay = 0.0 if is_rest else weight_decay
             every = None if len(index) == len(self.params) else index
-            groups.append(Group(params, memory, counts, rule.update, rule.ratio, decay, every))
+            groups.append(Group(params, memory, counts, rule.update, rule.ratio, decay, rule.skips, every))
         return groups
 
     def _count(self, device: torch.device) -> Tensor:
@@ -193,13 +227,20 @@ class FirstOrder:
         if [gradient.stride() for gradient in gradients] != self.strides:
             gradients = laid_out(gradients, self.params)
         assert [param.stride() for param in self.params] == self.strides, "a parameter was moved after this was made"
-        lr = self.schedule(step)
+        lr = self.schedule(step) * self.scale
         with torch.no_grad():
+            torch._amp_foreach_non_finite_check_and_unscale_(gradients, self.bad, self.one)  # times 1: as they were
+            found = None if self.is_host else self.bad
+            if self.is_host and self.bad.item():
+                self.bad.zero_()
+                raise NotFinite
             for count in self.counts.values():
-                count.add_(1)
+                count.add_(1 if found is None else 1 - found[0])
             for group in self.groups:
                 chosen = gradients if group.index is None else [gradients[i] for i in group.index]
-                group.update(group.params, chosen, group.memory, group.counts, lr * group.ratio, group.decay)
+                if found is not None and not group.skips:
+                    chosen = [torch.where(found > 0, 0, gradient) for gradient in chosen]
+                group.update(group.params, chosen, group.memory, group.counts, Move(lr * group.ratio, group.decay, found))
         return loss
 
     def tensors(self) -> dict[str, Tensor]:

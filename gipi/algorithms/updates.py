@@ -18,7 +18,6 @@ import torch
 from torch import Tensor
 
 Tensors = list[Tensor]
-Update = Callable[[Tensors, Tensors, list[Tensors], Tensors, float, float], None]
 
 # Newton-Schulz coefficients, steps and epsilon: Jordan 2024, https://kellerjordan.github.io/posts/muon/
 NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
@@ -27,20 +26,45 @@ NEWTON_SCHULZ_STEPS = 5
 MUON_ADAMW_RATIO = 0.015
 
 
+class NotFinite(ArithmeticError):  # noqa: N818  # says what was found
+    """A gradient is not a number, or infinite; the parameters were left as they were."""
+
+
+class Move(NamedTuple):
+    """How far an update goes.
+
+    Attributes:
+        lr: The step size.
+        decay: Weight decay.
+        found: Not zero: the gradients are not finite, and fused kernels leave everything as it is. None: they are.
+    """
+
+    lr: float
+    decay: float = 0.0
+    found: Tensor | None = None
+
+
+Update = Callable[[Tensors, Tensors, list[Tensors], Tensors, Move], None]
+
+
 class Rule(NamedTuple):
     """An update and what it remembers.
 
     Attributes:
-        update: `(params, gradients, memory, counts, lr, decay)`, in place.
+        update: `(params, gradients, memory, counts, move)`, in place.
         memory: Names of the tensors, shaped as the parameter, that are kept for each parameter.
         is_counted: The update needs the number of updates so far, this one included, in `counts`.
         ratio: The step size is multiplied by this.
+        skips: It heeds `move.found`.
+        is_elementwise: No number of a tensor looks at another, so members can be stacked in one tensor.
     """
 
     update: Update
     memory: tuple[str, ...] = ()
     is_counted: bool = False
     ratio: float = 1.0
+    skips: bool = False
+    is_elementwise: bool = True
 
 
 def with_decay(params: Tensors, gradients: Tensors, decay: float) -> Tensors:
@@ -48,19 +72,20 @@ def with_decay(params: Tensors, gradients: Tensors, decay: float) -> Tensors:
     return list(torch._foreach_add(gradients, params, alpha=decay)) if decay else gradients
 
 
-def descend(params: Tensors, gradients: Tensors, memory: list[Tensors], counts: Tensors, lr: float, decay: float):
+def descend(params: Tensors, gradients: Tensors, memory: list[Tensors], counts: Tensors, move: Move):
     """p <- p - lr g. Robbins & Monro 1951."""
     torch._fused_sgd_(
         params,
         gradients,
         [],
-        weight_decay=decay,
+        weight_decay=move.decay,
         momentum=0.0,
-        lr=lr,
+        lr=move.lr,
         dampening=0.0,
         nesterov=False,
         maximize=False,
         is_first_step=False,
+        found_inf=move.found,
     )
 
 
@@ -71,35 +96,36 @@ def heavy_ball(momentum: float, is_nesterov: bool) -> Update:
     then takes effect at once. For Nesterov `p` is the papers' look-ahead point, where the gradient is taken.
     """
 
-    def update(params: Tensors, gradients: Tensors, memory: list[Tensors], counts: Tensors, lr: float, decay: float):
+    def update(params: Tensors, gradients: Tensors, memory: list[Tensors], counts: Tensors, move: Move):
         torch._fused_sgd_(
             params,
             gradients,
             memory[0],
-            weight_decay=decay,
+            weight_decay=move.decay,
             momentum=momentum,
-            lr=lr,
+            lr=move.lr,
             dampening=0.0,
             nesterov=is_nesterov,
             maximize=False,
             is_first_step=False,  # the velocity begins at zero, so the first step is no exception
+            found_inf=move.found,
         )
 
     return update
 
 
-def adagrad(params: Tensors, gradients: Tensors, memory: list[Tensors], counts: Tensors, lr: float, decay: float):
+def adagrad(params: Tensors, gradients: Tensors, memory: list[Tensors], counts: Tensors, move: Move):
     """s <- s + g^2; p <- p - lr g / (sqrt(s) + 1e-10). Duchi, Hazan & Singer 2011; epsilon as in torch."""
-    gradients = with_decay(params, gradients, decay)
+    gradients = with_decay(params, gradients, move.decay)
     (total,) = memory
     torch._foreach_addcmul_(total, gradients, gradients)
-    _divide_and_move(params, gradients, total, lr, 1e-10)
+    _divide_and_move(params, gradients, total, move.lr, 1e-10)
 
 
-def adadelta(params: Tensors, gradients: Tensors, memory: list[Tensors], counts: Tensors, lr: float, decay: float):
+def adadelta(params: Tensors, gradients: Tensors, memory: list[Tensors], counts: Tensors, move: Move):
     """Zeiler 2012, algorithm 1, with rho = 0.95 and epsilon = 1e-6 (his section 4.1); he has lr = 1."""
     rho, epsilon = 0.95, 1e-6
-    gradients = with_decay(params, gradients, decay)
+    gradients = with_decay(params, gradients, move.decay)
     square, moved = memory
     torch._foreach_mul_(square, rho)
     torch._foreach_addcmul_(square, gradients, gradients, 1 - rho)
@@ -109,16 +135,16 @@ def adadelta(params: Tensors, gradients: Tensors, memory: list[Tensors], counts:
     torch._foreach_mul_(change, gradients)
     torch._foreach_mul_(moved, rho)
     torch._foreach_addcmul_(moved, change, change, 1 - rho)
-    torch._foreach_add_(params, change, alpha=-lr)
+    torch._foreach_add_(params, change, alpha=-move.lr)
 
 
-def rmsprop(params: Tensors, gradients: Tensors, memory: list[Tensors], counts: Tensors, lr: float, decay: float):
+def rmsprop(params: Tensors, gradients: Tensors, memory: list[Tensors], counts: Tensors, move: Move):
     """s <- 0.9 s + 0.1 g^2; p <- p - lr g / (sqrt(s) + 1e-8). Tieleman & Hinton 2012, lecture 6e of the course."""
-    gradients = with_decay(params, gradients, decay)
+    gradients = with_decay(params, gradients, move.decay)
     (square,) = memory
     torch._foreach_mul_(square, 0.9)
     torch._foreach_addcmul_(square, gradients, gradients, 1 - 0.9)
-    _divide_and_move(params, gradients, square, lr, 1e-8)
+    _divide_and_move(params, gradients, square, move.lr, 1e-8)
 
 
 def _divide_and_move(params: Tensors, gradients: Tensors, square: Tensors, lr: float, epsilon: float) -> None:
@@ -128,7 +154,7 @@ def _divide_and_move(params: Tensors, gradients: Tensors, square: Tensors, lr: f
     torch._foreach_addcdiv_(params, gradients, size, -lr)
 
 
-def adam(params: Tensors, gradients: Tensors, memory: list[Tensors], counts: Tensors, lr: float, decay: float):
+def adam(params: Tensors, gradients: Tensors, memory: list[Tensors], counts: Tensors, move: Move):
     """Kingma & Ba 2015, algorithm 1, with their 0.9, 0.999 and 1e-8."""
     torch._fused_adam_(
         params,
@@ -137,20 +163,21 @@ def adam(params: Tensors, gradients: Tensors, memory: list[Tensors], counts: Ten
         memory[1],
         [],
         counts,
-        lr=lr,
+        lr=move.lr,
         beta1=0.9,
         beta2=0.999,
-        weight_decay=decay,
+        weight_decay=move.decay,
         eps=1e-8,
         amsgrad=False,
         maximize=False,
+        found_inf=move.found,
     )
 
 
 def adamw(beta2: float = 0.999, epsilon: float = 1e-8) -> Update:
     """Adam, and p <- p - lr decay p beside it. Loshchilov & Hutter 2019, algorithm 2, with lr scaling the decay."""
 
-    def update(params: Tensors, gradients: Tensors, memory: list[Tensors], counts: Tensors, lr: float, decay: float):
+    def update(params: Tensors, gradients: Tensors, memory: list[Tensors], counts: Tensors, move: Move):
         torch._fused_adamw_(
             params,
             gradients,
@@ -158,13 +185,14 @@ def adamw(beta2: float = 0.999, epsilon: float = 1e-8) -> Update:
             memory[1],
             [],
             counts,
-            lr=lr,
+            lr=move.lr,
             beta1=0.9,
             beta2=beta2,
-            weight_decay=decay,
+            weight_decay=move.decay,
             eps=epsilon,
             amsgrad=False,
             maximize=False,
+            found_inf=move.found,
         )
 
     return update
@@ -176,16 +204,16 @@ def muon(momentum: float) -> Update:
     For matrices; a convolution's kernel counts as `(channels out, everything else)`. Weight decay is decoupled.
     """
 
-    def update(params: Tensors, gradients: Tensors, memory: list[Tensors], counts: Tensors, lr: float, decay: float):
+    def update(params: Tensors, gradients: Tensors, memory: list[Tensors], counts: Tensors, move: Move):
         (average,) = memory
         torch._foreach_lerp_(average, gradients, 1 - momentum)
         ahead = torch._foreach_lerp(gradients, average, momentum)
-        if decay:
-            torch._foreach_mul_(params, 1 - lr * decay)
+        if move.decay:
+            torch._foreach_mul_(params, 1 - move.lr * move.decay)
         for param, direction in zip(params, ahead, strict=True):
             matrix = direction.flatten(1)
             scale = math.sqrt(max(1.0, matrix.shape[0] / matrix.shape[1]))
-            param.add_(orthogonal(matrix).view(param.shape), alpha=-lr * scale)
+            param.add_(orthogonal(matrix).view(param.shape), alpha=-move.lr * scale)
 
     return update
 
@@ -213,11 +241,11 @@ def lars(momentum: float, trust: float = 0.001) -> Update:
     can begin to move. One norm for each tensor: not for members stacked in one tensor.
     """
 
-    def update(params: Tensors, gradients: Tensors, memory: list[Tensors], counts: Tensors, lr: float, decay: float):
+    def update(params: Tensors, gradients: Tensors, memory: list[Tensors], counts: Tensors, move: Move):
         (velocity,) = memory
         size, slope = torch.stack(torch._foreach_norm(params)), torch.stack(torch._foreach_norm(gradients))
-        local = torch.where((size > 0) & (slope > 0), trust * size / (slope + decay * size), 1.0) * lr
-        change = torch._foreach_mul(with_decay(params, gradients, decay), list(local.unbind()))
+        local = torch.where((size > 0) & (slope > 0), trust * size / (slope + move.decay * size), 1.0) * move.lr
+        change = torch._foreach_mul(with_decay(params, gradients, move.decay), list(local.unbind()))
         torch._foreach_mul_(velocity, momentum)
         torch._foreach_add_(velocity, change)
         torch._foreach_sub_(params, velocity)
@@ -228,10 +256,10 @@ def lars(momentum: float, trust: float = 0.001) -> Update:
 def momentum_inside(momentum: float) -> Update:
     """v <- momentum v + lr g; p <- p - v: what LARS comes to where it does not adapt."""
 
-    def update(params: Tensors, gradients: Tensors, memory: list[Tensors], counts: Tensors, lr: float, decay: float):
+    def update(params: Tensors, gradients: Tensors, memory: list[Tensors], counts: Tensors, move: Move):
         (velocity,) = memory
         torch._foreach_mul_(velocity, momentum)
-        torch._foreach_add_(velocity, gradients, alpha=lr)
+        torch._foreach_add_(velocity, gradients, alpha=move.lr)
         torch._foreach_sub_(params, velocity)
 
     return update
@@ -241,18 +269,18 @@ def rules(name: str, momentum: float | None) -> tuple[Rule, Rule]:
     """The rule for weights (two axes and more) and the rule for the rest (biases, scales) of a named optimizer."""
     mu = (0.95 if name == "muon" else 0.9) if momentum is None else momentum
     if name == "muon":
-        rest = Rule(adamw(beta2=0.95, epsilon=1e-10), ("mean", "square"), True, MUON_ADAMW_RATIO)
-        return Rule(muon(mu), ("momentum",)), rest
+        rest = Rule(adamw(beta2=0.95, epsilon=1e-10), ("mean", "square"), True, MUON_ADAMW_RATIO, skips=True)
+        return Rule(muon(mu), ("momentum",), is_elementwise=False), rest
     if name == "lars":
-        return Rule(lars(mu), ("velocity",)), Rule(momentum_inside(mu), ("velocity",))
+        return Rule(lars(mu), ("velocity",), is_elementwise=False), Rule(momentum_inside(mu), ("velocity",))
     rule = {
-        "sgd": Rule(descend),
-        "momentum": Rule(heavy_ball(mu, is_nesterov=False), ("velocity",)),
-        "nag": Rule(heavy_ball(mu, is_nesterov=True), ("velocity",)),
+        "sgd": Rule(descend, skips=True),
+        "momentum": Rule(heavy_ball(mu, is_nesterov=False), ("velocity",), skips=True),
+        "nag": Rule(heavy_ball(mu, is_nesterov=True), ("velocity",), skips=True),
         "adagrad": Rule(adagrad, ("total",)),
         "adadelta": Rule(adadelta, ("square", "moved")),
         "rmsprop": Rule(rmsprop, ("square",)),
-        "adam": Rule(adam, ("mean", "square"), True),
-        "adamw": Rule(adamw(), ("mean", "square"), True),
+        "adam": Rule(adam, ("mean", "square"), True, skips=True),
+        "adamw": Rule(adamw(), ("mean", "square"), True, skips=True),
     }[name]
     return rule, rule

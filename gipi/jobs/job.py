@@ -106,7 +106,8 @@ class Job(ABC):
             return None if lr is None else schedule(lr)
 
         players = setting.system.players(net, setting.config, self.loss, sizes)
-        return prepared(players, options.precision, options.clip, setting.device)
+        is_ours = setting.own.model is None and setting.own.loss is None and setting.system.__name__.startswith("gipi.")
+        return prepared(players, net, options.precision, options.clip, options.parts, is_ours)
 
     @abstractmethod
     def build(self, number: int) -> Member:

@@ -23,6 +23,7 @@ class Fit:
     schedule: str | None = None  # constant cosine one-cycle step warm-up: how the step size changes
     warmup: float = 0.0  # part of the run, 0 to 1, over which the step size rises first
     clip: float | None = None  # largest norm of the gradient
+    parts: int = 1  # that a batch is worked through in, to save memory; the gradient is the same
     averaging: str | None = None  # none, ema or swa: keep an average of the weights along the way
     patience: int | None = None  # epochs without improvement until it stops; 0: never, keep the last weights
     label_smoothing: float = 0.0  # share of certainty that is given to the other classes

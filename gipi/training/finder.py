@@ -7,12 +7,14 @@ steepest descent and a tenth of the one with the lowest loss, which is steadier 
 
 import math
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import nn
 
+from gipi.algorithms.optimizers import NotFinite
 from gipi.training.loop import fit
 from gipi.training.player import Plays
 
@@ -57,7 +59,7 @@ def find_step_size(
 
     smoothed, lowest = 0.0, math.inf
     curve: list[tuple[float, float]] = []
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(), suppress(NotFinite):
         for step, losses in fit(build(ramp), stream, steps):
             loss = float(sum(losses.values()))
             if not math.isfinite(loss):

@@ -14,6 +14,9 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
+from gipi.errors import TrainingError
+from gipi.messages import _
+
 Batch = Any  # a tuple of tensors with a common first axis, unless a stream of one's own makes something else
 
 
@@ -58,10 +61,15 @@ class Player:
         objective: `batch -> scalar`, a mean over `count(batch)` things; precision wraps it.
         optimizer: How it moves.
         every: It plays at each step that this divides.
-        count: How many things the objective is a mean of.
+        count: How many things the objective is a mean of: rows, or the sum of their weights.
         splittable: False where samples are coupled (batch norm, contrastive losses): no batch splits exactly.
-        clip: Largest global gradient norm; set by training/prepare.py only.
+        clip: Largest global gradient norm; this and the next are set by training/prepare.py only.
+        parts: So many parts of a batch are worked through one after the other, and their gradients added up; more when
+            memory runs out.
+        tapes: Evaluates batches in place of `differentiate`, to the same bits (training/tape.py).
         gradient: `(loss, params) -> gradients`.
+        is_stacked: It plays for several members: parameters and batches have an axis for them in front, and the
+            objective gives a loss for each (training/together.py).
         keep: Keep the gradients of the last step readable in `gradients`, for whoever looks into a run.
     """
 
@@ -69,29 +77,83 @@ class Player:
     objective: Callable[[Batch], Tensor]
     optimizer: Optimizer
     every: int = 1
-    count: Callable[[Batch], int] = rows
+    count: Callable[[Batch], Any] = rows
     splittable: bool = True
     clip: float | None = None
+    parts: int = 1
+    tapes: Callable[[Batch], Sequence[Tensor]] | None = None
     gradient: Callable[[Tensor, Sequence[Tensor]], list[Tensor | None]] = by_autograd
+    is_stacked: bool = False
     keep: bool = False
     gradients: list[Tensor] | None = field(default=None, repr=False)
 
-    def evaluate(self, batch: Batch) -> tuple[Tensor, list[Tensor]]:
-        """The loss on this batch and the gradient of each parameter (zeros where the loss does not depend on it)."""
+    def differentiate(self, batch: Batch) -> list[Tensor]:
+        """The loss on this batch, then the gradient of each parameter: zeros where the loss does not depend on it."""
         loss = self.objective(batch)
-        found = self.gradient(loss, self.params)
+        found = self.gradient(loss.sum() if self.is_stacked else loss, self.params)
         if any(
             gradient is None for gradient in found
         ):  # not `None in found`: that compares tensors, element by element
             if all(gradient is None for gradient in found):
                 raise ValueError("the loss depends on none of the player's parameters")
             found = [torch.zeros_like(p) if g is None else g for p, g in zip(self.params, found, strict=True)]
-        gradients: list[Tensor] = found  # type: ignore[assignment]  # no None is left
+        return [loss.detach(), *found]  # type: ignore[list-item]  # no None is left
+
+    def evaluate(self, batch: Batch) -> tuple[Tensor, list[Tensor]]:
+        """The loss on this batch and the gradients, clipped; in more parts if memory runs out."""
+        while True:
+            try:
+                if self.parts > 1:
+                    loss, *gradients = self._by_parts(batch)
+                elif self.tapes is not None:
+                    loss, *gradients = self.tapes(batch)
+                else:
+                    loss, *gradients = self.differentiate(batch)
+                break
+            except (RuntimeError, MemoryError) as error:
+                if not ran_out_of_memory(error):
+                    raise
+            self._cut_finer(batch)  # outside of `except`: the error holds on to all that there was
         if self.clip is not None:
-            gradients = clipped(gradients, self.clip)
+            gradients = clipped(gradients, self.clip, self.is_stacked)
         if self.keep:
             self.gradients = gradients
-        return loss.detach(), gradients
+        return loss, gradients
+
+    def _by_parts(self, batch: Batch) -> list[Tensor]:
+        """Loss and gradients of the whole batch, each part weighted by what it counts."""
+        axis = int(self.is_stacked)
+        pieces = list(zip(*(tensor.tensor_split(self.parts, axis) for tensor in batch), strict=True))
+        counts = [self.count(piece) if piece[0].shape[axis] else 0 for piece in pieces]
+        total = sum(counts)
+        together: list[Tensor] = []
+        for piece, count in zip(pieces, counts, strict=True):
+            if not piece[0].shape[axis]:
+                continue
+            share = count / total if not isinstance(total, Tensor) else count / torch.where(total > 0, total, 1)
+            found = torch._foreach_mul(self.differentiate(piece), share)
+            together = list(torch._foreach_add(together, found) if together else found)
+        return together
+
+    def _cut_finer(self, batch: Batch) -> None:
+        """Twice as many parts, after the memory ran out.
+
+        Raises:
+            TrainingError: The batch cannot be cut.
+        """
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        count = batch[0].shape[int(self.is_stacked)]
+        if not self.splittable:
+            text = _(
+                "the memory does not hold a batch of {rows} rows, and it cannot be worked through in parts, because the"
+                " rows are coupled (batch norm, or a loss that compares rows): a smaller --batch-size is needed",
+                rows=count,
+            )
+            raise TrainingError(text)
+        if self.parts >= count:
+            raise TrainingError(_("the memory does not hold a single row: a smaller model (or batch) is needed"))
+        self.parts *= 2
 
     def play(self, batch: Batch, step: int) -> Tensor:
         return self.optimizer.step(lambda: self.evaluate(batch), step)
@@ -105,11 +167,23 @@ class Player:
         self.optimizer.load(tensors)
 
 
-def clipped(gradients: list[Tensor], limit: float) -> list[Tensor]:
+def ran_out_of_memory(error: BaseException) -> bool:
+    """Whether this is the memory of a GPU or of the machine; the latter has no type of its own in torch."""
+    if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
+        return True
+    return "not enough memory" in str(error) or "allocate memory" in str(error)
+
+
+def clipped(gradients: list[Tensor], limit: float, is_stacked: bool = False) -> list[Tensor]:
     """Gradients scaled so that their global norm is at most `limit`, without reading a number back.
 
-    New tensors: autograd may give the same one for two parameters, or one that is expanded.
+    New tensors: autograd may give the same one for two parameters, or one that is expanded. `is_stacked`: each member,
+    along the first axis, by its own norm.
     """
+    if is_stacked:
+        norms = torch.stack([gradient.flatten(1).norm(dim=1) for gradient in gradients])  # (parameters, members)
+        scale = torch.clamp(limit / (torch.linalg.vector_norm(norms, dim=0) + 1e-6), max=1.0)
+        return [gradient * scale.view(-1, *[1] * (gradient.ndim - 1)) for gradient in gradients]
     norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
     return list(torch._foreach_mul(gradients, torch.clamp(limit / (norm + 1e-6), max=1.0)))
 

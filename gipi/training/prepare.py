@@ -10,12 +10,14 @@ from dataclasses import replace
 from typing import Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from gipi.errors import UsageError
 from gipi.messages import _
 from gipi.training.player import Batch, Player, Plays
+from gipi.training.tape import Tapes
 
+SMALL = 1_000_000  # parameters: with more, finding the next kernel is nothing beside running it
 LARGE = 200_000_000  # multiplications: some 20 ms of one core; below that a second core saves little and disturbs much
 Precision = Literal["float32", "float64", "bf16"]
 
@@ -64,18 +66,53 @@ def dtype_of(precision: Precision) -> torch.dtype:
 
 
 def prepared(
-    players: dict[str, Plays], precision: Precision, clip: float | None, device: torch.device
+    players: dict[str, Plays],
+    net: nn.Module,
+    precision: Precision,
+    clip: float | None,
+    parts: int,
+    is_ours: bool,
 ) -> dict[str, Plays]:
-    """The players with precision and clipping set; a player that takes no gradients is left as it is."""
-    return {name: _prepared(p, precision, clip, device) if isinstance(p, Player) else p for name, p in players.items()}
+    """The players made ready for training; one that takes no gradients is left as it is.
+
+    Args:
+        players: As the system declares them.
+        net: What they play on.
+        precision: Of the arithmetic.
+        clip: Largest norm of the gradient.
+        parts: That a batch is worked through in.
+        is_ours: Network and loss are gipi's, so that nothing in them is decided by values: small ones are taped.
+
+    Raises:
+        UsageError: A batch cannot be cut into parts, because its rows are coupled.
+    """
+    small = sum(param.numel() for param in net.parameters()) <= SMALL
+    lasting = list(net.buffers()) if is_ours and small else None
+    return {
+        name: _prepared(player, precision, clip, parts, lasting) if isinstance(player, Player) else player
+        for name, player in players.items()
+    }
 
 
-def _prepared(player: Player, precision: Precision, clip: float | None, device: torch.device) -> Player:
-    if precision != "bf16":
-        return replace(player, clip=clip)
+def _prepared(
+    player: Player, precision: Precision, clip: float | None, parts: int, lasting: list[Tensor] | None
+) -> Player:
+    if parts > 1 and not player.splittable:
+        text = _(
+            "--parts {parts} would change the result: the rows of a batch are coupled here (batch norm, or a loss that"
+            " compares rows)",
+            parts=parts,
+        )
+        raise UsageError(text)
+    ready = replace(player, clip=clip, parts=parts)
+    if precision == "bf16":
+        device = player.params[0].device.type
 
-    def objective(batch: Batch) -> Tensor:
-        with torch.autocast(device.type, torch.bfloat16):
-            return player.objective(batch)
+        def objective(batch: Batch) -> Tensor:
+            with torch.autocast(device, torch.bfloat16):
+                return player.objective(batch)
 
-    return replace(player, objective=objective, clip=clip)
+        ready.objective = objective
+    if lasting is not None:
+        ready.tapes = Tapes(ready.differentiate, lasting)
+    return ready
