@@ -33,7 +33,7 @@ class Adapter:
         self.optimizer = optimizer
         self.lr = lr
         self.scale = 1.0
-        self.own_sizes = [group.get("lr") for group in optimizer.param_groups]
+        self.own_sizes = [group.get("lr", 0.0) for group in optimizer.param_groups]
         self.takes_closure = "closure" in inspect.signature(optimizer.step).parameters
 
     def step(self, evaluate: Callable[[], tuple[Tensor, list[Tensor]]], step: int) -> Tensor:
@@ -47,7 +47,7 @@ class Adapter:
                     gradient = torch.empty_like(param, requires_grad=False).copy_(gradient)
                 param.grad = gradient
             if not loss.is_cuda and not all(gradient.isfinite().all() for gradient in gradients):
-                raise NotFinite  # on a GPU the look would make the step wait; the loss is looked at later
+                raise NotFinite(self)  # on a GPU the look would make the step wait; the loss is looked at later
             first.append(loss)
             return loss
 

@@ -233,14 +233,15 @@ class FirstOrder:
             found = None if self.is_host else self.bad
             if self.is_host and self.bad.item():
                 self.bad.zero_()
-                raise NotFinite
+                raise NotFinite(self)
             for count in self.counts.values():
                 count.add_(1 if found is None else 1 - found[0])
             for group in self.groups:
                 chosen = gradients if group.index is None else [gradients[i] for i in group.index]
                 if found is not None and not group.skips:
                     chosen = [torch.where(found > 0, 0, gradient) for gradient in chosen]
-                group.update(group.params, chosen, group.memory, group.counts, Move(lr * group.ratio, group.decay, found))
+                move = Move(lr * group.ratio, group.decay, found)
+                group.update(group.params, chosen, group.memory, group.counts, move)
         return loss
 
     def tensors(self) -> dict[str, Tensor]:

@@ -27,7 +27,7 @@ MUON_ADAMW_RATIO = 0.015
 
 
 class NotFinite(ArithmeticError):  # noqa: N818  # says what was found
-    """A gradient is not a number, or infinite; the parameters were left as they were."""
+    """A gradient is not a number, or infinite; the parameters were left as they were. Carries the optimizer."""
 
 
 class Move(NamedTuple):

@@ -1,6 +1,10 @@
-"""A member at its beginning: seeded by its number alone, its step size found if that is wanted, its threads chosen."""
+"""Members at their beginning: seeded by their numbers alone, those that can train at once put together.
+
+Also what is found out before the first step: a step size if that is wanted, how many threads.
+"""
 
 import math
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -9,6 +13,7 @@ from gipi.jobs.job import Job
 from gipi.messages import _
 from gipi.training.chance import seed_all
 from gipi.training.finder import find_step_size
+from gipi.training.group import MOST, Group, alone, can_join, together
 from gipi.training.member import Member
 from gipi.training.prepare import choose_threads
 
@@ -27,6 +32,34 @@ def reseeded(job: Job, member: Member) -> Member:
     """A member at its beginning: what its network drew, or who looked at it, does not decide what training draws."""
     seed_all(_seed(job, member.number) + 1)
     return member
+
+
+def groups(job: Job, first: Member | None = None) -> Iterator[Group]:
+    """The members, in the order of their numbers; neighbours that are alike and small train at once.
+
+    Args:
+        job: What is to be done.
+        first: The first member, if it was built already.
+    """
+    number = 0
+    while number < job.members:
+        member = first if first and number == 0 else seeded(job, number)
+        count = 1
+        if can_join(member):
+            alike = [job.alike(other) == job.alike(number) for other in range(number, min(job.members, number + MOST))]
+            count = [*alike, False].index(False)
+        members = [member, *(seeded(job, other) for other in range(number + 1, number + count))]
+        group = together(members) if count > 1 else alone(member)
+        reseeded(job, member)
+        yield group
+        number += count
+
+
+def label_of(job: Job, group: Group) -> str:
+    """What to call a group: its member's name, or how many they are."""
+    if len(group.members) == 1:
+        return job.label(group.first)
+    return _("{count} members at once", count=len(group.members))
 
 
 def find_step_size_of(job: Job, display: Any) -> None:

@@ -19,7 +19,7 @@ import torch
 
 from gipi.doctor import Finding, examine
 from gipi.errors import RunError, TrainingError
-from gipi.jobs.begin import find_step_size_of, reseeded, seeded, threads_for
+from gipi.jobs.begin import find_step_size_of, groups, label_of, seeded, threads_for
 from gipi.jobs.job import Job, Outcome
 from gipi.jobs.page import page_of
 from gipi.jobs.request import Request, make_job
@@ -199,16 +199,15 @@ def _train_and_finish(job: Job, first: Member, folder: Folder, display: Any, clo
 
 
 def _train_members(job: Job, first: Member, folder: Folder, display: Any) -> tuple[list[Any], list[Progress]]:
-    """Every member in turn; one that ended before the run was cut is taken as it is."""
+    """Every group of members in turn; one that ended before the run was cut is taken as it is."""
     log = Log(folder, job.members)
     nets, progress = [], []
-    for number in range(job.members):
-        member = seeded(job, number) if number else reseeded(job, first)
-        for remark in log.restore(member):
+    for group in groups(job, first):
+        for remark in log.restore(group):
             display.note(remark)
-        train(member, display, log, job.label(number))
-        nets.append(member.net)
-        progress.append(member.progress)
+        train(group, display, log, label_of(job, group))
+        nets += [member.net for member in group.members]
+        progress += [member.progress for member in group.members]
     return nets, progress
 
 
@@ -297,14 +296,14 @@ def _so_far(job: Job, folder: Folder, display: Any, clock: "Clock") -> None:
     """In a notebook Ctrl-C gives back the run as far as it came: the best weights until then, scored like others."""
     log = Log(folder, job.members)
     nets, progress = [], []
-    for number in range(job.members):
-        member = seeded(job, number)
-        log.restore(member)
-        if not member.progress.finished:
-            take_best(member)
-        nets.append(member.net)
-        progress.append(member.progress)
-        if not member.progress.finished:
+    for group in groups(job):
+        log.restore(group)
+        for member in group.members:
+            if not member.progress.finished:
+                take_best(member)
+            nets.append(member.net)
+            progress.append(member.progress)
+        if not group.is_finished:
             break
     _finish(job, folder, display, clock, nets, progress, "interrupted")
 

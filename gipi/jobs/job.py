@@ -113,6 +113,10 @@ class Job(ABC):
     def build(self, number: int) -> Member:
         """The member of this number, at its beginning. The global generator is seeded for it already."""
 
+    def alike(self, number: int) -> Any:
+        """What members must have in common to be trained at once, if their network lets them; by default nothing is."""
+        return number
+
     @abstractmethod
     def label(self, number: int) -> str:
         """What to call it: "fold 2 of 5"; nothing if it is the only one."""

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from gipi.data.dataset import Dataset
 from gipi.data.split import Parts, split
-from gipi.jobs.begin import find_step_size_of, seeded, threads_for
+from gipi.jobs.begin import find_step_size_of, groups, threads_for
 from gipi.jobs.material import FEWEST, Material
 from gipi.jobs.request import Request, make_job
 from gipi.jobs.supervised import Supervised
@@ -96,15 +96,15 @@ def _train(job: Supervised) -> tuple[list[nn.Module], int]:
     """Every member, trained, and the most epochs that one took."""
     nets, epochs = [], 0
     display, log = Silent(), Log(None, job.members)
-    for number in range(job.members):
-        member = seeded(job, number)
+    for group in groups(job):
         try:
-            with threads(job.setting.options.threads or threads_for(job, member)):
-                train(member, display, log)
+            with threads(job.setting.options.threads or threads_for(job, group.members[0])):
+                train(group, display, log)
         except Stopped:  # nothing was saved, and no search may take it for a fit that failed
             raise KeyboardInterrupt from None
-        nets.append(member.net)
-        epochs = max(epochs, -(-member.progress.step // member.plan.every))
+        for member in group.members:
+            nets.append(member.net)
+            epochs = max(epochs, -(-member.progress.step // member.plan.every))
     return nets, epochs
 
 

@@ -24,6 +24,7 @@ from gipi.messages import _
 from gipi.release.bundle import warm_start
 from gipi.release.model import CHUNK, Model
 from gipi.training.member import Member, Plan, Progress
+from gipi.training.player import Player
 from gipi.training.prepare import dtype_of
 
 FEWEST_STEPS = 1500  # by default, unless nothing improves any more
@@ -129,6 +130,11 @@ class Supervised(Job):
             ways.append("mixup")
         return ways
 
+    @property
+    def _has_weights(self) -> bool:
+        """Whether a batch has the weights of its rows behind x and y."""
+        return self.material.weights is not None or self.setting.options.class_weight != "none"
+
     # --- members
 
     def _rows(self, number: int) -> tuple[np.ndarray, np.ndarray | None]:
@@ -136,6 +142,10 @@ class Supervised(Job):
         if self.material.folds:
             return self.material.folds[number // self.setting.options.ensemble]
         return self.material.parts["train"], self.material.parts.get("valid")
+
+    def alike(self, number: int) -> int:
+        """Batches of the same sizes, which the number of training rows decides."""
+        return len(self._rows(number)[0])
 
     def label(self, number: int) -> str:
         fold, place = divmod(number, self.setting.options.ensemble)
@@ -157,6 +167,10 @@ class Supervised(Job):
         member = Member(number, net, players, stream, self.plan, average=average)
         if valid is not None:
             member.validate = self._validator(net, valid)
+        if self._has_weights:
+            for player in players.values():
+                if isinstance(player, Player):
+                    player.count = lambda batch: batch[2].sum(-1)  # (B,) weights, or (members, B)
         if average and self.averaging == "swa":
             some = normalize(self.schema, self.x[train[:REFRESH]].to(setting.device))
             member.refresh = lambda: refresh_statistics(net, some.split(CHUNK))
@@ -205,7 +219,7 @@ class Supervised(Job):
     def _check_loss(self, output: Tensor) -> None:
         """A loss of a person's own must give one number that depends on what the network gives."""
         target = [self.y[: len(output)].to(output.device)]
-        if self.material.weights is not None or self.setting.options.class_weight != "none":
+        if self._has_weights:
             target.append(torch.ones(len(output), dtype=output.dtype, device=output.device))
         try:
             found = self.plain_loss(output, *target)

@@ -177,6 +177,19 @@ class Folder:
                 os.truncate(self.log_path, size)
         return [_("{path} is shorter than it was: numbers are lost", path=self.log_path)] if there < size else []
 
+    def log_place(self) -> int:
+        """Where the next line will begin, in bytes; nothing is written."""
+        self.append([])
+        assert self.log
+        return self.log.tell()
+
+    def cut_back(self, place: int) -> None:
+        """Forget what was logged since `log_place` gave this."""
+        if self.log:
+            with _said(self.log_path):
+                self.log.seek(place)
+                self.log.truncate()
+
     def end_in_log(self, member: int) -> int:
         """Where the last line on this member ends, in bytes."""
         end = place = 0

@@ -7,7 +7,7 @@ that decides what comes next, so a killed run goes on to the same bits.
 import json
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import reduce
 from operator import add
 
@@ -16,26 +16,49 @@ from torch import Tensor
 
 from gipi.errors import RunError, TrainingError
 from gipi.messages import _
-from gipi.training import chance, checkpoint
+from gipi.training import checkpoint
 from gipi.training.checkpoint import Checkpoint
 from gipi.training.folder import Folder
-from gipi.training.member import Member, Progress
+from gipi.training.group import Group
+from gipi.training.member import Member, Plan, Progress
 
 SHARE = 0.02  # of the time may be spent on saving
 SHORTEST_PAUSE = 1.0  # seconds between two saves
+MOST_REMEMBERED = 2**31  # bytes: what is larger is not kept in memory a second time
+
+
+class Fault(Exception):  # noqa: N818  # says what happened
+    """Something went wrong at a step: a gradient or loss is not finite, or the loss grew beyond all bounds."""
+
+    def __init__(self, step: int, player: str, what: str, value: float):
+        super().__init__(step, player, what, value)
+        self.step = step
+        self.player = player
+        self.what = what  # gradient or loss
+        self.value = value
+
+    def sentence(self, plan: Plan) -> str:
+        epoch, batch = divmod(self.step, plan.every)
+        where = {"step": self.step, "epoch": epoch + 1, "batch": batch + 1, "player": self.player}
+        if self.what == "gradient":
+            return _(
+                "training diverged at step {step} (epoch {epoch}, batch {batch}): the gradient of the {player} is not"
+                " finite.",
+                **where,
+            )
+        return _(
+            "training diverged at step {step} (epoch {epoch}, batch {batch}): the loss of the {player} is {loss}.",
+            loss=f"{self.value:.4g}",
+            **where,
+        )
 
 
 class Diverged(TrainingError):  # noqa: N818  # says what happened, like KeyboardInterrupt
-    """The loss is not a number any more, or grew beyond all bounds."""
+    """The loss is not a number any more, or grew beyond all bounds, and smaller steps did not help."""
 
-    def __init__(self, step: int, player: str, loss: float):
-        what = _(
-            "training diverged at step {step}: the loss of the {player} is {loss}.",
-            step=step,
-            player=player,
-            loss=f"{loss:.4g}",
-        )
-        super().__init__(what + " " + _("The step size is too large: try a tenth of it (--lr), or --lr auto."))
+    def __init__(self, fault: Fault, plan: Plan):
+        hint = _("The step size is too large: try a tenth of it (--lr), or --lr auto.")
+        super().__init__(fault.sentence(plan) + " " + hint)
 
 
 class Log:
@@ -45,8 +68,9 @@ class Log:
 
     Attributes:
         end: Bytes of metrics.jsonl that belong to the members before the one that is in training.
-        is_repeat: The member's kept weights were damaged while later members already trained: it trains once more, and
+        is_repeat: The group's kept weights were damaged while later members already trained: it trains once more, and
             all that it logs is there already.
+        good: The last good state: tensors, the rest, and how long the log was then.
     """
 
     def __init__(self, folder: Folder | None, members: int = 1):
@@ -54,16 +78,17 @@ class Log:
         self.members = members
         self.pending: list[tuple[int, dict[str, Tensor]]] = []
         self.kept: list[str] = []  # the last two checkpoints, the newest last
-        self.best = ""  # the file with the best weights so far
+        self.best: dict[int, str] = {}  # the files with each member's best weights so far
         self.saved_at = time.perf_counter()
         self.pause = SHORTEST_PAUSE
         self.end = 0
         self.is_repeat = False
+        self.good: tuple[dict[str, Tensor], dict, int] | None = None
 
     # --- going on
 
-    def restore(self, member: Member) -> list[str]:
-        """Bring a member to where it stands: its end, its newest whole checkpoint, or its beginning; gives remarks.
+    def restore(self, group: Group) -> list[str]:
+        """Bring a group to where it stands: its end, its newest whole checkpoint, or its beginning; gives remarks.
 
         Everything is copied in place: optimizers and streams hold on to their tensors.
 
@@ -72,30 +97,34 @@ class Log:
         """
         if not self.folder:
             return []
-        remarks = []
+        remarks: list[str] = []
         self.is_repeat = False
-        end = self.folder.checkpoints / f"member-{member.number:03d}.ckpt"
-        if end.exists():
+        ends = [self.folder.checkpoints / f"member-{member.number:03d}.ckpt" for member in group.members]
+        if all(end.exists() for end in ends):
             try:
-                held = Checkpoint(end, *checkpoint.read(end))
+                held = [Checkpoint(end, *checkpoint.read(end)) for end in ends]
             except RunError as error:
                 remarks.append(_("{problem}; it is trained again", problem=error))
             else:
-                self.end = held.state["log"]
-                _fitting(_take_ended, member, held)
+                self.end = held[-1].state["log"]
+                for member, one in zip(group.members, held, strict=True):
+                    _fitting(one, lambda member=member, one=one: _take_ended(member, one))
                 return []
-        if self._is_behind(member.number):
+        if self._is_behind(group.last):
             self.is_repeat = True
             return remarks
-        held, damaged = checkpoint.newest(self.folder.checkpoints, f"step-{member.number:03d}-")
+        newest, damaged = checkpoint.newest(self.folder.checkpoints, f"step-{group.first:03d}-")
         remarks += damaged
-        if held is None:
+        if newest is None:
             remarks += self.folder.cut_log(self.end)
             return remarks
-        _fitting(_take, member, held)
-        remarks += self.folder.cut_log(held.state["log"])
-        remarks += getattr(member.stream, "notes", [])
-        self.kept, self.best = [held.path.stem], ""  # the best is written anew: nobody has looked whether it is whole
+        _fitting(newest, lambda: group.load(newest.tensors, newest.state))
+        remarks += self.folder.cut_log(newest.state["log"])
+        remarks += getattr(group.stream, "notes", [])
+        self.kept, self.best = (
+            [newest.path.stem],
+            {},
+        )  # the best are written anew: nobody has looked whether they are whole
         return remarks
 
     def _is_behind(self, number: int) -> bool:
@@ -104,19 +133,61 @@ class Log:
         places = [path.stem.split("-")[1:2] for path in self.folder.checkpoints.glob("*-*.ckpt")]
         return any(place.isdigit() and int(place) > number for (place,) in places)
 
+    # --- going back
+
+    def remember(self, group: Group) -> None:
+        """Keep the group's state in memory, as the last good one."""
+        self.good = None
+        if not getattr(group.stream, "can_resume", True):
+            return
+        tensors = group.tensors()
+        if sum(tensor.nbytes for tensor in tensors.values()) > MOST_REMEMBERED:
+            return
+        place = self.folder.log_place() if self.folder and not self.is_repeat else 0
+        self.good = {name: tensor.detach().clone() for name, tensor in tensors.items()}, group.state(), place
+
+    def go_back(self, group: Group) -> None:
+        """Bring the group to its last good state; what was logged since is forgotten."""
+        assert self.good
+        tensors, state, place = self.good
+        faults = group.members[0].progress.faults
+        self.pending = []
+        group.load(tensors, state)
+        for member in group.members:
+            member.progress.faults = [*faults]
+        if self.folder and not self.is_repeat:
+            self.folder.cut_back(place)
+
     # --- numbers
 
     def add(self, step: int, losses: dict[str, Tensor]) -> None:
         self.pending.append((step, losses))
 
-    def drain(self, member: Member) -> None:
-        """Read the losses that wait on the device, add them up, write them down, and notice what is not finite."""
+    def drain(self, group: Group) -> None:
+        """Read the losses that wait on the device, add them up, write them down, and notice what is not finite.
+
+        Raises:
+            Fault: A loss is not finite.
+        """
         if not self.pending:
             return
-        progress = member.progress
         places = [(step, name) for step, losses in self.pending for name in losses]
         values = torch.stack([loss for _step, losses in self.pending for loss in losses.values()]).tolist()
         self.pending = []
+        columns = list(zip(*values, strict=True)) if len(group.members) > 1 else [values]
+        written, faults = [], []
+        for member, own in zip(group.members, columns, strict=True):
+            if not member.progress.finished:
+                written.append(self._lines(member, places, own))
+                bad = [(step, name, v) for (step, name), v in zip(places, own, strict=True) if not math.isfinite(v)]
+                faults += [Fault(step, name, "loss", value) for step, name, value in bad[:1]]
+        self._append([line for lines in zip(*written, strict=True) for line in lines])  # step by step
+        if faults:
+            raise min(faults, key=lambda fault: fault.step)
+
+    def _lines(self, member: Member, places: list[tuple[int, str]], values: Sequence[float]) -> list[str]:
+        """A member's losses, added up, as lines for the log."""
+        progress = member.progress
         by_name: dict[str, list[float]] = {}
         for (_step, name), value in zip(places, values, strict=True):
             by_name.setdefault(name, []).append(value)
@@ -127,13 +198,8 @@ class Log:
             progress.first.setdefault(name, own[0])
         begin = f'{{"member":{member.number},"step":' if self.members > 1 else '{"step":'
         keys = {name: f",{json.dumps(name)}:" for name in by_name}
-        if all(map(math.isfinite, values)):
-            self._append([f"{begin}{step}{keys[name]}{v!r}}}" for (step, name), v in zip(places, values, strict=True)])
-            return
-        self._append([f"{begin}{step}{keys[n]}{json.dumps(v)}}}" for (step, n), v in zip(places, values, strict=True)])
-        for (step, name), value in zip(places, values, strict=True):
-            if not math.isfinite(value):
-                raise Diverged(step, name, value)
+        said = repr if all(map(math.isfinite, values)) else json.dumps
+        return [f"{begin}{step}{keys[name]}{said(v)}}}" for (step, name), v in zip(places, values, strict=True)]
 
     def record(self, member: Member, record: dict) -> None:
         """Write down how an epoch went."""
@@ -150,27 +216,18 @@ class Log:
         """Whether so much time has passed that a save is worth its cost."""
         return self.folder is not None and time.perf_counter() - self.saved_at > self.pause
 
-    def save(self, member: Member) -> None:
-        """Write a checkpoint of the member as it stands between two steps."""
-        self.drain(member)
+    def save(self, group: Group) -> None:
+        """Write a checkpoint of the group as it stands between two steps."""
+        self.drain(group)
         if not self.folder or self.is_repeat:
             return
         began = time.perf_counter()
-        name = f"step-{member.number:03d}-{member.progress.step:010d}"
-        self._save_best(member)
-        tensors = {**member.tensors(), **{f"random.{place}": tensor for place, tensor in chance.tensors().items()}}
-        if member.best is not None:
-            tensors |= {f"best.{place}": tensor for place, tensor in member.best.items()}
-        state = {
-            "member": member.number,
-            "progress": vars(member.progress),
-            "stream": member.stream.state_dict(),
-            "random": chance.json_state(),
-            "log": self.folder.log_size(),
-        }
-        self.folder.save(name, tensors, state)
+        name = f"step-{group.first:03d}-{group.step:010d}"
+        for member in group.members:
+            self._save_best(member)
+        self.folder.save(name, group.tensors(), {**group.state(), "log": self.folder.log_size()})
         self.kept = [*[kept for kept in self.kept if kept != name][-1:], name]
-        self.folder.prune({*self.kept, self.best})
+        self.folder.prune({*self.kept, *self.best.values()})
         self.saved_at = time.perf_counter()
         self.pause = max(SHORTEST_PAUSE, (self.saved_at - began) / SHARE)
 
@@ -180,30 +237,33 @@ class Log:
         A checkpoint holds them too: no run is lost because two files are needed and one of them is damaged.
         """
         best = f"best-{member.number:03d}-{member.progress.best_step:010d}"
-        if member.best is not None and self.folder and best != self.best:
+        if member.best is not None and self.folder and best != self.best.get(member.number):
             self.folder.save(best, member.best, {"step": member.progress.best_step})
-            self.best = best
+            self.best[member.number] = best
 
-    def finish(self, member: Member) -> None:
-        """Keep the weights of a finished member; of its checkpoints the last two and the best stay."""
-        self.drain(member)
+    def finish(self, group: Group) -> None:
+        """Keep the weights of finished members; of their checkpoints the last two and the best stay."""
+        self.drain(group)
+        self.good = None
         if not self.folder:
             return
-        end = self.folder.end_in_log(member.number) if self.is_repeat else self.folder.log_size()
-        state = {"member": member.number, "progress": vars(member.progress), "log": end}
-        self.folder.save(f"member-{member.number:03d}", member.net.state_dict(), state)
-        self.end = end
+        for member in group.members:
+            end = self.folder.end_in_log(member.number) if self.is_repeat else self.folder.log_size()
+            state = {"member": member.number, "progress": vars(member.progress), "log": end}
+            self.folder.save(f"member-{member.number:03d}", member.net.state_dict(), state)
+            self.end = end
         if self.is_repeat:
             return
-        self._save_best(member)
-        self.folder.prune({*self.kept, self.best})
-        self.kept = []
+        for member in group.members:
+            self._save_best(member)
+        self.folder.prune({*self.kept, *self.best.values()})
+        self.kept, self.best = [], {}
 
 
-def _fitting(take: Callable[[Member, Checkpoint], None], member: Member, held: Checkpoint) -> None:
+def _fitting(held: Checkpoint, take: Callable[[], None]) -> None:
     """Take over what was kept; a network or an optimizer that has changed since is a mistake of whoever changed it."""
     try:
-        take(member, held)
+        take()
     except (AssertionError, KeyError, RuntimeError, TypeError, ValueError) as error:
         text = _(
             "{path} does not fit what the run is made of now: {reason}. Were the model, the optimizer or gipi changed"
@@ -217,25 +277,3 @@ def _fitting(take: Callable[[Member, Checkpoint], None], member: Member, held: C
 def _take_ended(member: Member, held: Checkpoint) -> None:
     member.net.load_state_dict(held.tensors)
     member.progress = Progress(**held.state["progress"])
-
-
-def _take(member: Member, held: Checkpoint) -> None:
-    tensors, state = held.tensors, held.state
-    with torch.no_grad():
-        for name, tensor in member.tensors().items():
-            if not name.startswith("player."):
-                if tensor.shape != tensors[name].shape:
-                    raise ValueError(f"{name} {tuple(tensors[name].shape)} -> {tuple(tensor.shape)}")
-                tensor.copy_(tensors[name])
-    for name, player in member.players.items():
-        player.load(_under(f"player.{name}.", tensors))
-    member.progress = Progress(**state["progress"])
-    member.stream.load_state_dict(state["stream"])
-    member.best = _under("best.", tensors) or None
-    chance.set_tensors(_under("random.", tensors))
-    chance.set_json_state(state["random"])
-
-
-def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """What is kept under a name, by the rest of its name."""
-    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}

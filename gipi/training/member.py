@@ -5,6 +5,7 @@ A run has one member, or one for each fold and each place in an ensemble.
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from copy import copy
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -48,6 +49,11 @@ class Progress:
     records: list[dict] = field(default_factory=list)  # of the last two looks; the log has all
     seconds: float = 0.0  # of training, in all the processes that it took
     finished: str = ""  # why it ended: done, early, zero-loss
+    faults: list[dict] = field(default_factory=list)  # where training went wrong, and went on with smaller steps
+
+    def json(self) -> dict[str, Any]:
+        """As it is now; what is added to it later does not show in it."""
+        return {name: copy(value) if isinstance(value, (dict, list)) else value for name, value in vars(self).items()}
 
 
 @dataclass
@@ -77,12 +83,8 @@ class Member:
     best: dict[str, Tensor] | None = None
 
     def tensors(self) -> dict[str, Tensor]:
-        """Everything that changes while it trains, to be kept and restored in place."""
+        """Its weights, live and averaged, to be kept and restored in place; players and stream are its group's."""
         named = {f"net.{name}": tensor for name, tensor in self.net.state_dict().items()}
-        for player_name, player in self.players.items():
-            named |= {f"player.{player_name}.{name}": tensor for name, tensor in player.tensors().items()}
-        if hasattr(self.stream, "tensors"):
-            named |= {f"stream.{name}": tensor for name, tensor in self.stream.tensors().items()}
         if self.average:
             named |= {f"average.{name}": tensor for name, tensor in self.average.tensors().items()}
         return named

@@ -35,6 +35,8 @@ class Plays(Protocol):
 class Optimizer(Protocol):
     """What a player needs of an optimizer (the optimizers themselves are in algorithms/)."""
 
+    scale: float
+
     def step(self, evaluate: Callable[[], tuple[Tensor, list[Tensor]]], step: int) -> Tensor: ...
 
     def tensors(self) -> dict[str, Tensor]: ...

@@ -1,14 +1,17 @@
-"""A tape: one step's arithmetic is recorded once and then played back, without asking autograd each time what comes next.
+"""A tape: one step's arithmetic is recorded once and then played back, without asking autograd what comes next.
 
-For a small network half of a step goes into finding out what to do: Python calls modules, autograd builds a graph, walks
-it and takes it down, and each time it comes to the same list of kernels. The tape is that list. It runs the same kernels
-in the same order on the same tensors, so the loss and the gradients are the same to the last bit; whoever records checks
-that on the first batch.
+For a small network half of a step goes into finding out what to do: Python calls modules, autograd builds a graph,
+walks it and takes it down, and each time it comes to the same list of kernels. The tape is that list. It runs the same
+kernels in the same order on the same tensors, so loss and gradients are the same to the last bit; that is checked on
+the first batch.
 
 What a tape cannot know is what Python decided while it was recorded: a network that looks at its numbers to choose its
 way has none (`Unplayable`). A tape belongs to the shapes that it was recorded with, and to parameters that stay where
 they are.
 """
+
+# pyright: reportPrivateImportUsage=false
+# some of torch's kernels are private by name
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -121,7 +124,7 @@ class _Recorder(TorchDispatchMode):
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
-        """Of TorchDispatchMode. False: nobody compiles this, and torch need not import its compiler (a second) to see."""
+        """Of TorchDispatchMode. Nobody compiles this, and torch need not import its compiler (a second) to see that."""
         return False
 
     def __torch_dispatch__(self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
@@ -235,9 +238,9 @@ def _tensors(value: Any) -> Iterator[Tensor]:
 def _kernel(func: Any, args: tuple, kwargs: dict) -> tuple[Callable[..., Any], list[Any]]:
     """A function of values that lie in the table, and these values: tensors in lists are given one by one."""
     short = SHORTER.get(func, func._op)
-    if not any(True for value in (*args, *kwargs.values()) if not isinstance(value, Tensor) for _t in _tensors(value)):
-        if not any(isinstance(value, Tensor) for value in kwargs.values()):
-            return partial(short, **kwargs) if kwargs else short, list(args)
+    held = [value for value in args if not isinstance(value, Tensor)]
+    if not any(True for _tensor in _tensors([held, *kwargs.values()])):
+        return partial(short, **kwargs) if kwargs else short, list(args)
     whole = (list(args), kwargs)
     given = list(_tensors([*args, *kwargs.values()]))
 

@@ -45,6 +45,7 @@ FOLDS = {
     "ensemble": 2,
     "epochs": 40,
     "patience": 0,
+    "norm": "batch",  # which keeps them from being trained at once
     "dropout": 0.2,
     "threads": 1,
     "quiet": True,
