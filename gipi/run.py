@@ -63,12 +63,12 @@ class Run:
     @cached_property
     def history(self) -> list[dict]:
         """A record for each epoch: training and validation numbers."""
-        return [line for line in read_log(self.path) if "epoch" in line]
+        return read_log(self.path, epochs=True)
 
     @cached_property
     def steps(self) -> list[dict]:
         """Each step's loss."""
-        return [line for line in read_log(self.path) if "epoch" not in line]
+        return [line for line in read_log(self.path) if "epoch" not in line and "fault" not in line]
 
     @cached_property
     def model(self) -> Any:

@@ -18,6 +18,9 @@ from gipi.training.member import Member
 from gipi.training.prepare import choose_threads
 
 
+WORTH = 5000  # steps of others that a member takes along: putting members together takes half a second at first
+
+
 def seeded(job: Job, number: int) -> Member:
     """Build a member from its own seed, so that it does not depend on what was built before."""
     seed_all(_seed(job, number))
@@ -48,6 +51,7 @@ def groups(job: Job, first: Member | None = None) -> Iterator[Group]:
         if can_join(member):
             alike = [job.alike(other) == job.alike(number) for other in range(number, min(job.members, number + MOST))]
             count = [*alike, False].index(False)
+            count = count if (count - 1) * member.plan.steps >= WORTH else 1
         members = [member, *(seeded(job, other) for other in range(number + 1, number + count))]
         group = together(members) if count > 1 else alone(member)
         reseeded(job, member)

@@ -233,9 +233,10 @@ def _finish(job: Job, folder: Folder, display: Any, clock: "Clock", nets: list, 
         notes=outcome.notes,
         seconds={name: round(seconds, 3) for name, seconds in clock.seconds.items()},
         stopped=[one.finished for one in progress],
+        faults=[{"member": number, **fault} for number, one in enumerate(progress) for fault in one.faults],
         **outcome.extra,
     )
-    findings = _examine(job, folder)
+    findings = _examine(job, folder, _trouble(folder.record["faults"]))
     with clock.of("report"):
         _write_report(job, folder, outcome, clock)
     folder.write_record(
@@ -252,7 +253,7 @@ def _history(folder: Folder) -> list[dict]:
     """The epochs' records."""
     if folder.log:
         folder.log.flush()
-    return [line for line in read_log(folder.path) if "epoch" in line]
+    return read_log(folder.path, epochs=True)
 
 
 def _examine(job: Job, folder: Folder, error: str = "") -> list[Finding]:
@@ -261,6 +262,17 @@ def _examine(job: Job, folder: Folder, error: str = "") -> list[Finding]:
     findings = examine(view) if view else []
     folder.record["findings"] = [finding.json() for finding in findings]
     return findings
+
+
+def _trouble(faults: list[dict]) -> str:
+    """That training went wrong, and went on; nothing if it did not."""
+    if not faults:
+        return ""
+    return _(
+        "training went wrong at step {step}, and went on from step {back} with smaller steps",
+        step=faults[-1]["step"],
+        back=faults[-1]["from"],
+    )
 
 
 def _write_report(job: Job, folder: Folder, outcome: Outcome | None, clock: "Clock") -> None:

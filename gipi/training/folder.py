@@ -258,12 +258,18 @@ def check_record(record: Any, path: Path, needed: Iterable[str]) -> None:
         raise RunError(_("{path} is not a run: its run.json lacks what a run says of itself", path=path))
 
 
-def read_log(path: Path) -> list[dict]:
-    """The lines of a run's metrics.jsonl; a last line that a kill cut short is left out."""
+def read_log(path: Path, epochs: bool = False) -> list[dict]:
+    """The lines of a run's metrics.jsonl; a last line that a kill cut short is left out.
+
+    Args:
+        path: The run's folder.
+        epochs: Only the lines on epochs: there are thousands of others, and nobody need read them then.
+    """
     log = path / "metrics.jsonl"
     if not log.exists():
         return []
-    return [json.loads(line) for line in log.read_bytes().split(b"\n")[:-1] if line]
+    lines = [line for line in log.read_bytes().split(b"\n")[:-1] if line]
+    return [json.loads(line) for line in lines if not epochs or b'"epoch":' in line]
 
 
 def is_held(path: Path) -> bool:

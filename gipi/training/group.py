@@ -20,7 +20,7 @@ from gipi.algorithms.optimizers import FirstOrder
 from gipi.training import chance
 from gipi.training.loop import nothing
 from gipi.training.member import Member, Progress
-from gipi.training.player import Batch, Player, Plays
+from gipi.training.player import Batch, Player, Plays, rows
 from gipi.training.tape import Tapes
 
 MOST = 64  # members at once: more would only take memory
@@ -78,10 +78,11 @@ class Group:
         return every
 
     def note(self, seconds: float) -> None:
-        """Let the members know where they stand."""
+        """Let the members know where they stand; each took its share of the time."""
+        for member in self.members:
+            member.progress.seconds = seconds / len(self.members)
         for member in self.learning:
             member.progress.step = self.step
-            member.progress.seconds = seconds
 
     def parts(self) -> dict[str, int]:
         """How many parts each player works a batch through in."""
@@ -205,8 +206,14 @@ def together(members: Sequence[Member]) -> Group:
     optimizer = player.optimizer.for_members(params)
     assert optimizer is not None
     joined = replace(player, params=params, objective=objective, optimizer=optimizer, is_stacked=True)
+    joined.count = rows_beside if player.count is rows else player.count
     joined.tapes = Tapes(joined.differentiate, list(kept.values()))
     return Group(members, {name: joined}, Beside([member.stream for member in members]))
+
+
+def rows_beside(batch: Batch) -> int:
+    """The rows of each member's batch, of `(M, B, ...)` tensors."""
+    return batch[0].shape[1]
 
 
 class _Objective(nn.Module):

@@ -157,6 +157,10 @@ class Log:
             member.progress.faults = [*faults]
         if self.folder and not self.is_repeat:
             self.folder.cut_back(place)
+        for member in group.members:
+            for fault in faults:
+                if fault["from"] == group.step:  # of an earlier try from here
+                    self.record(member, fault)
 
     # --- numbers
 

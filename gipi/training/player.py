@@ -133,7 +133,11 @@ class Player:
             if not piece[0].shape[axis]:
                 continue
             share = count / total if not isinstance(total, Tensor) else count / torch.where(total > 0, total, 1)
-            found = torch._foreach_mul(self.differentiate(piece), share)
+            found = self.differentiate(piece)
+            if isinstance(share, Tensor) and share.ndim:  # a share for each member
+                found = [one * share.view(-1, *[1] * (one.ndim - 1)) for one in found]
+            else:
+                found = torch._foreach_mul(found, share)
             together = list(torch._foreach_add(together, found) if together else found)
         return together
 

@@ -94,19 +94,19 @@ def train(group: Group, display: Watcher, log: Log, label: str = "") -> None:
 def _train(group: Group, display: Watcher, log: Log, asked: list[int]) -> None:
     """From where the group stands to its end, or to a fault."""
     plan = group.plan
-    began = time.perf_counter() - group.members[0].progress.seconds
+    began = time.perf_counter() - sum(member.progress.seconds for member in group.members)
     parts = group.parts()
     try:
         for step, losses in fit(group.players, group.stream, plan.steps, group.after(), group.step):
             group.step = step + 1
             log.add(step, losses)
             display.step(step, losses)
-            if group.step % DRAIN == 0:
+            is_look = group.step % plan.every == 0 or group.step == plan.steps
+            if is_look or group.step % DRAIN == 0:
                 log.drain(group)
                 if group.parts() != parts:
                     parts = _say_parts(group, display)
-            if group.step % plan.every == 0 or group.step == plan.steps:
-                log.drain(group)
+            if is_look:
                 group.note(time.perf_counter() - began)
                 _look_at_all(group, display, log)
                 if group.is_finished:
