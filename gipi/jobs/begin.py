@@ -17,7 +17,6 @@ from gipi.training.group import MOST, Group, alone, can_join, together
 from gipi.training.member import Member
 from gipi.training.prepare import choose_threads
 
-
 WORTH = 5000  # steps of others that a member takes along: putting members together takes half a second at first
 
 

@@ -233,13 +233,13 @@ def test_what_cannot_be_cut_says_so():
     net = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.Linear(8, 2))
     player = player_of(net)
     player.objective = Small(player.objective, 10, MemoryError())
-    with pytest.raises(TrainingError, match="coupled.*--batch-size"):
+    with pytest.raises(TrainingError, match=r"coupled.*--batch-size"):
         player.evaluate((X[:32], Y[:32]))
     single = player_of(nn.Linear(4, 2))
     single.objective = Small(single.objective, 0, MemoryError())
     with pytest.raises(TrainingError, match="does not hold a single row"):
         single.evaluate((X[:4], Y[:4]))
-    with pytest.raises(UsageError, match="--parts 2 .*coupled"):
+    with pytest.raises(UsageError, match=r"--parts 2 .*coupled"):
         prepared({"learner": player}, net, "float32", None, 2, True)
 
 
