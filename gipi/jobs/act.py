@@ -28,6 +28,7 @@ class Act(Job):
     """An environment and a player; see Job."""
 
     members = 1
+    is_repeatable = False  # its first moves take longer than an estimate may
 
     def __init__(self, source: str | Callable[[], Environment], setting: Setting):
         options = setting.options

@@ -78,9 +78,14 @@ def find_step_size_of(job: Job, display: Any) -> None:
 
 
 def threads_for(job: Job, member: Member) -> int:
-    """By what a batch costs: each weight of a layer is used once for each place of its output."""
+    """By what a batch costs."""
+    return choose_threads(work_of(job, member))
+
+
+def work_of(job: Job, member: Member) -> int:
+    """Multiplications of a batch's way forward: each weight of a layer is used once for each place of its output."""
     work = 0
     for _name, shape, count in job.layers(member.net):
         places = math.prod(shape[1:]) if isinstance(shape, tuple) and len(shape) == 3 else 1
         work += (count or 0) * places
-    return choose_threads(work * job.batch_size)
+    return work * job.batch_size

@@ -19,10 +19,11 @@ import torch
 
 from gipi.doctor import Finding, examine
 from gipi.errors import RunError, TrainingError
-from gipi.jobs.begin import find_step_size_of, groups, label_of, seeded, threads_for
+from gipi.jobs.begin import find_step_size_of, groups, label_of, seeded
 from gipi.jobs.job import Job, Outcome
 from gipi.jobs.page import page_of
 from gipi.jobs.request import Request, make_job
+from gipi.jobs.settle import settle
 from gipi.messages import _
 from gipi.report.display import choose, in_notebook
 from gipi.report.html import write_report
@@ -58,13 +59,15 @@ def carry_out(request: Request) -> Path:
             first = seeded(job, 0)
             folder = request.folder or _new_folder(job)
             try:
-                before = folder.record.get("threads") if request.folder else None
-                job.record["threads"] = options.threads or before or threads_for(job, first)
+                before = folder.record if request.folder else {}
+                first, notes = settle(job, first, before, display.is_watched)
                 _say_what(job, first, display)
+                for note in notes:
+                    display.note(note)
                 _write_down(job, folder, request)
                 if request.folder and (changed := _changed(job, folder)):
                     display.note(changed)
-                with threads(job.record["threads"]):
+                with threads(job.setting.arithmetic.threads):
                     _train_and_finish(job, first, folder, display, clock)
             except Exception as error:
                 if not request.folder and not folder.has_begun():
@@ -158,9 +161,9 @@ def _versions() -> dict[str, str]:
 def _changed(job: Job, folder: Folder) -> str:
     """What is not as it was when the run began, though bits may depend on it; nothing if all is."""
     record = folder.record
-    then = {**record["versions"], **record["hardware"], "threads": record["threads"]}
+    then = {**record["versions"], **record["hardware"], "threads": record["arithmetic"]["threads"]}
     now = {**_versions(), "device": str(job.setting.device), "machine": platform.machine()}
-    now["threads"] = job.record["threads"]
+    now["threads"] = job.record["arithmetic"]["threads"]
     found = [f"{name} {then.get(name)} -> {value}" for name, value in now.items() if then.get(name) != value]
     if not found:
         return ""

@@ -16,7 +16,7 @@ from gipi.report.page import Baseline, Result
 from gipi.training.finder import Schedule
 from gipi.training.member import Member, Plan, Progress
 from gipi.training.player import Plays
-from gipi.training.prepare import prepared
+from gipi.training.prepare import Arithmetic, prepared
 
 
 @dataclass
@@ -38,6 +38,7 @@ class Setting:
     config: Any
     own: Own
     device: torch.device
+    arithmetic: Arithmetic
 
 
 @dataclass
@@ -70,7 +71,10 @@ class Job(ABC):
         record: What run.json must hold to be sure, on resume, that all is as it was.
         facts: Lines on the data, for a person.
         algorithm: What `describe_algorithm` said.
+        is_repeatable: A member can be built again and again, so something can be tried with one that is thrown away.
     """
+
+    is_repeatable = True
 
     name: str
     setting: Setting
@@ -107,7 +111,7 @@ class Job(ABC):
 
         players = setting.system.players(net, setting.config, self.loss, sizes)
         is_ours = setting.own.model is None and setting.own.loss is None and setting.system.__name__.startswith("gipi.")
-        return prepared(players, net, options.precision, options.clip, options.parts, is_ours)
+        return prepared(players, net, setting.arithmetic.precision, options.clip, options.parts, is_ours)
 
     @abstractmethod
     def build(self, number: int) -> Member:

@@ -17,6 +17,7 @@ class Fit:
     # --- how long, and by what
     epochs: int | None = None  # times that each training row is seen, at most
     steps: int | None = None  # steps, in place of epochs
+    minutes: float | None = None  # that training may take: as many steps as fit
     batch_size: int | None = None  # rows in a step; 0: all
     loss: str | None = None  # cross_entropy focal hinge bce; mse mae huber; nll; quantile
     distribution: Literal["point", "normal", "quantiles"] = "point"  # a number, or how sure it is too
@@ -51,7 +52,7 @@ class Fit:
     # --- where it runs, and what it leaves
     device: str = "auto"  # auto, cpu, cuda, cuda:1, mps
     threads: int | None = None  # for the arithmetic; by the size of the model if not given
-    precision: Literal["float32", "float64", "bf16"] = "float32"  # of the arithmetic
+    precision: Literal["auto", "float32", "float64", "bf16"] = "auto"  # of the arithmetic; auto: bf16 where it pays
     run: str | None = None  # the run's folder; runs/DATA-SYSTEM-N if not given
     verdict: bool = True  # compare with classical models
     verdict_seconds: float = 10.0  # that the classical models may take

@@ -70,6 +70,7 @@ def _setting(request: Request, task: str, kind: str, own: Any, device: Any) -> "
     """The system for this task and kind of data, and its configuration."""
     from gipi import systems, tasks
     from gipi.jobs.job import Setting
+    from gipi.training.prepare import Arithmetic
 
     if own.model is not None:
         if request.system is not None or request.options.system is not None:
@@ -107,7 +108,9 @@ def _setting(request: Request, task: str, kind: str, own: Any, device: Any) -> "
     given = dict(request.system_options)
     if own.optimizer is not None:
         given["optimizer"] = own.optimizer
-    return Setting(request.options, name, system, configured(system, name, given), own, device)
+    precision = request.options.precision
+    arithmetic = Arithmetic("float32" if precision == "auto" else precision)
+    return Setting(request.options, name, system, configured(system, name, given), own, device, arithmetic)
 
 
 def configured(system: Any, name: str, given: dict[str, Any]) -> Any:

@@ -93,6 +93,7 @@ class Streamed(Job):
     """A stream, a network and a loss; see Job. Nothing is set aside: only the stream knows what is in it."""
 
     members = 1
+    is_repeatable = False  # what was taken from the stream is gone
 
     def __init__(self, source: Any, setting: Setting):
         options, own = setting.options, setting.own
@@ -103,7 +104,7 @@ class Streamed(Job):
         if options.steps is None:
             raise UsageError(_("a stream needs steps: how long to learn from it"))
         self.loss = own.loss or losses.named(options.loss or "")
-        self.dtype = dtype_of(options.precision)
+        self.dtype = dtype_of(setting.arithmetic.precision)
         self.batches = Batches(source, setting.device, self.dtype)
         self._check_state()
         first = self.batches.look()

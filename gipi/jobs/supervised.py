@@ -41,7 +41,7 @@ class Supervised(Job):
         self.setting = setting
         self.task = tasks.load(material.task)
         self.name = material.data.name
-        self.dtype = dtype_of(options.precision)
+        self.dtype = dtype_of(setting.arithmetic.precision)
         standardize = options.scale == "standard"
         train = material.data.rows(material.seen if material.folds else material.parts["train"])
         levels = self.task.LEVELS if material.target_kind == "quantiles" else ()
@@ -184,6 +184,8 @@ class Supervised(Job):
         """A new network on its device, with the weights of `--from` where they fit."""
         setting = self.setting
         net = setting.system.Net(self.sizes, setting.config).to(setting.device, self.dtype)
+        if setting.arithmetic.channels_last:
+            net = net.to(memory_format=torch.channels_last)
         self._check(net)
         if setting.options.warm_start:
             warm_start(net, setting.options.warm_start)

@@ -20,7 +20,13 @@ Row = tuple[str, Any, int | None]  # layer, output shape, parameters
 
 
 class Display(ABC):
-    """What can be told. `with choose() as display: ...` gives the screen back, whatever happens inside."""
+    """What can be told. `with choose() as display: ...` gives the screen back, whatever happens inside.
+
+    Attributes:
+        is_watched: Somebody reads it.
+    """
+
+    is_watched = True
 
     @abstractmethod
     def note(self, text: str) -> None:
@@ -101,6 +107,8 @@ def in_notebook() -> bool:
 
 class Silent(Display):
     """Says nothing."""
+
+    is_watched = False
 
     def note(self, text: str) -> None: ...
 
@@ -326,6 +334,7 @@ def ending(label: str, steps: int, seconds: float, reason: str) -> str:
     known = {
         "early": _("stopped early: validation does not improve any more"),
         "zero-loss": _("stopped: the loss is zero, nothing is left to learn"),
+        "time": _("stopped: the time is up"),
         "done": "",
     }
     if label and reason == "early":  # one of several, on one line

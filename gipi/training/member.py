@@ -26,6 +26,7 @@ class Plan:
         patience: Looks without improvement after which it stops; None: never; 0: never, and the last weights are kept.
         watch: The validation number that decides which weights are best.
         higher: Whether more of it is better.
+        seconds: Of training, after which it ends between two looks at the clock; None: no limit.
     """
 
     steps: int
@@ -33,6 +34,7 @@ class Plan:
     patience: int | None = None
     watch: str = "loss"
     higher: bool = False
+    seconds: float | None = None
 
 
 @dataclass
@@ -48,7 +50,7 @@ class Progress:
     waited: int = 0  # looks without improvement
     records: list[dict] = field(default_factory=list)  # of the last two looks; the log has all
     seconds: float = 0.0  # of training, in all the processes that it took
-    finished: str = ""  # why it ended: done, early, zero-loss
+    finished: str = ""  # why it ended: done, early, zero-loss, time
     faults: list[dict] = field(default_factory=list)  # where training went wrong, and went on with smaller steps
 
     def json(self) -> dict[str, Any]:

@@ -4,9 +4,10 @@ What is chosen here by rule stands in run.json and is replayed on resume: a choi
 """
 
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
@@ -40,13 +41,55 @@ def choose_device(wanted: str) -> torch.device:
     return device
 
 
+@dataclass(frozen=True)
+class Arithmetic:
+    """How it is done.
+
+    Attributes:
+        precision: Of the arithmetic; weights are kept in float32, or float64.
+        channels_last: Pictures and convolutions lie in memory with their channels last.
+        threads: Of the processor.
+    """
+
+    precision: Precision = "float32"
+    channels_last: bool = False
+    threads: int = 1
+
+    def sentence(self) -> str:
+        """For a person: `bf16, channels last, 2 threads`."""
+        layout = [_("channels last")] if self.channels_last else []
+        return ", ".join([self.precision, *layout, _("{count} threads", count=self.threads)])
+
+
+def has_bf16(device: torch.device) -> bool:
+    """Whether the hardware computes in bf16; elsewhere it is imitated, and slow."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    if device.type == "cpu":
+        return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+    return False
+
+
+def peak_memory(device: torch.device) -> int:
+    """Bytes that this process has held at one time: of a GPU's memory on a GPU, else of the machine's."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    try:
+        import resource  # not on Windows
+    except ImportError:
+        return 0
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
 def choose_threads(multiplications: int) -> int:
     """Threads for a step: one for a small net, where handing out the work costs more than the work; else each core.
 
     Args:
         multiplications: Of one batch's way forward.
     """
-    return 1 if multiplications < LARGE else (os.cpu_count() or 1)
+    if multiplications < LARGE:
+        return 1
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @contextmanager

@@ -102,13 +102,17 @@ def _train(group: Group, display: Watcher, log: Log, asked: list[int]) -> None:
             log.add(step, losses)
             display.step(step, losses)
             is_look = group.step % plan.every == 0 or group.step == plan.steps
+            is_late = False
             if is_look or group.step % DRAIN == 0:
                 log.drain(group)
+                is_late = plan.seconds is not None and time.perf_counter() - began > plan.seconds
                 if group.parts() != parts:
                     parts = _say_parts(group, display)
-            if is_look:
+            if is_look or is_late:
                 group.note(time.perf_counter() - began)
                 _look_at_all(group, display, log)
+                for member in group.learning if is_late else ():
+                    member.progress.finished = "time"
                 if group.is_finished:
                     return
                 if group.step < plan.steps:

@@ -1,0 +1,221 @@
+"""What is settled before the first step, by trying it: how the arithmetic is done, and what the run will take.
+
+A choice made by stopwatch changes the last bits of the result, so it is made only before long runs of large networks,
+stands in run.json, and is replayed on resume. Small networks have one thread, float32 and the usual layout, by rule.
+"""
+
+import time
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from gipi.jobs.begin import groups, seeded, work_of
+from gipi.jobs.job import Job
+from gipi.messages import _
+from gipi.report.text import duration, number
+from gipi.training.loop import fit
+from gipi.training.member import Member
+from gipi.training.player import Player
+from gipi.training.prepare import LARGE, Arithmetic, choose_threads, has_bf16, peak_memory, threads
+
+LONG = 1.5e12  # multiplications of all steps forward: a minute or so of one core; before less nothing is tried
+GAIN = 1.1  # times as fast, or the usual way stays
+ALIKE = 0.99  # cosine between the gradients of float32 and of bf16, or bf16 is not taken
+CLOSE = 0.02  # and the loss no further away than this part of it
+TRIAL = 8  # a part of the batch so small suffices for the comparison
+PATIENCE = 0.15  # seconds that an estimate may take
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a run takes at most, by the first steps of a member that is thrown away.
+
+    Attributes:
+        seconds: Of training.
+        memory: Bytes that the process has held at one time so far.
+        rounds: Groups of members that train one after the other.
+    """
+
+    seconds: float
+    memory: int
+    rounds: int
+
+
+def settle(job: Job, first: Member, record: dict[str, Any], is_watched: bool) -> tuple[Member, list[str]]:
+    """Decide all that is decided by trying; gives the first member, built by what was decided, and what to say of it.
+
+    Args:
+        job: Its setting, its plan and its record are completed.
+        first: The first member, as it was built.
+        record: Of the run that goes on; empty for a new one.
+        is_watched: Somebody wants to know what the run will take.
+    """
+    notes: list[str] = []
+    setting, options = job.setting, job.setting.options
+    usual = setting.arithmetic
+    if record:
+        setting.arithmetic = Arithmetic(**record["arithmetic"])
+    else:
+        setting.arithmetic = choose_arithmetic(job, first, notes)
+    if options.threads:
+        setting.arithmetic = replace(setting.arithmetic, threads=options.threads)
+    if replace(setting.arithmetic, threads=usual.threads) != usual:
+        first = seeded(job, 0)
+    plan = job.plan
+    with threads(setting.arithmetic.threads):
+        _settle_time(job, record, is_watched, notes)
+    if job.plan != plan:  # the schedule depends on the steps
+        job.algorithm = job.describe_algorithm()
+        first = seeded(job, 0)
+    job.record["arithmetic"] = asdict(setting.arithmetic)
+    job.record["steps"], job.record["limit"] = job.plan.steps, job.plan.seconds
+    return first, notes
+
+
+# --- how the arithmetic is done ----------------------------------------------------------------------------------
+
+
+def choose_arithmetic(job: Job, first: Member, notes: list[str]) -> Arithmetic:
+    """By rule for what is small, by trying for what is large: precision, layout, threads."""
+    setting = job.setting
+    work = work_of(job, first)
+    chosen = replace(setting.arithmetic, threads=choose_threads(work))
+    (player,) = first.players.values() if len(first.players) == 1 else (None,)
+    if not job.is_repeatable or not isinstance(player, Player) or work < LARGE or work * job.plan.steps < LONG:
+        return chosen
+    trial = _Trial(job)
+    best, seconds = chosen, trial.seconds(chosen)
+    usual = seconds
+    for other in _candidates(chosen, setting.options.precision, first.net, setting.device):
+        took = trial.seconds(other)
+        if took * GAIN < seconds and (other.precision == chosen.precision or trial.agrees(chosen, other)):
+            best, seconds = other, took
+    if setting.device.type == "cpu" and chosen.threads > 1 and not setting.options.threads:
+        single = replace(best, threads=1)
+        took = trial.seconds(single)
+        if took <= seconds:  # the other cores are busy, or of no use here
+            best, seconds = single, took
+    if best != chosen:
+        notes.append(
+            _("tried: {what}, {factor} times as fast as usual", what=best.sentence(), factor=f"{usual / seconds:.1f}")
+        )
+    return best
+
+
+def _candidates(chosen: Arithmetic, precision: str, net: nn.Module, device: torch.device) -> list[Arithmetic]:
+    """What else could be done: pictures with their channels last, bf16 where the hardware has it and nobody chose."""
+    has_pictures = any(isinstance(part, nn.Conv2d) for part in net.modules())
+    others = [replace(chosen, channels_last=True)] if has_pictures else []
+    if precision == "auto" and has_bf16(device):
+        others += [replace(one, precision="bf16") for one in (chosen, *others)]
+    return others
+
+
+class _Trial:
+    """The first member's first batch, a part of it, evaluated in several ways."""
+
+    def __init__(self, job: Job):
+        self.job = job
+        self.found: dict[Arithmetic, list[Tensor]] = {}
+
+    def seconds(self, way: Arithmetic) -> float:
+        """What an evaluation takes, at best of three; its results are remembered."""
+        setting = self.job.setting
+        before, setting.arithmetic = setting.arithmetic, way
+        try:
+            member = seeded(self.job, 0)  # the same weights, batch and draws each time
+        finally:
+            setting.arithmetic = before
+        (player,) = member.players.values()
+        assert isinstance(player, Player)
+        batch = next(member.stream)
+        few = tuple(part[: max(2, len(part) // TRIAL)] for part in batch)
+        times = []
+        with threads(way.threads):
+            for attempt in range(4):
+                began = time.perf_counter()
+                loss, gradients = player.evaluate(few)
+                _wait(loss)
+                if attempt == 0:
+                    self.found[way] = [loss, *gradients]
+                else:
+                    times.append(time.perf_counter() - began)
+        return min(times)
+
+    def agrees(self, one: Arithmetic, other: Arithmetic) -> bool:
+        """Whether loss and gradient are so alike that training goes the same way."""
+        (loss, *slope), (near, *tilted) = self.found[one], self.found[other]
+        if abs(loss.item() - near.item()) > CLOSE * max(abs(loss.item()), CLOSE):
+            return False
+        flat, bent = (torch.cat([g.flatten().double() for g in gradients]) for gradients in (slope, tilted))
+        return bool(nn.functional.cosine_similarity(flat, bent, dim=0) > ALIKE)
+
+
+def _wait(tensor: Tensor) -> None:
+    """Until a GPU has come so far."""
+    if tensor.is_cuda:
+        torch.cuda.synchronize(tensor.device)
+
+
+# --- what the run will take --------------------------------------------------------------------------------------
+
+
+def _settle_time(job: Job, record: dict[str, Any], is_watched: bool, notes: list[str]) -> None:
+    """Say what the run will take, and make it as short as `--minutes` asks for."""
+    minutes = job.setting.options.minutes
+    if record:
+        steps = record["steps"]
+        job.plan = replace(job.plan, steps=steps, every=min(job.plan.every, steps), seconds=record["limit"])
+        return
+    if not job.is_repeatable:
+        job.plan = replace(job.plan, seconds=minutes and minutes * 60 / job.members)
+        return
+    if not minutes and not is_watched:
+        return
+    cost = estimate(job)
+    job.plan = replace(job.plan, seconds=minutes and minutes * 60 / cost.rounds)
+    if minutes and cost.seconds > minutes * 60:
+        steps = max(1, int(job.plan.steps * minutes * 60 / cost.seconds))
+        text = _(
+            "{minutes} minutes are enough for {steps} of {most} steps",
+            minutes=f"{minutes:g}",
+            steps=number(steps),
+            most=number(job.plan.steps),
+        )
+        notes.append(text)
+        job.plan = replace(job.plan, steps=steps, every=min(job.plan.every, steps))
+        cost = replace(cost, seconds=minutes * 60.0)
+    text = _(
+        "training takes {time} at most, by its first steps, and {memory} of memory so far",
+        time=duration(cost.seconds),
+        memory=f"{cost.memory / 1e9:.1f} GB",
+    )
+    notes.append(text)
+
+
+def estimate(job: Job) -> Cost:
+    """Train a group that is thrown away for a moment, and multiply."""
+    group = next(groups(job))
+    plan, count = group.plan, 0
+    began = last = time.perf_counter()
+    times = []
+    for _step, losses in fit(group.players, group.stream, min(plan.steps, 20)):
+        _wait(next(iter(losses.values())))
+        now = time.perf_counter()
+        times.append(now - last)
+        last, count = now, count + 1
+        if count > 2 and now - began > PATIENCE:
+            break
+    step = sorted(times[1:] or times)[len(times[1:]) // 2]  # the first is not like the others
+    began = time.perf_counter()
+    for member in group.members[:1]:
+        if member.validate:
+            member.net.eval()
+            with torch.no_grad():
+                member.validate()
+    look = (time.perf_counter() - began) * len(group.members)
+    rounds = -(-job.members // len(group.members))
+    seconds = rounds * (step * plan.steps + look * (plan.steps // plan.every))
+    return Cost(seconds, peak_memory(job.setting.device), rounds)
