@@ -116,7 +116,9 @@ class Model:
         if settled.numbers is None:
             return self.answers(torch.from_numpy(x)[None])[0][0].numpy()
         if x.shape != settled.shape:
-            text = _("one encoded row of shape {expected} was expected, {shape} came", expected=settled.shape, shape=x.shape)
+            text = _(
+                "one encoded row of shape {expected} was expected, {shape} came", expected=settled.shape, shape=x.shape
+            )
             raise UsageError(text)
         return np.array(settled.numbers(x if x.dtype == settled.dtype else x.astype(settled.dtype))[0], settled.dtype)
 

@@ -66,6 +66,7 @@ def quick(model: "Model") -> Quick:
     """Settle a model for single rows."""
     members = list(model.members)
     weights = [tensor for net in members for tensor in (*net.parameters(), *net.buffers())]
+    weights = [tensor for tensor in weights if tensor.is_floating_point()]
     dtype = next(members[0].parameters()).dtype
     is_plain = dtype in TYPES and not model.schema.is_picture and not any(tensor.is_inference() for tensor in weights)
     if not is_plain:
@@ -104,26 +105,32 @@ def _agrees(model: "Model", numbers: Any, say: Say, dtype: torch.dtype) -> bool:
             found = [say(*numbers(row)) for row in x]
     except (ValueError, TypeError, IndexError, OverflowError):
         return False  # layers that do not fit each other as a chain
-    close = CLOSE[dtype]
-    return all(_alike(ours, theirs, close) for ours, theirs in zip(found, expected, strict=True))
+    return all(_alike(ours, theirs, _tolerance(model, dtype)) for ours, theirs in zip(found, expected, strict=True))
 
 
-def _alike(ours: Any, theirs: Any, close: float) -> bool:
+def _tolerance(model: "Model", dtype: torch.dtype) -> Callable[[float], float]:
+    """How far an answer may be off: by the rounding of the network in the target's scale, and of the number itself."""
+    is_class = model.task == "classify"
+    scale = 0.1 if is_class else max(abs(field.scale) for field in model.schema.targets)
+    center = 0.0 if is_class else max(abs(field.center) for field in model.schema.targets)
+    return lambda value: CLOSE[dtype] * (scale + 0.1 * max(abs(value), center))
+
+
+def _alike(ours: Any, theirs: Any, tolerance: Callable[[float], float]) -> bool:
     """The same words in the same order, and numbers that agree but for rounding."""
     if not isinstance(ours, dict) or not isinstance(theirs, dict) or list(ours) != list(theirs):
         return False
-    size = max((abs(value) for value in theirs.values() if type(value) is float), default=1.0)
     for name, value in theirs.items():
         own = ours[name]
         if type(value) is not type(own):
             return False
         if isinstance(value, dict):
-            if not _alike(own, value, close):
+            if not _alike(own, value, tolerance):
                 return False
         elif type(value) is float:
-            if not abs(own - value) <= close * max(abs(value), 0.1 * size, 1e-3):
+            if not abs(own - value) <= tolerance(value):
                 return False
-        elif own != value and not _is_tie(theirs, close):
+        elif own != value and not _is_tie(theirs, tolerance(1.0)):
             return False
     return True
 

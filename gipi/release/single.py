@@ -28,9 +28,7 @@ WHOLE = 2**63  # from here on a whole number is no Int64
 SAFE = 2**53  # from here on a float is not sure of its last digit
 PLAIN = (float, int, str, bool, type(None), dict)  # what may stand in columns that nobody asks for
 NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]+)?").fullmatch
-MOMENT = re.compile(
-    r"[12][0-9]{3}-[0-9]{2}-[0-9]{2}([ T]([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9])?)?"
-).fullmatch
+MOMENT = re.compile(r"[12][0-9]{3}-[0-9]{2}-[0-9]{2}([ T]([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9])?)?").fullmatch
 GAPS = frozenset(MARKERS)
 GAPS_AMONG_NUMBERS = frozenset(MISSING_AMONG_NUMBERS)
 WORDS = {
@@ -43,7 +41,7 @@ ANGLES = tuple(2 * pi / seconds for _name, seconds in CYCLES)
 EPOCH = datetime(1970, 1, 1)
 
 
-class Unusual(Exception):
+class UnusualError(Exception):
     """A value that the general path must look at."""
 
 
@@ -128,7 +126,7 @@ def _one_by_one(schema: Schema, dtype: np.dtype) -> Encoder:
                         numbers[place + 1] = sin(number * angle)
                         numbers[place + 2] = cos(number * angle)
                         place += 2
-        except (KeyError, Unusual):
+        except (KeyError, UnusualError):
             return None
         return np.array(numbers, dtype) if hypot(*numbers) < LARGEST else None
 
@@ -176,7 +174,7 @@ def _item(value: Any) -> Any:
     """The Python value of a NumPy scalar."""
     item = value.item() if isinstance(value, np.generic) else None
     if type(item) not in (float, int, bool, str):
-        raise Unusual
+        raise UnusualError
     return item
 
 
@@ -187,7 +185,7 @@ def _number(value: Any) -> float | None:
     if kind is int:
         if -WHOLE < value < WHOLE:
             return float(value)
-        raise Unusual
+        raise UnusualError
     if value is None:
         return None
     if kind is bool:
@@ -197,14 +195,14 @@ def _number(value: Any) -> float | None:
             return float(value)
         if value in GAPS_AMONG_NUMBERS:
             return None
-        raise Unusual
+        raise UnusualError
     return _number(_item(value))
 
 
 def _finite(value: Any) -> float | None:
     number = _number(value)
     if number is not None and not abs(number) < 1e300:
-        raise Unusual
+        raise UnusualError
     return number
 
 
@@ -219,13 +217,13 @@ def _boolean(value: Any) -> float | None:
             return WORDS[value]
         if value in GAPS:
             return None
-        raise Unusual
+        raise UnusualError
     if kind is float or kind is int:
         if value == 0 or value == 1:
             return float(value)
         if value != value:
             return None
-        raise Unusual
+        raise UnusualError
     return _boolean(_item(value))
 
 
@@ -254,7 +252,7 @@ def _word(value: Any) -> str | None:  # type: ignore[return]  # it raises
             return None
         if value.isascii() and value == value.strip():
             return value
-        raise Unusual
+        raise UnusualError
     if value is None:
         return None
     if kind is bool:
@@ -262,13 +260,13 @@ def _word(value: Any) -> str | None:  # type: ignore[return]  # it raises
     if kind is int:
         if -WHOLE < value < WHOLE:
             return str(value)
-        raise Unusual
+        raise UnusualError
     if kind is float:
         if value != value:
             return None
         if -SAFE < value < SAFE and value % 1 == 0:
             return str(int(value))
-        raise Unusual
+        raise UnusualError
     return _word(_item(value))
 
 
@@ -280,26 +278,27 @@ def _date(value: Any) -> float | None:
             try:
                 return _seconds(datetime.fromisoformat(value))
             except ValueError:
-                raise Unusual from None
+                raise UnusualError from None
         if value in GAPS_AMONG_NUMBERS:
             return None
-        raise Unusual
+        raise UnusualError
     if kind is datetime and value.tzinfo is None:
         return _seconds(value)
     if kind is date:
         return _seconds(datetime(value.year, value.month, value.day))
     if value is None or (kind is float and value != value):
         return None
-    raise Unusual
+    raise UnusualError
 
 
 def _seconds(moment: datetime) -> float:
     since = moment - EPOCH
-    return ((since.days * 86400 + since.seconds) * 1_000_000 + since.microseconds) / 1e6
+    # Times, not divided by: so does polars, and the last bit counts where a sine is near 0.
+    return ((since.days * 86400 + since.seconds) * 1_000_000 + since.microseconds) * (1 / 1e6)
 
 
 def _refuse(value: Any) -> None:
-    raise Unusual
+    raise UnusualError
 
 
 READERS: dict[str, Reader] = {"number": _number, "boolean": _boolean, "date": _date}

@@ -149,7 +149,11 @@ def _say_numbers(schema: Schema) -> Say:
         if kind == "number":
             return {"value": numbers[0]}
         if kind == "normal":
-            return {"value": numbers[0], "low": numbers[0] - reach * numbers[1], "high": numbers[0] + reach * numbers[1]}
+            return {
+                "value": numbers[0],
+                "low": numbers[0] - reach * numbers[1],
+                "high": numbers[0] + reach * numbers[1],
+            }
         return {"value": numbers[len(numbers) // 2], "low": numbers[0], "high": numbers[-1]}
 
     def say(answer: list[list[float]], disagreement: list[float] | None) -> dict[str, Any]:
@@ -160,5 +164,3 @@ def _say_numbers(schema: Schema) -> Say:
         return said[0] if len(said) == 1 else dict(zip(names, said, strict=True))
 
     return say
-
-
