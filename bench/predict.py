@@ -1,9 +1,10 @@
 """What one row costs a kept model: from an encoded array, and from a dict to a label with its probability.
 
 An MLP 20-64-2 on one thread. The control is the network itself, `net(x)` under `torch.inference_mode`, and the general
-path through frames and tensors that batches take. Each figure is the best of several turns, in microseconds.
+path through frames and tensors that batches take. Each figure is the best of many short turns, in microseconds,
+so that a busy machine has quiet moments among them.
 
-    python bench/predict.py [--turns 7] [--calls 2000]
+    python bench/predict.py [--turns 200] [--calls 100]
 """
 
 import argparse
@@ -44,14 +45,14 @@ def clock(call: Callable[[], object], turns: int, calls: int) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--turns", type=int, default=7)
-    parser.add_argument("--calls", type=int, default=2000)
+    parser.add_argument("--turns", type=int, default=200)
+    parser.add_argument("--calls", type=int, default=100)
     options = parser.parse_args()
     torch.set_num_threads(1)
 
     def show(name: str, call: Callable[[], object], share: int = 1) -> float:
         call()
-        micros = clock(call, options.turns, max(1, options.calls // share))
+        micros = clock(call, max(5, options.turns // share), max(1, options.calls // share))
         print(f"{name:<52}{micros:>10.2f} µs")
         return micros
 
