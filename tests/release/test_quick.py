@@ -412,6 +412,20 @@ class Twice(nn.Sequential):
         return 2 * super().forward(x)
 
 
+def test_a_stream_and_a_picture_are_left_alone():
+    for inputs, target in (((), ()), ((Field("p", "picture", (1, 2, 2), scale=255.0),), TARGETS["two classes"][1])):
+        schema = Schema(inputs, target)
+        net = nn.Sequential(nn.Flatten(), nn.Linear(4, 2))
+        model = Model("classify" if inputs else "stream", "own", schema, sizes(schema, 2), {}, [net])
+        assert model._settled().encode is None
+    x = torch.randn(1, 4)
+    with pytest.raises(DataError):
+        Model("stream", "own", Schema(()), sizes(Schema(()), 2), {}, [net]).predict({"a": 1})
+    np.testing.assert_allclose(
+        model.answer(x.numpy().reshape(1, 2, 2)), model.answers(x.view(1, 1, 2, 2))[0][0].numpy()
+    )
+
+
 def test_hooked_and_misfit_networks_stay_with_torch():
     hooked = model_of()
     hooked.members[0][0].register_forward_hook(lambda module, given, got: got * 0)
