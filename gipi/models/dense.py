@@ -46,6 +46,13 @@ class Expand(nn.Module):
         return torch.cat([x[:, : self.numeric], one_hot.to(x.dtype)], 1)
 
 
+class AgainstZero(nn.Module):
+    """`(B, 1)` scores of the second of two classes to `(B, 2)` scores of both: the first one's is 0."""
+
+    def forward(self, scores: Tensor) -> Tensor:
+        return torch.cat([torch.zeros_like(scores), scores], 1)
+
+
 def linear(inputs: int, outputs: int) -> nn.Linear:
     """A last layer: weights by Glorot, biases 0."""
     layer = nn.Linear(inputs, outputs)

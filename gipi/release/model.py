@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -13,6 +14,7 @@ from gipi.data.dataset import Dataset
 from gipi.data.schema import Field, Schema, Sizes, encode, normalize
 from gipi.errors import UsageError
 from gipi.messages import _
+from gipi.release.quick import FEW, Quick, quick
 from gipi.release.rows import as_rows
 
 CHUNK = 2048  # rows that pass through a network at once
@@ -72,15 +74,63 @@ class Model:
             rows: One row or many: dicts, a frame, arrays, a table file, pictures as files or arrays. For a task that
                 generates: how many.
         """
+        row = rows[0] if type(rows) is list and len(rows) == 1 else rows
+        if type(row) is dict and (settled := self._settled()).encode is not None:
+            encoded = settled.encode(row)
+            if encoded is not None:
+                if settled.numbers is not None and settled.say is not None:
+                    return [settled.say(*settled.numbers(encoded))]
+                return self.said(torch.from_numpy(encoded)[None])
         task = tasks.load(self.task)
         if hasattr(task, "predict"):  # nothing goes in but how many are wanted
             return task.predict(self, rows, self.extra.get("seed", 0))
         (x,) = self.encode(as_rows(self.schema, rows))
+        if 0 < len(x) <= FEW and (settled := self._settled()).numbers and settled.say:
+            return [settled.say(*settled.numbers(row)) for row in x.numpy()]
+        return self.said(x)
+
+    def said(self, x: Tensor) -> list[dict[str, Any]]:
+        """The answers to encoded rows, in words."""
+        task = tasks.load(self.task)
         if not len(x):
             return []
         if "centers" in self.extra:
             return task.place(x.numpy(), self.sizes, self.extra["centers"])
         return task.decode(*self.answers(x), self.schema)
+
+    def answer(self, x: np.ndarray) -> np.ndarray:
+        """The answer to one encoded row, on the shortest way: a row of `encode`, as a NumPy array, without the batch.
+
+        Args:
+            x: `(N + K,)`, of the networks' type.
+
+        Returns:
+            `(K,)` probabilities, or `(T, Q)` numbers in the targets' own units, as `answers` has them.
+
+        Example:
+            >>> (x,) = model.encode(as_rows(model.schema, {"study": 7}))  # doctest: +SKIP
+            >>> model.answer(x[0].numpy())                                # doctest: +SKIP
+            array([[70.]], dtype=float32)
+        """
+        settled = self._settled()
+        if settled.numbers is None:
+            return self.answers(torch.from_numpy(x)[None])[0][0].numpy()
+        if x.shape != settled.shape:
+            text = _(
+                "one encoded row of shape {expected} was expected, {shape} came", expected=settled.shape, shape=x.shape
+            )
+            raise UsageError(text)
+        return np.array(settled.numbers(x if x.dtype == settled.dtype else x.astype(settled.dtype))[0], settled.dtype)
+
+    def _settled(self) -> Quick:
+        """The model made ready for single rows, again if its weights were changed since."""
+        settled = self.__dict__.get("_quick")
+        if settled is None or not settled.is_of(self.members):
+            settled = self.__dict__["_quick"] = quick(self)
+        return settled
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "_quick"}
 
     def evaluate(self, data: Dataset, intervals: bool = True) -> dict[str, Any]:
         """All metrics on a data set that has the targets.

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from gipi.algorithms.optimizers import from_config
 from gipi.data.schema import Schema, Sizes
 from gipi.messages import _
-from gipi.models.dense import Expand
+from gipi.models.dense import AgainstZero, Expand
 from gipi.training.player import learner
 
 tasks = ("classify", "regress")
@@ -33,20 +33,18 @@ class Config:
     weight_decay: float = 0.0  # shrinks the weights at each step
 
 
-class Net(nn.Module):
+class Net(nn.Sequential):
     """One weight for each feature and output. Two classes need one line between them, so the first one's score is 0."""
 
     def __init__(self, sizes: Sizes, config: Config):
-        super().__init__()
+        super().__init__()  # what is set below stands in a row, in this order
         self.expand = Expand(sizes)
         self.is_logistic = sizes.is_class and sizes.output == 2
         self.line = nn.Linear(self.expand.outputs, 1 if self.is_logistic else sizes.output)
         nn.init.zeros_(self.line.weight)
         nn.init.zeros_(self.line.bias)
-
-    def forward(self, x: Tensor) -> Tensor:
-        scores = self.line(self.expand(x))  # (B, K)
-        return torch.cat([torch.zeros_like(scores), scores], 1) if self.is_logistic else scores
+        if self.is_logistic:
+            self.both = AgainstZero()
 
 
 def players(net: Net, config: Config, loss, schedule) -> dict:

@@ -28,19 +28,16 @@ class Config:
     lr: float = 1.0  # step size; it only sets the scale of the weights
 
 
-class Net(nn.Module):
+class Net(nn.Sequential):
     """A score for each class, linear in the features; there is no gradient here."""
 
     def __init__(self, sizes: Sizes, config: Config):
-        super().__init__()
+        super().__init__()  # what is set below stands in a row, in this order
         self.expand = Expand(sizes)
         self.line = nn.Linear(self.expand.outputs, sizes.output)
         nn.init.zeros_(self.line.weight)
         nn.init.zeros_(self.line.bias)
         self.requires_grad_(False)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.line(self.expand(x))  # (B, K)
 
 
 @dataclass

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from gipi.run import Run
 from gipi.verbs.load import load
 
 
@@ -17,7 +18,7 @@ def predict(source: Any, rows: Any) -> list[dict[str, Any]]:
     Raises:
         DataError: A row lacks a column, or a value cannot be read.
     """
-    return load(source).predict(rows)
+    return (source if isinstance(source, Run) else load(source)).predict(rows)  # a run has opened its model already
 
 
 def answers_to(source: Any, inputs: list[str]) -> list[dict[str, Any]]:
