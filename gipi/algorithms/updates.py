@@ -48,11 +48,16 @@ def with_decay(params: Tensors, gradients: Tensors, decay: float) -> Tensors:
     return list(torch._foreach_add(gradients, params, alpha=decay)) if decay else gradients
 
 
+def own_part(tensors: Tensors) -> Tensors:
+    """What this process holds of them: torch's fused SGD does not know tensors that are cut among processes."""
+    return [t.to_local() for t in tensors] if hasattr(tensors[0], "to_local") else tensors  # type: ignore[attr-defined]
+
+
 def descend(params: Tensors, gradients: Tensors, memory: list[Tensors], counts: Tensors, lr: float, decay: float):
     """p <- p - lr g. Robbins & Monro 1951."""
     torch._fused_sgd_(
-        params,
-        gradients,
+        own_part(params),
+        own_part(gradients),
         [],
         weight_decay=decay,
         momentum=0.0,
@@ -73,9 +78,9 @@ def heavy_ball(momentum: float, is_nesterov: bool) -> Update:
 
     def update(params: Tensors, gradients: Tensors, memory: list[Tensors], counts: Tensors, lr: float, decay: float):
         torch._fused_sgd_(
-            params,
-            gradients,
-            memory[0],
+            own_part(params),
+            own_part(gradients),
+            own_part(memory[0]),
             weight_decay=decay,
             momentum=momentum,
             lr=lr,

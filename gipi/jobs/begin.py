@@ -24,8 +24,11 @@ def _seed(job: Job, number: int) -> int:
 
 
 def reseeded(job: Job, member: Member) -> Member:
-    """A member at its beginning: what its network drew, or who looked at it, does not decide what training draws."""
-    seed_all(_seed(job, member.number) + 1)
+    """A member at its beginning: what its network drew, or who looked at it, does not decide what training draws.
+
+    Each rank draws its own: they see different rows.
+    """
+    seed_all(_seed(job, member.number) + 1 + job.setting.ranks.rank)
     return member
 
 
@@ -47,4 +50,5 @@ def threads_for(job: Job, member: Member) -> int:
     for _name, shape, count in job.layers(member.net):
         places = math.prod(shape[1:]) if isinstance(shape, tuple) and len(shape) == 3 else 1
         work += (count or 0) * places
-    return choose_threads(work * job.batch_size)
+    ranks = job.setting.ranks
+    return max(1, choose_threads(work * job.batch_size // ranks.size) // ranks.local_size)

@@ -13,8 +13,10 @@ from gipi.jobs.options import Fit
 from gipi.messages import _
 from gipi.release.model import Model
 from gipi.report.page import Baseline, Result
+from gipi.training.distributed import ALONE, Ranks
 from gipi.training.finder import Schedule
 from gipi.training.member import Member, Plan, Progress
+from gipi.training.parallel import together
 from gipi.training.player import Plays
 from gipi.training.prepare import prepared
 
@@ -38,6 +40,12 @@ class Setting:
     config: Any
     own: Own
     device: torch.device
+    ranks: Ranks = ALONE  # the processes that train together
+
+    @property
+    def is_sharded(self) -> bool:
+        """Whether the network is cut among them; a run that was may go on alone."""
+        return self.options.shard and not self.ranks.is_alone
 
 
 @dataclass
@@ -78,6 +86,7 @@ class Job(ABC):
     batch_size: int
     plan: Plan
     loss: Callable[..., torch.Tensor] | None = None
+    count: Callable[[Any], Any] | None = None  # batch -> what the loss is a mean over, if that is not its rows
     loss_name: str
     ways: Sequence[str] = ()
     record: dict[str, Any]
@@ -106,11 +115,16 @@ class Job(ABC):
             return None if lr is None else schedule(lr)
 
         players = setting.system.players(net, setting.config, self.loss, sizes)
-        return prepared(players, options.precision, options.clip, setting.device)
+        players = prepared(players, options.precision, options.clip, setting.device)
+        return together(players, net, setting.ranks, setting.is_sharded, self.count)
 
     @abstractmethod
     def build(self, number: int) -> Member:
         """The member of this number, at its beginning. The global generator is seeded for it already."""
+
+    def whole(self, net: nn.Module) -> nn.Module:
+        """A trained network as it is kept."""
+        return net
 
     @abstractmethod
     def label(self, number: int) -> str:

@@ -11,6 +11,7 @@ from gipi.messages import _
 
 if TYPE_CHECKING:
     from gipi.jobs.job import Job, Setting
+    from gipi.training.distributed import Ranks
     from gipi.training.folder import Folder
 
 
@@ -25,6 +26,7 @@ class Request:
     system: Any = None  # a system of a person's own
     folder: "Folder | None" = None
     read: Callable[[Any, str], dict[str, Any]] | None = None  # (system, name) -> its options, from a command line
+    ranks: "Ranks | None" = None  # the processes that train together, once they have met
 
     def __post_init__(self):
         self.options = checked(self.options)
@@ -70,6 +72,7 @@ def _setting(request: Request, task: str, kind: str, own: Any, device: Any) -> "
     """The system for this task and kind of data, and its configuration."""
     from gipi import systems, tasks
     from gipi.jobs.job import Setting
+    from gipi.training.distributed import ALONE
 
     if own.model is not None:
         if request.system is not None or request.options.system is not None:
@@ -107,7 +110,8 @@ def _setting(request: Request, task: str, kind: str, own: Any, device: Any) -> "
     given = dict(request.system_options)
     if own.optimizer is not None:
         given["optimizer"] = own.optimizer
-    return Setting(request.options, name, system, configured(system, name, given), own, device)
+    config = configured(system, name, given)
+    return Setting(request.options, name, system, config, own, device, request.ranks or ALONE)
 
 
 def configured(system: Any, name: str, given: dict[str, Any]) -> Any:

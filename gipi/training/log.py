@@ -16,10 +16,12 @@ from torch import Tensor
 
 from gipi.errors import RunError, TrainingError
 from gipi.messages import _
-from gipi.training import chance, checkpoint
+from gipi.training import checkpoint
 from gipi.training.checkpoint import Checkpoint
+from gipi.training.distributed import ALONE, Ranks
 from gipi.training.folder import Folder
 from gipi.training.member import Member, Progress
+from gipi.training.parallel import chances, handed_out, likeness, take_chances, whole
 
 SHARE = 0.02  # of the time may be spent on saving
 SHORTEST_PAUSE = 1.0  # seconds between two saves
@@ -41,6 +43,8 @@ class Diverged(TrainingError):  # noqa: N818  # says what happened, like Keyboar
 class Log:
     """What a training run leaves behind: the numbers, and the checkpoints by the clock. Without a folder: nothing.
 
+    Of several ranks the first has the folder. All call the same here, because shards and generators are everybody's.
+
     Call `restore` before a member trains, in the order of their numbers.
 
     Attributes:
@@ -49,8 +53,9 @@ class Log:
             all that it logs is there already.
     """
 
-    def __init__(self, folder: Folder | None, members: int = 1):
+    def __init__(self, folder: Folder | None, members: int = 1, ranks: Ranks = ALONE):
         self.folder = folder
+        self.ranks = ranks
         self.members = members
         self.pending: list[tuple[int, dict[str, Tensor]]] = []
         self.kept: list[str] = []  # the last two checkpoints, the newest last
@@ -70,6 +75,9 @@ class Log:
         Raises:
             RunError: What was kept does not fit what the member is made of now.
         """
+        if not self.ranks.is_first:
+            self._restore_as_the_first(member)
+            return []
         if not self.folder:
             return []
         remarks = []
@@ -82,21 +90,37 @@ class Log:
                 remarks.append(_("{problem}; it is trained again", problem=error))
             else:
                 self.end = held.state["log"]
-                _fitting(_take_ended, member, held)
+                self._take(member, held, "ended")
                 return []
         if self._is_behind(member.number):
             self.is_repeat = True
+            self._take(member, None, "again")
             return remarks
         held, damaged = checkpoint.newest(self.folder.checkpoints, f"step-{member.number:03d}-")
         remarks += damaged
+        self._take(member, held, "on")
         if held is None:
             remarks += self.folder.cut_log(self.end)
             return remarks
-        _fitting(_take, member, held)
         remarks += self.folder.cut_log(held.state["log"])
         remarks += getattr(member.stream, "notes", [])
         self.kept, self.best = [held.path.stem], ""  # the best is written anew: nobody has looked whether it is whole
         return remarks
+
+    def _restore_as_the_first(self, member: Member) -> None:
+        """What the first rank has found in the folder, on another one."""
+        self.kept, self.best = [], ""
+        self._take(member, None, "")
+
+    def _take(self, member: Member, held: Checkpoint | None, what: str) -> None:
+        """Bring the member, on each rank, to where the first rank's checkpoint has it."""
+        what = self.ranks.first_says(what)
+        self.is_repeat = what == "again"
+        held = handed_out(held, likeness(member.tensors(), member.net), self.ranks)
+        if held:
+            _fitting(_take_ended if what == "ended" else _take, member, held)
+            if what == "on":
+                take_chances(held, self.ranks)
 
     def _is_behind(self, number: int) -> bool:
         """Whether members after this one have trained already."""
@@ -153,22 +177,27 @@ class Log:
     def save(self, member: Member) -> None:
         """Write a checkpoint of the member as it stands between two steps."""
         self.drain(member)
-        if not self.folder or self.is_repeat:
+        if (not self.folder and self.ranks.is_alone) or self.is_repeat:
             return
         began = time.perf_counter()
         name = f"step-{member.number:03d}-{member.progress.step:010d}"
         self._save_best(member)
-        tensors = {**member.tensors(), **{f"random.{place}": tensor for place, tensor in chance.tensors().items()}}
+        tensors = member.tensors()
         if member.best is not None:
             tensors |= {f"best.{place}": tensor for place, tensor in member.best.items()}
+        tensors = whole(tensors, self.ranks)
+        random, (own, *others) = chances(self.ranks)
+        if not self.folder:
+            return
         state = {
             "member": member.number,
             "progress": vars(member.progress),
             "stream": member.stream.state_dict(),
-            "random": chance.json_state(),
+            "random": own,
+            "others": others,
             "log": self.folder.log_size(),
         }
-        self.folder.save(name, tensors, state)
+        self.folder.save(name, {**tensors, **random}, state)
         self.kept = [*[kept for kept in self.kept if kept != name][-1:], name]
         self.folder.prune({*self.kept, self.best})
         self.saved_at = time.perf_counter()
@@ -180,18 +209,23 @@ class Log:
         A checkpoint holds them too: no run is lost because two files are needed and one of them is damaged.
         """
         best = f"best-{member.number:03d}-{member.progress.best_step:010d}"
-        if member.best is not None and self.folder and best != self.best:
-            self.folder.save(best, member.best, {"step": member.progress.best_step})
+        if member.best is not None and best != self.best:
+            weights = whole(member.best, self.ranks)
+            if self.folder:
+                self.folder.save(best, weights, {"step": member.progress.best_step})
             self.best = best
 
     def finish(self, member: Member) -> None:
         """Keep the weights of a finished member; of its checkpoints the last two and the best stay."""
         self.drain(member)
+        weights = whole(member.net.state_dict(), self.ranks)
         if not self.folder:
+            if not (self.ranks.is_alone or self.is_repeat):
+                self._save_best(member)
             return
         end = self.folder.end_in_log(member.number) if self.is_repeat else self.folder.log_size()
         state = {"member": member.number, "progress": vars(member.progress), "log": end}
-        self.folder.save(f"member-{member.number:03d}", member.net.state_dict(), state)
+        self.folder.save(f"member-{member.number:03d}", weights, state)
         self.end = end
         if self.is_repeat:
             return
@@ -232,8 +266,6 @@ def _take(member: Member, held: Checkpoint) -> None:
     member.progress = Progress(**state["progress"])
     member.stream.load_state_dict(state["stream"])
     member.best = _under("best.", tensors) or None
-    chance.set_tensors(_under("random.", tensors))
-    chance.set_json_state(state["random"])
 
 
 def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -44,9 +44,12 @@ def rows(batch: Batch) -> int:
     return len(batch[0])
 
 
-def by_autograd(loss: Tensor, params: Sequence[Tensor]) -> list[Tensor | None]:
+Count = Callable[[], "int | Tensor"]  # how many things a loss is a mean of
+
+
+def by_autograd(loss: Tensor, params: Sequence[Tensor], count: Count) -> tuple[Tensor, list[Tensor | None]]:
     """Gradients for these parameters only; `.grad` of nobody is touched. A parameter that is not used gives None."""
-    return list(torch.autograd.grad(loss, params, allow_unused=True))
+    return loss.detach(), list(torch.autograd.grad(loss, params, allow_unused=True))
 
 
 @dataclass
@@ -61,7 +64,7 @@ class Player:
         count: How many things the objective is a mean of.
         splittable: False where samples are coupled (batch norm, contrastive losses): no batch splits exactly.
         clip: Largest global gradient norm; set by training/prepare.py only.
-        gradient: `(loss, params) -> gradients`.
+        gradient: `(loss, params, count) -> (loss, gradients)`: of this process alone, or of several (parallel.py).
         keep: Keep the gradients of the last step readable in `gradients`, for whoever looks into a run.
     """
 
@@ -69,17 +72,16 @@ class Player:
     objective: Callable[[Batch], Tensor]
     optimizer: Optimizer
     every: int = 1
-    count: Callable[[Batch], int] = rows
+    count: Callable[[Batch], int | Tensor] = rows
     splittable: bool = True
     clip: float | None = None
-    gradient: Callable[[Tensor, Sequence[Tensor]], list[Tensor | None]] = by_autograd
+    gradient: Callable[[Tensor, Sequence[Tensor], Count], tuple[Tensor, list[Tensor | None]]] = by_autograd
     keep: bool = False
     gradients: list[Tensor] | None = field(default=None, repr=False)
 
     def evaluate(self, batch: Batch) -> tuple[Tensor, list[Tensor]]:
         """The loss on this batch and the gradient of each parameter (zeros where the loss does not depend on it)."""
-        loss = self.objective(batch)
-        found = self.gradient(loss, self.params)
+        loss, found = self.gradient(self.objective(batch), self.params, lambda: self.count(batch))
         if any(
             gradient is None for gradient in found
         ):  # not `None in found`: that compares tensors, element by element
@@ -91,7 +93,7 @@ class Player:
             gradients = clipped(gradients, self.clip)
         if self.keep:
             self.gradients = gradients
-        return loss.detach(), gradients
+        return loss, gradients
 
     def play(self, batch: Batch, step: int) -> Tensor:
         return self.optimizer.step(lambda: self.evaluate(batch), step)

@@ -16,6 +16,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
+from gipi.training.distributed import Council
 from gipi.training.log import Diverged, Log
 from gipi.training.loop import fit, nothing
 from gipi.training.member import Member
@@ -63,7 +64,8 @@ def train(member: Member, display: Watcher, log: Log, label: str = "") -> None:
     display.begin(plan.steps, label)
     after = member.after if not member.average else _both(member.after, member.average.update)
     began = time.perf_counter() - progress.seconds
-    with _asked() as asked:
+    council = Council(log.ranks, progress.step)
+    with _asked() as asked, log.ranks.watched():
         for step, losses in fit(member.players, member.stream, plan.steps, after, progress.step):
             progress.step = step + 1
             log.add(step, losses)
@@ -79,18 +81,19 @@ def train(member: Member, display: Watcher, log: Log, label: str = "") -> None:
                 progress.finished = _reason_to_stop(member)
                 if progress.finished:
                     break
-            if asked or log.is_due():
+            stop, is_due = council.asks(progress.step, asked, log.is_due)
+            if stop or is_due:
                 progress.seconds = time.perf_counter() - began
                 log.save(member)
-            if asked:
-                raise Stopped(asked[0])
+            if stop:
+                raise Stopped(stop)
         progress.finished = progress.finished or "done"
         progress.seconds = time.perf_counter() - began
         take_best(member)
         log.finish(member)
         display.end(progress.finished)
-        if asked:
-            raise Stopped(asked[0])
+        if stop := council.ends(asked):
+            raise Stopped(stop)
 
 
 def take_best(member: Member) -> None:
