@@ -33,7 +33,13 @@ BROKEN = re.compile(r"gloo|NCCL|Connection (closed|reset|refused)|Broken pipe|[T
 
 
 class Lost(TrainingError):  # noqa: N818  # says what happened
-    """Another process of this training died, or failed in a way of its own."""
+    """Another process of this training died, or failed in a way of its own.
+
+    Attributes:
+        missing: The ranks that do not answer.
+    """
+
+    missing: Sequence[int] = ()
 
 
 @dataclass(eq=False)
@@ -183,6 +189,7 @@ class Ranks:
         if trouble:
             return self._again(*trouble)
         found = Lost(self.sentence(missing))
+        found.missing = missing
         if 0 in missing and self.rank == min(set(range(self.size)) - {*missing}):
             print(f"gipi: {found}", file=sys.stderr)
         return found
@@ -265,9 +272,10 @@ def _part(ranks: Ranks, pulse: Heartbeat, error: BaseException | None) -> None:
     if error is not None:
         with suppress(Exception):
             dist.destroy_process_group()  # whoever waits for this rank hears that it does not come
+    missing = error.missing if isinstance(error, Lost) else ()
     if ranks.is_first:
-        pulse.wait_for(pulse.others, PATIENCE)  # it may keep the store
-    else:
+        pulse.wait_for([other for other in pulse.others if other not in missing], PATIENCE)  # it may keep the store
+    elif 0 not in missing:
         pulse.wait_for([0])
         time.sleep(0.2 if error is not None else 0)  # the first has something to say
     pulse.stop()
