@@ -21,6 +21,7 @@ from gipi.doctor import Finding, examine
 from gipi.errors import RunError, TrainingError
 from gipi.jobs.begin import find_step_size_of, reseeded, seeded, threads_for
 from gipi.jobs.job import Job, Outcome
+from gipi.jobs.on_ray import carry_out_on_ray
 from gipi.jobs.page import page_of
 from gipi.jobs.request import Request, make_job
 from gipi.jobs.shared import check_ranks, check_same, remarks_on
@@ -49,6 +50,8 @@ def carry_out(request: Request) -> Path:
     """
     ranks = request.ranks
     if ranks is None:
+        if request.options.ray is not None:
+            return carry_out_on_ray(request)
         with joined() as ranks:
             return carry_out(dataclasses.replace(request, ranks=ranks))
     clock = Clock()
