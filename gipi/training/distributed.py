@@ -302,8 +302,9 @@ class Council:
         if step < self.next:
             return 0, False
         now = time.perf_counter()
-        rate = (step - self.last) / max(now - self.at, 1e-6)  # steps a second
-        after = max(1, min(int(rate * BETWEEN), 10_000)) if self.ranks.is_first else 0
+        since = step - self.last
+        steps = int(since / max(now - self.at, 1e-6) * BETWEEN)  # as many as it takes, but not more than twice the last
+        after = max(1, min(steps, 2 * since)) if self.ranks.is_first else 0
         stop, is_time, after = self.ranks.largest([asked[0] if asked else 0, int(is_due()), after])
         self.next, self.last, self.at = step + after, step, now
         return stop, bool(is_time)
