@@ -197,10 +197,9 @@ def _versions() -> dict[str, str]:
 def _changed(job: Job, folder: Folder) -> str:
     """What is not as it was when the run began, though bits may depend on it; nothing if all is."""
     record = folder.record
-    then = {**record["versions"], **record["hardware"], "threads": record["threads"]}
-    now = {**_versions(), "device": str(job.setting.device), "machine": platform.machine()}
+    then = {"processes": 1, **record["versions"], **record["hardware"], "threads": record["threads"]}
+    now: dict[str, Any] = {**_versions(), "device": str(job.setting.device), "machine": platform.machine()}
     now["threads"] = job.record["threads"]
-    then.setdefault("processes", 1)
     now["processes"] = job.setting.ranks.size
     found = [f"{name} {then.get(name)} -> {value}" for name, value in now.items() if then.get(name) != value]
     if not found:

@@ -27,7 +27,7 @@ def carry_out_on_ray(request: Request) -> Path:
         TrainingError: A process died; the run can be resumed.
     """
     try:
-        import ray
+        import ray  # pyright: ignore[reportMissingImports]
     except Exception as error:  # a broken installation raises anything
         raise UsageError(_("--ray needs Ray: pip install 'gipi[cluster]'")) from error
     options = request.options
@@ -65,7 +65,8 @@ def _on_workers(ray: Any, request: Request) -> Path:
         said |= {"LOCAL_RANK": 0, "LOCAL_WORLD_SIZE": beside[own]}  # Ray shows each process its own GPU only
         answers.append(worker.carry_out.remote({name: str(value) for name, value in said.items()}, request))
     try:
-        return Path([_answer(ray, answer) for answer in answers][0])
+        folder, *_beside = [_answer(ray, answer) for answer in answers]
+        return Path(folder)
     finally:
         for worker in workers:
             with suppress(Exception):
@@ -94,7 +95,7 @@ class Worker:
 
     def place(self) -> tuple[str, int]:
         """The machine's address, and a port that is free there."""
-        import ray
+        import ray  # pyright: ignore[reportMissingImports]
 
         with socket.socket() as probe:
             probe.bind(("", 0))

@@ -1,4 +1,4 @@
-"""A job that several processes carry out together: whether it can be, whether they see the same, what a person is told."""
+"""A job that several processes carry out together: can it be, do they see the same data, what is a person told?"""
 
 from gipi.errors import DataError, UsageError
 from gipi.jobs.job import Job

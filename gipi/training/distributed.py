@@ -4,6 +4,9 @@
 is passed along in that object. The first rank decides what is not arithmetic, and it alone draws, writes and prints.
 """
 
+# pyright: reportPrivateImportUsage=false
+# torch names its stores in torch.distributed, and does not list them
+
 import datetime
 import os
 import re
@@ -237,6 +240,7 @@ def joined() -> Iterator[Ranks]:
         store = _store(ranks)
         pulse = Heartbeat(store, ranks.rank, ranks.size)
         backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
+        pulse.meet(MEETING)
         group = dist.PrefixStore(f"{pulse.name}/group", store)
         dist.init_process_group(backend, store=group, rank=ranks.rank, world_size=ranks.size, timeout=EXCHANGE)
     except (RuntimeError, ValueError) as error:
@@ -256,10 +260,10 @@ def joined() -> Iterator[Ranks]:
         _part(ranks, pulse, None)
 
 
-def _store(ranks: Ranks) -> dist.Store:
+def _store(ranks: Ranks) -> "dist.TCPStore":
     """Where the ranks leave words for each other."""
     if "MASTER_ADDR" in os.environ:
-        return next(dist.rendezvous("env://", timeout=MEETING))[0]
+        return next(dist.rendezvous("env://", timeout=MEETING))[0]  # type: ignore[return-value]  # env: over TCP
     host, port = meeting_point(os.environ)
     return dist.TCPStore(host, port, ranks.size, ranks.is_first, MEETING)
 
@@ -312,4 +316,3 @@ class Council:
     def ends(self, asked: list[int]) -> int:
         """At the end of a training: the signal that one of the ranks was asked to stop with, or 0."""
         return self.ranks.largest([asked[0] if asked else 0])[0]
-

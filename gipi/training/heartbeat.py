@@ -4,6 +4,10 @@ A process that waits for another inside an exchange of gradients hears nothing, 
 thread beside it watches: it knows who died, and ends a process that would wait for ever.
 """
 
+# pyright: reportPrivateImportUsage=false
+# torch names its stores in torch.distributed, and does not list them
+
+import datetime
 import json
 import os
 import sys
@@ -41,11 +45,11 @@ class Heartbeat:
         size: How many there are.
     """
 
-    def __init__(self, store: dist.Store, rank: int, size: int):
+    def __init__(self, store: "dist.TCPStore", rank: int, size: int):
         run = (store.add("gipi/joined", 1) - 1) // size  # all join a run before one joins the next
         self.name = f"gipi/{run}"
         self.words = dist.PrefixStore(self.name, store)
-        self.beats = dist.PrefixStore(self.name, store.clone())  # for the thread: a store serves one at a time
+        self.beats = dist.PrefixStore(self.name, store.clone())  # type: ignore[attr-defined]  # for the thread
         self.rank, self.size = rank, size
         self.others = [other for other in range(size) if other != rank]
         self.seen: dict[int, tuple[bytes, float]] = {}  # the last sign of each, and when it was new
@@ -53,6 +57,10 @@ class Heartbeat:
         self.over = threading.Event()
         self.say("")
         self.words.set(f"beat/{rank}", "0")
+
+    def meet(self, patience: datetime.timedelta) -> None:
+        """Wait until all have joined."""
+        self.words.wait([f"beat/{other}" for other in self.others], patience)
 
     def start(self) -> None:
         """Begin, once all have joined."""
@@ -62,7 +70,7 @@ class Heartbeat:
         """Tell the others how this process ends."""
         self.words.set(f"end/{self.rank}", json.dumps(End(kind, text)))
 
-    def ends(self, store: dist.Store | None = None) -> dict[int, End]:
+    def ends(self, store: "dist.Store | None" = None) -> dict[int, End]:
         """What the others said of their end; nothing yet is `End("")`."""
         found = (store or self.words).multi_get([f"end/{other}" for other in self.others])
         return {other: End(*json.loads(said)) for other, said in zip(self.others, found, strict=True)}
@@ -106,7 +114,7 @@ class Heartbeat:
     def stop(self) -> None:
         self.over.set()
 
-    def _signs(self, store: dist.Store) -> dict[int, bytes]:
+    def _signs(self, store: "dist.Store") -> dict[int, bytes]:
         return dict(zip(self.others, store.multi_get([f"beat/{other}" for other in self.others]), strict=True))
 
     def _live(self) -> None:

@@ -98,7 +98,7 @@ class Log:
             return remarks
         held, damaged = checkpoint.newest(self.folder.checkpoints, f"step-{member.number:03d}-")
         remarks += damaged
-        self._take(member, held, "on")
+        remarks += self._take(member, held, "on")
         if held is None:
             remarks += self.folder.cut_log(self.end)
             return remarks
@@ -112,15 +112,14 @@ class Log:
         self.kept, self.best = [], ""
         self._take(member, None, "")
 
-    def _take(self, member: Member, held: Checkpoint | None, what: str) -> None:
+    def _take(self, member: Member, held: Checkpoint | None, what: str) -> list[str]:
         """Bring the member, on each rank, to where the first rank's checkpoint has it."""
         what = self.ranks.first_says(what)
         self.is_repeat = what == "again"
         held = handed_out(held, likeness(member.tensors(), member.net), self.ranks)
         if held:
             _fitting(_take_ended if what == "ended" else _take, member, held)
-            if what == "on":
-                take_chances(held, self.ranks)
+        return take_chances(held, self.ranks) if held and what == "on" else []
 
     def _is_behind(self, number: int) -> bool:
         """Whether members after this one have trained already."""

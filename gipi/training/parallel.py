@@ -203,7 +203,7 @@ def handed_out(held: Checkpoint | None, like: Mapping[str, Tensor], ranks: Ranks
 
 
 def likeness(named: Mapping[str, Tensor], net: nn.Module) -> dict[str, Tensor]:
-    """Which of a checkpoint's tensors are cut, and how: a member's by their names, the best weights like the network's."""
+    """Which of a checkpoint's tensors are cut, and how; a member's by their names, best weights as the network's."""
     weights = net.state_dict()
     return {**weights, **{f"best.{name}": tensor for name, tensor in weights.items()}, **named}
 
@@ -217,14 +217,23 @@ def chances(ranks: Ranks) -> tuple[dict[str, Tensor], list[dict[str, Any]]]:
     return named, [json for _tensors, json in states]
 
 
-def take_chances(held: Checkpoint, ranks: Ranks) -> None:
+def take_chances(held: Checkpoint, ranks: Ranks) -> list[str]:
     """Go on with this rank's generators; one that was not there when the checkpoint was written gets new ones."""
     states = [held.state["random"], *held.state.get("others", [])]
+    remarks = []
+    if len(states) != ranks.size:
+        text = _(
+            "saved by {before} processes, it goes on with {now}: rows come in the same order, and dropout draws others",
+            before=len(states),
+            now=ranks.size,
+        )
+        remarks.append(text)
     if ranks.rank >= len(states):
         seed = generator(held.state["progress"]["step"], "rank", ranks.rank, len(states)).initial_seed()
         chance.seed_all(seed)
-        return
+        return remarks
     prefix = "random." if ranks.is_first else f"random.{ranks.rank}."
     places = {name.removeprefix(prefix): t for name, t in held.tensors.items() if name.startswith(prefix)}
     chance.set_tensors(places)
     chance.set_json_state(states[ranks.rank])
+    return remarks

@@ -1,6 +1,6 @@
 """What several processes do together, as a script that torchrun starts; each check writes down what it found.
 
-    torchrun --nproc-per-node 2 ranks.py FOLDER       # FOLDER/0.json and FOLDER/1.json, one of each rank
+torchrun --nproc-per-node 2 ranks.py FOLDER       # FOLDER/0.json and FOLDER/1.json, one of each rank
 """
 
 import hashlib

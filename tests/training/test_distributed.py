@@ -1,4 +1,4 @@
-"""Several processes that train one model: the same curve as one, who dies is named, and the run goes on with any number.
+"""Several processes that train one model: the curve of one; who dies is named, and the run goes on with any number.
 
 Each start of processes costs seconds, so a script (ranks.py) does all that needs nothing but two ranks at once.
 """
@@ -205,16 +205,25 @@ def by_hand(arguments: list[list[str]], environment: dict, folders: list[Path], 
     return started
 
 
-def test_what_goes_wrong_on_one_rank_is_said_once_and_ends_all(environment, tmp_path):
-    """The second process does not see the data: it runs in another folder."""
+@pytest.mark.parametrize(
+    ("other", "code", "sentence"),
+    [
+        ("", 2, "process 2 of 2: There is no file or folder some.csv."),
+        pytest.param("a,b\n" + "1,2\n2,1\n" * 20, 1, "process 2 of 2 sees other data", marks=pytest.mark.slow),
+    ],
+)
+def test_what_goes_wrong_on_one_rank_is_said_once_and_ends_all(other, code, sentence, environment, tmp_path):
+    """The second process runs in another folder, without the data, or with other data."""
     folders = [tmp_path / "one", tmp_path / "other"]
     for folder in folders:
         folder.mkdir()
     (folders[0] / "some.csv").write_text("a,b\n" + "".join(f"{n},{n % 2}\n" for n in range(40)))
+    if other:
+        (folders[1] / "some.csv").write_text(other)
     both = by_hand([["fit", "some.csv", "--target", "b"]] * 2, environment, folders)
     (out, said), (silent_out, silent) = (process.communicate(timeout=60) for process in both)
-    assert [process.returncode for process in both] == [2, 2], (said, silent)
-    assert said == "gipi: process 2 of 2: There is no file or folder some.csv.\n"
+    assert [process.returncode for process in both] == [code, code], (said, silent)
+    assert said.startswith(f"gipi: {sentence}") and said.count("\n") == 1
     assert (out, silent_out, silent) == ("", "", "")
     assert not (folders[0] / "runs").exists()
 
@@ -284,8 +293,8 @@ def test_parts_of_a_batch_make_the_batch():
     parts = [Stream((rows,), 8, seed=1, prepare=prepare, draws=2, part=(number, 3)) for number in range(3)]
     for _batch in range(7):
         expected, pieces = next(whole), [next(part) for part in parts]
-        for place, tensor in enumerate(expected):
-            assert torch.equal(torch.cat([piece[place] for piece in pieces]), tensor)
+        for column, tensor in enumerate(expected):
+            assert torch.equal(torch.cat([piece[column] for piece in pieces]), tensor)
 
 
 def test_alone_nothing_changes():
