@@ -139,6 +139,8 @@ def main(folder: Path) -> None:
         found["mean"] = [t.tolist() for t in mean_of_all([x[0], x], 1 + 2 * ranks.rank)]
         found["adam"] = curve(ranks, "adam")
         found["weighted"] = curve(ranks, "momentum", is_weighted=True)
+        found["normed"] = curve(ranks, "adam", is_sharded=True, net=network(nn.BatchNorm1d(7)))["losses"]
+        found["copies normed"] = curve(ranks, "adam", net=network(nn.BatchNorm1d(7)))["losses"]
         found["sharded"] = {name: curve(ranks, name, is_sharded=True) for name in SHARDED}
         found["replicas"] = replicas(ranks)
         found["agreement"] = agreement(ranks)

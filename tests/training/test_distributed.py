@@ -113,6 +113,11 @@ def test_shards_have_the_curve_of_one(two, optimizer):
     assert two[1]["sharded"][optimizer]["weights"] == {}  # only the first rank puts them together
 
 
+def test_shards_and_copies_see_the_same_of_batch_norm(two):
+    """Statistics are of each rank's rows, so the curve is not one process's; the average has statistics that are whole."""
+    assert two[0]["normed"] == pytest.approx(two[0]["copies normed"], abs=1e-12)
+
+
 def test_copies_of_two_players_stay_alike_to_the_bit(two):
     """A GAN with batch norm; each rank draws noise of its own."""
     assert two[0]["replicas"] == two[1]["replicas"]
