@@ -105,10 +105,11 @@ def agreement(ranks: Ranks) -> dict:
     return {}
 
 
-def stopped_and_resumed(folder: Path, ranks_ask: int) -> dict:
-    """A run with dropout on two ranks, whole; and one that one rank is asked to stop, and that goes on."""
+def stopped_and_resumed(folder: Path, is_sharded: bool) -> dict:
+    """A run with dropout on two ranks, whole; and one that the second is asked to stop, and that goes on."""
+    folder = folder / ("shards" if is_sharded else "copies")
     options = {
-        "system": "mlp", "steps": 120, "batch_size": 16, "dropout": 0.3, "averaging": "ema", "patience": 0,
+        "system": "mlp", "hidden": (8,), "steps": 60, "batch_size": 16, "dropout": 0.3, "shard": is_sharded, "averaging": "ema", "patience": 0,
         "threads": 1, "verdict": False, "quiet": True,
     }  # fmt: skip
     calls = 0
@@ -116,7 +117,7 @@ def stopped_and_resumed(folder: Path, ranks_ask: int) -> dict:
     def loss(output, y):
         nonlocal calls
         calls += 1
-        if calls == 60 and int(os.environ["RANK"]) == ranks_ask:
+        if calls == 30 and os.environ["RANK"] == "1":
             os.kill(os.getpid(), signal.SIGTERM)
         return cross_entropy(output, y)
 
@@ -149,7 +150,7 @@ def main(folder: Path) -> None:
         member = SimpleNamespace(players=learner(norm, cross_entropy, lambda params: make("sgd", params)))
         found["remarks"] = remarks_on(job, member)  # type: ignore[arg-type]
         rank = ranks.rank
-    found["resumed"] = stopped_and_resumed(folder, 1)
+    found["resumed"] = [stopped_and_resumed(folder, is_sharded) for is_sharded in (False, True)]
     (folder / f"{rank}.json").write_text(json.dumps(found))
 
 

@@ -134,10 +134,11 @@ def test_batch_norm_is_said_to_look_at_parts(two):
     assert "batch norm" in two[0]["remarks"][1]
 
 
-def test_stopped_by_one_rank_it_goes_on_to_the_same_bits(two):
-    """With dropout, which each rank draws by itself; and three runs in one process, one after the other."""
+@pytest.mark.parametrize("place", [0, 1], ids=["copies", "shards"])
+def test_stopped_by_one_rank_it_goes_on_to_the_same_bits(two, place):
+    """With dropout, which each rank draws by itself; and six runs in one process, one after the other."""
     for found in two:
-        assert found["resumed"] == {"signal": 15, "status": "interrupted", "then": "done", "same": [True, True]}
+        assert found["resumed"][place] == {"signal": 15, "status": "interrupted", "then": "done", "same": [True, True]}
 
 
 # --- the command line
