@@ -174,8 +174,12 @@ class Ranks:
         if end:
             said = f"{end.kind}: {end.text}"
         elif missing:
-            numbers = ", ".join(str(rank + 1) for rank in missing)
-            said = _("process {ranks} of {size} died or does not answer any more", ranks=numbers, size=self.size)
+            said = _(
+                "process {numbers} of {size} (rank {ranks}) died or does not answer any more",
+                numbers=", ".join(str(rank + 1) for rank in missing),
+                size=self.size,
+                ranks=", ".join(map(str, missing)),
+            )
         else:
             said = _("the {size} processes have lost one another", size=self.size)
         if not self.run:

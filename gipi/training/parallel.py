@@ -223,7 +223,7 @@ def take_chances(held: Checkpoint, ranks: Ranks) -> list[str]:
     remarks = []
     if len(states) != ranks.size:
         text = _(
-            "saved by {before} processes, it goes on with {now}: rows come in the same order, and dropout draws others",
+            "processes: {before} until now, {now} from here; rows come in the same order, but dropout draws others",
             before=len(states),
             now=ranks.size,
         )

@@ -184,7 +184,7 @@ def test_a_rank_that_dies_is_named_and_one_process_goes_on(dead, environment, tm
     began = time.monotonic()
     said, _errors = process.communicate(timeout=60)
     assert process.returncode == 1 and time.monotonic() - began < 30
-    sentence = f"gipi: process {dead + 1} of 2 died or does not answer any more; what was saved is kept. Go on with:"
+    sentence = f"gipi: process {dead + 1} of 2 (rank {dead}) died or does not answer any more; what was saved is kept. Go on with:"
     assert said.count(sentence) == 1, said
     assert f"torchrun --nproc-per-node 2 -m gipi resume {folder}" in said
     cut = Run(folder)
@@ -249,7 +249,7 @@ def test_a_shard_that_hangs_is_missed_and_the_run_goes_on_whole(environment, tmp
         both[1].kill()
         both[1].communicate()
     assert both[0].returncode == 1, said
-    assert said.count("gipi: process 2 of 2 died or does not answer any more; what was saved is kept") == 1, said
+    assert said.count("gipi: process 2 of 2 (rank 1) died or does not answer any more; what was saved is kept") == 1, said
     assert Run(folder).status == "interrupted"  # the process was ended from beside: it waited inside an exchange
     alone = gipi.resume(folder, quiet=True)
     whole = gipi.fit("iris", run=tmp_path / "alone", quiet=True, **options)
