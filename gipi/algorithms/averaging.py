@@ -58,7 +58,7 @@ class Average:
         named = [*net.named_parameters(), *net.named_buffers()]
         self.live = {name: tensor for name, tensor in named if tensor.is_floating_point()}
         self.averaged = {name: tensor.detach().clone() for name, tensor in self.live.items()}
-        self.pairs = list(self.averaged.values()), list(self.live.values())
+        self.pairs = _own_parts(self.averaged), _own_parts(self.live)
 
     def share(self, step: int) -> float:
         """The weight of the newest value at this step; 0: it does not count."""
@@ -101,6 +101,12 @@ class Average:
             yield
         finally:
             self.swap()
+
+
+def _own_parts(tensors: dict[str, Tensor]) -> list[Tensor]:
+    """What this process holds of them, where some are cut among processes and some are not."""
+    held = [tensor.detach() for tensor in tensors.values()]
+    return [t.to_local() if hasattr(t, "to_local") else t for t in held]  # type: ignore[attr-defined]
 
 
 def has_statistics(net: nn.Module) -> bool:

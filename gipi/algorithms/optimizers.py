@@ -19,7 +19,7 @@ from torch import Tensor
 
 from gipi.algorithms.adapter import Adapter
 from gipi.algorithms.lbfgs import LBFGS
-from gipi.algorithms.updates import Move, NotFinite, Rule, Update, rules
+from gipi.algorithms.updates import Move, NotFinite, Rule, Update, own_part, rules
 from gipi.errors import UsageError, nearest
 from gipi.messages import _
 
@@ -229,7 +229,9 @@ class FirstOrder:
         assert [param.stride() for param in self.params] == self.strides, "a parameter was moved after this was made"
         lr = self.schedule(step) * self.scale
         with torch.no_grad():
-            torch._amp_foreach_non_finite_check_and_unscale_(gradients, self.bad, self.one)  # times 1: as they were
+            torch._amp_foreach_non_finite_check_and_unscale_(
+                own_part(gradients), self.bad, self.one
+            )  # times 1: as they were
             found = None if self.is_host else self.bad
             if self.is_host and self.bad.item():
                 self.bad.zero_()

@@ -72,11 +72,16 @@ def with_decay(params: Tensors, gradients: Tensors, decay: float) -> Tensors:
     return list(torch._foreach_add(gradients, params, alpha=decay)) if decay else gradients
 
 
+def own_part(tensors: Tensors) -> Tensors:
+    """What this process holds of them: torch's fused kernels do not all know tensors that are cut among processes."""
+    return [t.to_local() for t in tensors] if hasattr(tensors[0], "to_local") else tensors  # type: ignore[attr-defined]
+
+
 def descend(params: Tensors, gradients: Tensors, memory: list[Tensors], counts: Tensors, move: Move):
     """p <- p - lr g. Robbins & Monro 1951."""
     torch._fused_sgd_(
-        params,
-        gradients,
+        own_part(params),
+        own_part(gradients),
         [],
         weight_decay=move.decay,
         momentum=0.0,
@@ -98,9 +103,9 @@ def heavy_ball(momentum: float, is_nesterov: bool) -> Update:
 
     def update(params: Tensors, gradients: Tensors, memory: list[Tensors], counts: Tensors, move: Move):
         torch._fused_sgd_(
-            params,
-            gradients,
-            memory[0],
+            own_part(params),
+            own_part(gradients),
+            own_part(memory[0]),
             weight_decay=move.decay,
             momentum=momentum,
             lr=move.lr,
@@ -157,10 +162,10 @@ def _divide_and_move(params: Tensors, gradients: Tensors, square: Tensors, lr: f
 def adam(params: Tensors, gradients: Tensors, memory: list[Tensors], counts: Tensors, move: Move):
     """Kingma & Ba 2015, algorithm 1, with their 0.9, 0.999 and 1e-8."""
     torch._fused_adam_(
-        params,
-        gradients,
-        memory[0],
-        memory[1],
+        own_part(params),
+        own_part(gradients),
+        own_part(memory[0]),
+        own_part(memory[1]),
         [],
         counts,
         lr=move.lr,
@@ -179,10 +184,10 @@ def adamw(beta2: float = 0.999, epsilon: float = 1e-8) -> Update:
 
     def update(params: Tensors, gradients: Tensors, memory: list[Tensors], counts: Tensors, move: Move):
         torch._fused_adamw_(
-            params,
-            gradients,
-            memory[0],
-            memory[1],
+            own_part(params),
+            own_part(gradients),
+            own_part(memory[0]),
+            own_part(memory[1]),
             [],
             counts,
             lr=move.lr,

@@ -7,6 +7,7 @@ Nothing here imports torch; a verb does when it runs.
 import io
 import os
 import sys
+from contextlib import nullcontext, redirect_stdout
 
 VERBS = {
     "fit": "DATA [OPTIONS]",
@@ -63,6 +64,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _run(verb: str, rest: list[str]) -> int:
     from gipi.cli.lines import read_line
     from gipi.errors import DataError, RunError, TrainingError, UsageError
+    from gipi.launch import is_first
     from gipi.messages import _
 
     wants_json = "--json" in rest
@@ -70,7 +72,8 @@ def _run(verb: str, rest: list[str]) -> int:
         line = read_line(verb, rest)
         from gipi.cli import commands
 
-        result = getattr(commands, verb)(line)
+        with nullcontext() if is_first() else redirect_stdout(io.StringIO()):
+            result = getattr(commands, verb)(line)
     except UsageError as error:
         return _fail(str(error), 2, wants_json)
     except (DataError, RunError, TrainingError) as error:
@@ -83,7 +86,7 @@ def _run(verb: str, rest: list[str]) -> int:
         return _fail(_system_said(error), 1, wants_json)
     except MemoryError:
         return _fail(_("the memory of this machine is too small for that"), 1, wants_json)
-    if wants_json:
+    if wants_json and is_first():
         from gipi.cli.commands import as_json
 
         print(as_json(result))
@@ -97,6 +100,10 @@ def _system_said(error: OSError) -> str:
 
 
 def _fail(text: str, code: int, wants_json: bool = False) -> int:
+    from gipi.launch import is_first
+
+    if not is_first():  # the first of several processes says it
+        return code
     print(f"gipi: {text}", file=sys.stderr)
     if wants_json:
         import json

@@ -30,6 +30,7 @@ class Stream(Iterator[tuple[Tensor, ...]]):
         seed: Decides the order, and the draws.
         prepare: Optional, `(batch, draws) -> batch`: augmentation and normalisation, batched tensor code.
         draws: How many uniform random numbers `prepare` gets for each row, functions of (seed, epoch, row).
+        part: `(number, parts)`: give this part of every batch only; the others are for other processes.
 
     Example:
         >>> stream = Stream((torch.arange(10),), batch_size=5, seed=0)
@@ -44,6 +45,7 @@ class Stream(Iterator[tuple[Tensor, ...]]):
         seed: int,
         prepare: Prepare | None = None,
         draws: int = 0,
+        part: tuple[int, int] = (0, 1),
     ):
         self.held = tensors
         self.rows = len(tensors[0])
@@ -52,6 +54,7 @@ class Stream(Iterator[tuple[Tensor, ...]]):
         self.seed = seed
         self.prepare = prepare
         self.draws = draws
+        self.part = part
         self.position = 0  # batches consumed since the beginning
         self.epoch = -1  # the epoch that `shuffled` belongs to
         self.pieces: list[tuple[Tensor, ...]] = []
@@ -68,11 +71,17 @@ class Stream(Iterator[tuple[Tensor, ...]]):
         """One permutation and one gather for the whole epoch; its batches are then slices."""
         device = self.held[0].device
         order = torch.randperm(self.rows, generator=generator(self.seed, "order", epoch))
+        lengths: list[int] | None = None  # batches of nearly equal size, unless they are cut
+        if self.part != (0, 1):
+            number, parts = self.part
+            batches = [batch.tensor_split(parts)[number] for batch in order.tensor_split(self.batches)]
+            order, lengths = torch.cat(batches), [len(batch) for batch in batches]
         columns = [tensor[order.to(device)] for tensor in self.held]
         if self.prepare:
             draws = torch.rand(self.rows, self.draws, generator=generator(self.seed, "augment", epoch))
             columns.append(draws[order].to(device))
-        self.pieces = list(zip(*(column.tensor_split(self.batches) for column in columns), strict=True))
+        cut = (c.split(lengths) if lengths is not None else c.tensor_split(self.batches) for c in columns)
+        self.pieces = list(zip(*cut, strict=True))
         self.epoch = epoch
 
     def state_dict(self) -> dict:

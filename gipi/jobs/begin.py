@@ -31,8 +31,11 @@ def _seed(job: Job, number: int) -> int:
 
 
 def reseeded(job: Job, member: Member) -> Member:
-    """A member at its beginning: what its network drew, or who looked at it, does not decide what training draws."""
-    seed_all(_seed(job, member.number) + 1)
+    """A member at its beginning: what its network drew, or who looked at it, does not decide what training draws.
+
+    Each rank draws its own: they see different rows.
+    """
+    seed_all(_seed(job, member.number) + 1 + job.setting.ranks.rank)
     return member
 
 
@@ -47,7 +50,7 @@ def groups(job: Job, first: Member | None = None) -> Iterator[Group]:
     while number < job.members:
         member = first if first and number == 0 else seeded(job, number)
         count = 1
-        if can_join(member):
+        if job.setting.ranks.is_alone and can_join(member):
             alike = [job.alike(other) == job.alike(number) for other in range(number, min(job.members, number + MOST))]
             count = [*alike, False].index(False)
             count = count if (count - 1) * member.plan.steps >= WORTH else 1
@@ -78,8 +81,9 @@ def find_step_size_of(job: Job, display: Any) -> None:
 
 
 def threads_for(job: Job, member: Member) -> int:
-    """By what a batch costs."""
-    return choose_threads(work_of(job, member))
+    """By what a batch costs; the processes on a machine share its cores."""
+    ranks = job.setting.ranks
+    return max(1, choose_threads(work_of(job, member) // ranks.size) // ranks.local_size)
 
 
 def work_of(job: Job, member: Member) -> int:

@@ -21,15 +21,18 @@ from gipi.doctor import Finding, examine
 from gipi.errors import RunError, TrainingError
 from gipi.jobs.begin import find_step_size_of, groups, label_of, seeded
 from gipi.jobs.job import Job, Outcome
+from gipi.jobs.on_ray import carry_out_on_ray
 from gipi.jobs.page import page_of
 from gipi.jobs.request import Request, make_job
-from gipi.jobs.settle import settle
+from gipi.jobs.settle import settle, settled
+from gipi.jobs.shared import check_ranks, check_same, remarks_on
 from gipi.messages import _
 from gipi.report.display import choose, in_notebook
 from gipi.report.html import write_report
 from gipi.report.text import interval, metric, spoken
 from gipi.tasks.intervals import metric_json
 from gipi.training.chance import own_random_state
+from gipi.training.distributed import joined
 from gipi.training.folder import Folder, read_log
 from gipi.training.log import Diverged, Log
 from gipi.training.member import Member, Progress
@@ -46,27 +49,41 @@ def carry_out(request: Request) -> Path:
         TrainingError: Training diverged; the run folder has the curve.
         KeyboardInterrupt: A key or signal; `Stopped`, with its number, where gipi could see to it that all is saved.
     """
+    ranks = request.ranks
+    if ranks is None:
+        if request.options.ray is not None:
+            return carry_out_on_ray(request)
+        with joined() as ranks:
+            return carry_out(dataclasses.replace(request, ranks=ranks))
     clock = Clock()
     options = request.options
-    with choose(options.json, options.quiet) as display:
-        with clock.of("data"):
-            device = choose_device(options.device)
+    with choose(options.json, options.quiet or not ranks.is_first) as display:
+        with clock.of("data"), ranks.agreed():
+            device = choose_device(ranks.device_name(options.device))
             job = make_job(request, device)
+            check_ranks(job, request.folder is not None)
+        check_same(job)
         with own_random_state(options.seed, device):
             if getattr(job.setting.config, "lr", None) == "auto":
                 with clock.of("step size"):
                     find_step_size_of(job, display)
-            first = seeded(job, 0)
+            before = ranks.first_says(settled(request.folder))
+            with ranks.agreed():
+                first, notes = settle(job, seeded(job, 0), before, display.is_watched)
+            if not ranks.is_first:
+                return _train_beside(job, first, display)
             folder = request.folder or _new_folder(job)
             try:
-                before = folder.record if request.folder else {}
-                first, notes = settle(job, first, before, display.is_watched)
                 _say_what(job, first, display)
                 for note in notes:
                     display.note(note)
                 _write_down(job, folder, request)
                 if request.folder and (changed := _changed(job, folder)):
                     display.note(changed)
+                ranks.run = str(folder.path)
+                ranks.first_says(ranks.run)
+                for remark in remarks_on(job, first):
+                    display.note(remark)
                 with threads(job.setting.arithmetic.threads):
                     _train_and_finish(job, first, folder, display, clock)
             except Exception as error:
@@ -79,6 +96,22 @@ def carry_out(request: Request) -> Path:
             finally:
                 folder.close()
     return folder.path
+
+
+def _train_beside(job: Job, first: Member, display: Any) -> Path:
+    """What a rank does that is not the first: it trains. It gives the run's folder, if that is to be seen from here.
+
+    Raises:
+        SystemExit: The folder is on another machine, so there is nothing to go on with in this process.
+    """
+    ranks = job.setting.ranks
+    ranks.run = ranks.first_says("")
+    with threads(job.setting.arithmetic.threads), stoppable():
+        _train_members(job, first, None, display)
+    ranks.first_is_done()
+    if not (Path(ranks.run) / "run.json").exists():
+        raise SystemExit(0)
+    return Path(ranks.run)
 
 
 # --- before the first step ---------------------------------------------------------------------------------------
@@ -133,7 +166,12 @@ def _write_down(job: Job, folder: Folder, request: Request) -> None:
         algorithm=job.algorithm,
         started=datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
         versions=_versions(),
-        hardware={"device": str(setting.device), "machine": platform.machine(), "processors": torch.get_num_threads()},
+        hardware={
+            "device": str(setting.device),
+            "machine": platform.machine(),
+            "processors": torch.get_num_threads(),
+            "processes": setting.ranks.size,
+        },
         members=job.members,
         **job.record,
     )
@@ -161,9 +199,10 @@ def _versions() -> dict[str, str]:
 def _changed(job: Job, folder: Folder) -> str:
     """What is not as it was when the run began, though bits may depend on it; nothing if all is."""
     record = folder.record
-    then = {**record["versions"], **record["hardware"], "threads": record["arithmetic"]["threads"]}
-    now = {**_versions(), "device": str(job.setting.device), "machine": platform.machine()}
+    then = {"processes": 1, **record["versions"], **record["hardware"], "threads": record["arithmetic"]["threads"]}
+    now: dict[str, Any] = {**_versions(), "device": str(job.setting.device), "machine": platform.machine()}
     now["threads"] = job.record["arithmetic"]["threads"]
+    now["processes"] = job.setting.ranks.size
     found = [f"{name} {then.get(name)} -> {value}" for name, value in now.items() if then.get(name) != value]
     if not found:
         return ""
@@ -201,15 +240,15 @@ def _train_and_finish(job: Job, first: Member, folder: Folder, display: Any, clo
         raise TrainingError(f"{error} " + _("The curve is in {path}", path=folder.path / "report.html")) from error
 
 
-def _train_members(job: Job, first: Member, folder: Folder, display: Any) -> tuple[list[Any], list[Progress]]:
+def _train_members(job: Job, first: Member, folder: Folder | None, display: Any) -> tuple[list[Any], list[Progress]]:
     """Every group of members in turn; one that ended before the run was cut is taken as it is."""
-    log = Log(folder, job.members)
+    log = Log(folder, job.members, job.setting.ranks)
     nets, progress = [], []
     for group in groups(job, first):
         for remark in log.restore(group):
             display.note(remark)
         train(group, display, log, label_of(job, group))
-        nets += [member.net for member in group.members]
+        nets += [job.whole(member.net) for member in group.members]
         progress += [member.progress for member in group.members]
     return nets, progress
 

@@ -30,7 +30,7 @@ _LIMITS: tuple[tuple[str, Callable[[], str], Callable[[Any], bool]], ...] = (
     ("warmup explore explore_last discount", lambda: _("from 0 to 1"), lambda v: 0 <= v <= 1),
     ("batch_size patience", lambda: _("a whole number, at least 0"), lambda v: v >= 0),
     ("epochs steps ensemble parts picture_size hidden", lambda: _("a whole number, at least 1"), lambda v: v >= 1),
-    ("width widest latent code", lambda: _("a whole number, at least 1"), lambda v: v >= 1),
+    ("width widest latent code ray_workers", lambda: _("a whole number, at least 1"), lambda v: v >= 1),
     ("memory first_moves moves batches copy_every", lambda: _("a whole number, at least 1"), lambda v: v >= 1),
     ("explore_moves", lambda: _("a whole number, at least 1"), lambda v: v >= 1),
     ("clusters", lambda: _("a whole number, at least 2"), lambda v: v >= 2),

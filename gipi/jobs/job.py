@@ -13,8 +13,10 @@ from gipi.jobs.options import Fit
 from gipi.messages import _
 from gipi.release.model import Model
 from gipi.report.page import Baseline, Result
+from gipi.training.distributed import ALONE, Ranks
 from gipi.training.finder import Schedule
 from gipi.training.member import Member, Plan, Progress
+from gipi.training.parallel import of_all_ranks
 from gipi.training.player import Plays
 from gipi.training.prepare import Arithmetic, prepared
 
@@ -39,6 +41,12 @@ class Setting:
     own: Own
     device: torch.device
     arithmetic: Arithmetic
+    ranks: Ranks = ALONE  # the processes that train together
+
+    @property
+    def is_sharded(self) -> bool:
+        """Whether the network is cut among them; a run that was may go on alone."""
+        return self.options.shard and not self.ranks.is_alone
 
 
 @dataclass
@@ -82,6 +90,7 @@ class Job(ABC):
     batch_size: int
     plan: Plan
     loss: Callable[..., torch.Tensor] | None = None
+    count: Callable[[Any], Any] | None = None  # batch -> what the loss is a mean over, if that is not its rows
     loss_name: str
     ways: Sequence[str] = ()
     record: dict[str, Any]
@@ -110,8 +119,11 @@ class Job(ABC):
             return None if lr is None else schedule(lr)
 
         players = setting.system.players(net, setting.config, self.loss, sizes)
-        is_ours = setting.own.model is None and setting.own.loss is None and setting.system.__name__.startswith("gipi.")
-        return prepared(players, net, setting.arithmetic.precision, options.clip, options.parts, is_ours)
+        own, is_alone = setting.own, setting.ranks.is_alone
+        is_ours = own.model is None and own.loss is None and setting.system.__name__.startswith("gipi.")
+        precision, parts = setting.arithmetic.precision, options.parts
+        players = prepared(players, net, precision, options.clip, parts, is_ours and is_alone, self.count)
+        return of_all_ranks(players, net, setting.ranks, setting.is_sharded)
 
     @abstractmethod
     def build(self, number: int) -> Member:
@@ -120,6 +132,10 @@ class Job(ABC):
     def alike(self, number: int) -> Any:
         """What members must have in common to be trained at once, if their network lets them; by default nothing is."""
         return number
+
+    def whole(self, net: nn.Module) -> nn.Module:
+        """A trained network as it is kept."""
+        return net
 
     @abstractmethod
     def label(self, number: int) -> str:

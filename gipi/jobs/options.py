@@ -53,6 +53,9 @@ class Fit:
     device: str = "auto"  # auto, cpu, cuda, cuda:1, mps
     threads: int | None = None  # for the arithmetic; by the size of the model if not given
     precision: Literal["auto", "float32", "float64", "bf16"] = "auto"  # of the arithmetic; auto: bf16 where it pays
+    shard: bool = False  # cut the model among the processes (FSDP2), if it is larger than a device
+    ray: str | None = None  # train on the Ray cluster at this address; local: one of its own on this machine
+    ray_workers: int | None = None  # processes on Ray; one for each of its GPUs if not given
     run: str | None = None  # the run's folder; runs/DATA-SYSTEM-N if not given
     verdict: bool = True  # compare with classical models
     verdict_seconds: float = 10.0  # that the classical models may take

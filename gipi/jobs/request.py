@@ -11,6 +11,7 @@ from gipi.messages import _
 
 if TYPE_CHECKING:
     from gipi.jobs.job import Job, Setting
+    from gipi.training.distributed import Ranks
     from gipi.training.folder import Folder
 
 
@@ -25,6 +26,7 @@ class Request:
     system: Any = None  # a system of a person's own
     folder: "Folder | None" = None
     read: Callable[[Any, str], dict[str, Any]] | None = None  # (system, name) -> its options, from a command line
+    ranks: "Ranks | None" = None  # the processes that train together, once they have met
 
     def __post_init__(self):
         self.options = checked(self.options)
@@ -70,6 +72,7 @@ def _setting(request: Request, task: str, kind: str, own: Any, device: Any) -> "
     """The system for this task and kind of data, and its configuration."""
     from gipi import systems, tasks
     from gipi.jobs.job import Setting
+    from gipi.training.distributed import ALONE
     from gipi.training.prepare import Arithmetic
 
     if own.model is not None:
@@ -110,7 +113,8 @@ def _setting(request: Request, task: str, kind: str, own: Any, device: Any) -> "
         given["optimizer"] = own.optimizer
     precision = request.options.precision
     arithmetic = Arithmetic("float32" if precision == "auto" else precision)
-    return Setting(request.options, name, system, configured(system, name, given), own, device, arithmetic)
+    config = configured(system, name, given)
+    return Setting(request.options, name, system, config, own, device, arithmetic, request.ranks or ALONE)
 
 
 def configured(system: Any, name: str, given: dict[str, Any]) -> Any:

@@ -11,14 +11,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gipi.jobs.begin import groups, seeded, work_of
+from gipi.jobs.begin import groups, seeded, threads_for, work_of
 from gipi.jobs.job import Job
 from gipi.messages import _
 from gipi.report.text import duration, number
+from gipi.training.folder import Folder
 from gipi.training.loop import fit
 from gipi.training.member import Member
 from gipi.training.player import Player
-from gipi.training.prepare import LARGE, Arithmetic, choose_threads, has_bf16, peak_memory, threads
+from gipi.training.prepare import LARGE, Arithmetic, has_bf16, peak_memory, threads
 
 LONG = 1.5e12  # multiplications of all steps forward: a minute or so of one core; before less nothing is tried
 GAIN = 1.1  # times as fast, or the usual way stays
@@ -43,13 +44,18 @@ class Cost:
     rounds: int
 
 
+def settled(folder: Folder | None) -> dict[str, Any]:
+    """What was decided when the run began that goes on in this folder; nothing for a new one."""
+    return {name: folder.record[name] for name in ("arithmetic", "steps", "limit")} if folder else {}
+
+
 def settle(job: Job, first: Member, record: dict[str, Any], is_watched: bool) -> tuple[Member, list[str]]:
     """Decide all that is decided by trying; gives the first member, built by what was decided, and what to say of it.
 
     Args:
         job: Its setting, its plan and its record are completed.
         first: The first member, as it was built.
-        record: Of the run that goes on; empty for a new one.
+        record: What `settled` gave.
         is_watched: Somebody wants to know what the run will take.
     """
     notes: list[str] = []
@@ -81,7 +87,9 @@ def choose_arithmetic(job: Job, first: Member, notes: list[str]) -> Arithmetic:
     """By rule for what is small, by trying for what is large: precision, layout, threads."""
     setting = job.setting
     work = work_of(job, first)
-    chosen = replace(setting.arithmetic, threads=choose_threads(work))
+    chosen = replace(setting.arithmetic, threads=threads_for(job, first))
+    if not setting.ranks.is_alone:
+        return chosen  # each rank's clock would say something else
     (player,) = first.players.values() if len(first.players) == 1 else (None,)
     if not job.is_repeatable or not isinstance(player, Player) or work < LARGE or work * job.plan.steps < LONG:
         return chosen
@@ -169,7 +177,7 @@ def _settle_time(job: Job, record: dict[str, Any], is_watched: bool, notes: list
         steps = record["steps"]
         job.plan = replace(job.plan, steps=steps, every=min(job.plan.every, steps), seconds=record["limit"])
         return
-    if not job.is_repeatable:
+    if not job.is_repeatable or not job.setting.ranks.is_alone:
         job.plan = replace(job.plan, seconds=minutes and minutes * 60 / job.members)
         return
     if not minutes and not is_watched:

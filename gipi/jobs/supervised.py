@@ -24,7 +24,7 @@ from gipi.messages import _
 from gipi.release.bundle import warm_start
 from gipi.release.model import CHUNK, Model
 from gipi.training.member import Member, Plan, Progress
-from gipi.training.player import Player
+from gipi.training.parallel import shard, whole
 from gipi.training.prepare import dtype_of
 
 FEWEST_STEPS = 1500  # by default, unless nothing improves any more
@@ -42,6 +42,8 @@ class Supervised(Job):
         self.task = tasks.load(material.task)
         self.name = material.data.name
         self.dtype = dtype_of(setting.arithmetic.precision)
+        self.home = torch.device("cpu") if setting.is_sharded else setting.device  # of whole networks
+        self.described: list[tuple[str, Any, int | None]] = []  # the layers, where a whole network is not kept
         standardize = options.scale == "standard"
         train = material.data.rows(material.seen if material.folds else material.parts["train"])
         levels = self.task.LEVELS if material.target_kind == "quantiles" else ()
@@ -51,6 +53,8 @@ class Supervised(Job):
         self.x, self.y = encode(self.schema, material.data, dtype=self.dtype)
         self.plain_loss = self._loss()
         self.loss = mixed(self.plain_loss) if options.mixup else self.plain_loss
+        if material.weights is not None or options.class_weight != "none":
+            self.count = _weight
         self.members = max(1, len(material.folds)) * options.ensemble
         self.defaults = systems.defaults(setting.system)
         rows = len(self._rows(0)[0])
@@ -160,6 +164,9 @@ class Supervised(Job):
         options, setting = self.setting.options, self.setting
         train, valid = self._rows(number)
         net = self.network()
+        if setting.is_sharded:
+            self.described = self.layers(net)
+            shard(net, setting.device, setting.ranks.size)
         size_of = schedule(self.schedule_name, self.plan.steps, options.warmup)
         players = self.players(net, size_of)
         stream = self._stream(train, number)
@@ -167,10 +174,6 @@ class Supervised(Job):
         member = Member(number, net, players, stream, self.plan, average=average)
         if valid is not None:
             member.validate = self._validator(net, valid)
-        if self._has_weights:
-            for player in players.values():
-                if isinstance(player, Player):
-                    player.count = lambda batch: batch[2].sum(-1)  # (B,) weights, or (members, B)
         if average and self.averaging == "swa":
             some = normalize(self.schema, self.x[train[:REFRESH]].to(setting.device))
             member.refresh = lambda: refresh_statistics(net, some.split(CHUNK))
@@ -180,10 +183,20 @@ class Supervised(Job):
             member.step_size = size_of(setting.config.lr)
         return member
 
+    def whole(self, net: nn.Module) -> nn.Module:
+        """A trained network as it is kept: one that is cut among the ranks is put together, on the first."""
+        if not self.setting.is_sharded:
+            return net
+        weights = whole(net.state_dict(), self.setting.ranks)
+        if weights:
+            net = self.network()
+            net.load_state_dict(weights)
+        return net
+
     def network(self) -> nn.Module:
         """A new network on its device, with the weights of `--from` where they fit."""
         setting = self.setting
-        net = setting.system.Net(self.sizes, setting.config).to(setting.device, self.dtype)
+        net = setting.system.Net(self.sizes, setting.config).to(self.home, self.dtype)
         if setting.arithmetic.channels_last:
             net = net.to(memory_format=torch.channels_last)
         self._check(net)
@@ -193,7 +206,7 @@ class Supervised(Job):
 
     def _check(self, net: nn.Module) -> None:
         """One batch through the network before the first step: does what comes out fit the task, and the loss?"""
-        x = normalize(self.schema, self.x[:2].to(self.setting.device)).to(self.dtype)
+        x = normalize(self.schema, self.x[:2].to(self.home)).to(self.dtype)
         was_training = net.training
         net.eval()
         try:
@@ -248,7 +261,17 @@ class Supervised(Job):
                 raise UsageError(_("--mixup does not go together with weights"))
             tensors.append(torch.from_numpy(weights).to(self.setting.device, self.dtype))
         prepare, draws = self._prepare()
-        return Stream(tuple(tensors), self.batch_size, options.seed * 1000 + number, prepare, draws)
+        ranks = self.setting.ranks
+        smallest = len(rows) // -(-len(rows) // self.batch_size)
+        if smallest < ranks.size:
+            text = _(
+                "batches of {rows} rows cannot be shared among {size} processes; give a larger --batch-size",
+                rows=smallest,
+                size=ranks.size,
+            )
+            raise UsageError(text)
+        seed, part = options.seed * 1000 + number, (ranks.rank, ranks.size)
+        return Stream(tuple(tensors), self.batch_size, seed, prepare, draws, part)
 
     def _prepare(self):
         """Augmentation, normalisation and mixup of a batch, and the draws that a row needs for them."""
@@ -289,12 +312,13 @@ class Supervised(Job):
                 output = net(x)
             else:
                 output = torch.cat([net(normalize(self.schema, chunk).to(self.dtype)) for chunk in x.split(CHUNK)])
-            return {"loss": self.plain_loss(output, *target).item(), **self.task.quick(output, y, self.schema)}
+            found = {"loss": self.plain_loss(output, *target).item(), **self.task.quick(output, y, self.schema)}
+            return self.setting.ranks.first_says(found)  # what is decided by them is decided by all alike
 
         return validate
 
     def layers(self, net: nn.Module) -> list[tuple[str, Any, int | None]]:
-        return layers_of(net, normalize(self.schema, self.x[:2].to(self.setting.device)).to(self.dtype))
+        return self.described or layers_of(net, normalize(self.schema, self.x[:2].to(self.home)).to(self.dtype))
 
     def view(self, history: Sequence[Mapping[str, Any]], error: str = "") -> View:
         labels = self.schema.targets[0].values
@@ -318,12 +342,17 @@ class Supervised(Job):
             judge.add_folds(outcome, self, model)
         if hasattr(setting.system, "explain"):
             some = torch.from_numpy(self.material.parts["train"])
-            x = normalize(self.schema, self.x[some].to(setting.device)).to(self.dtype)
-            outcome.notes += setting.system.explain(nets[0], self.schema, (x, self.y[some].to(setting.device)))
+            x = normalize(self.schema, self.x[some].to(self.home)).to(self.dtype)
+            outcome.notes += setting.system.explain(nets[0], self.schema, (x, self.y[some].to(self.home)))
         outcome.results += judge.results(self, answers, truth, rows)
         if setting.options.verdict and part == "test":
             judge.add_verdict(outcome, self, answers, truth, seconds)
         return outcome
+
+
+def _weight(batch: tuple[Tensor, ...]) -> Tensor:
+    """What the weighted mean of a batch's losses is divided by: the sum of `(B,)` weights, or of `(members, B)`."""
+    return batch[2].sum(-1)
 
 
 def _first(*values: Any) -> Any:

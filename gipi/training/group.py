@@ -17,7 +17,6 @@ from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
 from gipi.algorithms.optimizers import FirstOrder
-from gipi.training import chance
 from gipi.training.loop import nothing
 from gipi.training.member import Member, Progress
 from gipi.training.player import Batch, Player, Plays, rows
@@ -91,7 +90,7 @@ class Group:
     # --- what must be kept to go on
 
     def tensors(self) -> dict[str, Tensor]:
-        """Everything that changes while they train, to be kept and restored in place."""
+        """Everything that changes while they train but the random generators, to be kept and restored in place."""
         named: dict[str, Tensor] = {}
         for prefix, member in self._named():
             named |= {f"{prefix}{name}": tensor for name, tensor in member.tensors().items()}
@@ -101,7 +100,7 @@ class Group:
             named |= {f"player.{player_name}.{name}": tensor for name, tensor in player.tensors().items()}
         if hasattr(self.stream, "tensors"):
             named |= {f"stream.{name}": tensor for name, tensor in self.stream.tensors().items()}
-        return named | {f"random.{name}": tensor for name, tensor in chance.tensors().items()}
+        return named
 
     def state(self) -> dict[str, Any]:
         """The rest of it, as JSON."""
@@ -111,7 +110,6 @@ class Group:
             "progress": [member.progress.json() for member in self.members],
             "parts": self.parts(),
             "stream": self.stream.state_dict(),
-            "random": chance.json_state(),
         }
 
     def load(self, tensors: dict[str, Tensor], state: dict[str, Any]) -> None:
@@ -139,8 +137,6 @@ class Group:
             member.best = {name: one.clone() for name, one in beneath(f"{prefix}best.", tensors).items()} or None
         self.step = state["step"]
         self.stream.load_state_dict(state["stream"])
-        chance.set_tensors(beneath("random.", tensors))
-        chance.set_json_state(state["random"])
         self.slow_down()
 
     def slow_down(self) -> None:

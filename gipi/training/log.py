@@ -16,11 +16,13 @@ from torch import Tensor
 
 from gipi.errors import RunError, TrainingError
 from gipi.messages import _
-from gipi.training import checkpoint
+from gipi.training import chance, checkpoint
 from gipi.training.checkpoint import Checkpoint
+from gipi.training.distributed import ALONE, Ranks
 from gipi.training.folder import Folder
 from gipi.training.group import Group
 from gipi.training.member import Member, Plan, Progress
+from gipi.training.parallel import chances, handed_out, likeness, take_chances, whole
 
 SHARE = 0.02  # of the time may be spent on saving
 SHORTEST_PAUSE = 1.0  # seconds between two saves
@@ -64,6 +66,8 @@ class Diverged(TrainingError):  # noqa: N818  # says what happened, like Keyboar
 class Log:
     """What a training run leaves behind: the numbers, and the checkpoints by the clock. Without a folder: nothing.
 
+    Of several ranks the first has the folder. All call the same here, because shards and generators are everybody's.
+
     Call `restore` before a member trains, in the order of their numbers.
 
     Attributes:
@@ -71,10 +75,12 @@ class Log:
         is_repeat: The group's kept weights were damaged while later members already trained: it trains once more, and
             all that it logs is there already.
         good: The last good state: tensors, the rest, and how long the log was then.
+        drawn: And this process's random generators.
     """
 
-    def __init__(self, folder: Folder | None, members: int = 1):
+    def __init__(self, folder: Folder | None, members: int = 1, ranks: Ranks = ALONE):
         self.folder = folder
+        self.ranks = ranks
         self.members = members
         self.pending: list[tuple[int, dict[str, Tensor]]] = []
         self.kept: list[str] = []  # the last two checkpoints, the newest last
@@ -84,6 +90,7 @@ class Log:
         self.end = 0
         self.is_repeat = False
         self.good: tuple[dict[str, Tensor], dict, int] | None = None
+        self.drawn: tuple[dict[str, Tensor], dict] = ({}, {})
 
     # --- going on
 
@@ -95,6 +102,10 @@ class Log:
         Raises:
             RunError: What was kept does not fit what the member is made of now.
         """
+        if not self.ranks.is_first:
+            self.kept = []
+            self._take(group, [], "")
+            return []
         if not self.folder:
             return []
         remarks: list[str] = []
@@ -107,25 +118,43 @@ class Log:
                 remarks.append(_("{problem}; it is trained again", problem=error))
             else:
                 self.end = held[-1].state["log"]
-                for member, one in zip(group.members, held, strict=True):
-                    _fitting(one, lambda member=member, one=one: _take_ended(member, one))
+                self._take(group, held, "ended")
                 return []
         if self._is_behind(group.last):
-            self.is_repeat = True
+            self._take(group, [], "again")
             return remarks
         newest, damaged = checkpoint.newest(self.folder.checkpoints, f"step-{group.first:03d}-")
         remarks += damaged
+        remarks += self._take(group, [newest] if newest else [], "on")
         if newest is None:
             remarks += self.folder.cut_log(self.end)
             return remarks
-        _fitting(newest, lambda: group.load(newest.tensors, newest.state))
         remarks += self.folder.cut_log(newest.state["log"])
         remarks += getattr(group.stream, "notes", [])
-        self.kept, self.best = (
-            [newest.path.stem],
-            {},
-        )  # the best are written anew: nobody has looked whether they are whole
+        self.kept = [newest.path.stem]
         return remarks
+
+    def _take(self, group: Group, held: list[Checkpoint], what: str) -> list[str]:
+        """Bring the group, on each rank, to where the first rank's checkpoints have it; gives remarks.
+
+        Args:
+            group: What is brought there.
+            held: What the first rank has read: each member's end, or the group's newest, or nothing.
+            what: ended, again or on; the first rank says it.
+        """
+        what = self.ranks.first_says(what)
+        self.is_repeat = what == "again"
+        self.best = {}  # they are written anew: nobody has looked whether those that are there are whole
+        like = likeness(group.tensors(), group.members[0].net)
+        if what == "ended":
+            for number, member in enumerate(group.members):
+                own = handed_out(held[number] if held else None, like, self.ranks)
+                assert own
+                _fitting(own, lambda member=member, own=own: _take_ended(member, own))
+        elif what == "on" and (newest := handed_out(held[0] if held else None, like, self.ranks)):
+            _fitting(newest, lambda: group.load(newest.tensors, newest.state))
+            return take_chances(newest, self.ranks)
+        return []
 
     def _is_behind(self, number: int) -> bool:
         """Whether members after this one have trained already."""
@@ -145,6 +174,7 @@ class Log:
             return
         place = self.folder.log_place() if self.folder and not self.is_repeat else 0
         self.good = {name: tensor.detach().clone() for name, tensor in tensors.items()}, group.state(), place
+        self.drawn = chance.tensors(), chance.json_state()
 
     def go_back(self, group: Group) -> None:
         """Bring the group to its last good state; what was logged since is forgotten."""
@@ -153,6 +183,8 @@ class Log:
         faults = group.members[0].progress.faults
         self.pending = []
         group.load(tensors, state)
+        chance.set_tensors(self.drawn[0])
+        chance.set_json_state(self.drawn[1])
         for member in group.members:
             member.progress.faults = [*faults]
         if self.folder and not self.is_repeat:
@@ -223,13 +255,18 @@ class Log:
     def save(self, group: Group) -> None:
         """Write a checkpoint of the group as it stands between two steps."""
         self.drain(group)
-        if not self.folder or self.is_repeat:
+        if (not self.folder and self.ranks.is_alone) or self.is_repeat:
             return
         began = time.perf_counter()
         name = f"step-{group.first:03d}-{group.step:010d}"
         for member in group.members:
             self._save_best(member)
-        self.folder.save(name, group.tensors(), {**group.state(), "log": self.folder.log_size()})
+        tensors = whole(group.tensors(), self.ranks)
+        random, (own, *others) = chances(self.ranks)
+        if not self.folder:
+            return
+        state = {**group.state(), "random": own, "others": others, "log": self.folder.log_size()}
+        self.folder.save(name, {**tensors, **random}, state)
         self.kept = [*[kept for kept in self.kept if kept != name][-1:], name]
         self.folder.prune({*self.kept, *self.best.values()})
         self.saved_at = time.perf_counter()
@@ -241,20 +278,26 @@ class Log:
         A checkpoint holds them too: no run is lost because two files are needed and one of them is damaged.
         """
         best = f"best-{member.number:03d}-{member.progress.best_step:010d}"
-        if member.best is not None and self.folder and best != self.best.get(member.number):
-            self.folder.save(best, member.best, {"step": member.progress.best_step})
+        if member.best is not None and best != self.best.get(member.number):
+            weights = whole(member.best, self.ranks)
+            if self.folder:
+                self.folder.save(best, weights, {"step": member.progress.best_step})
             self.best[member.number] = best
 
     def finish(self, group: Group) -> None:
         """Keep the weights of finished members; of their checkpoints the last two and the best stay."""
         self.drain(group)
         self.good = None
+        weights = [whole(member.net.state_dict(), self.ranks) for member in group.members]
         if not self.folder:
+            if not (self.ranks.is_alone or self.is_repeat):
+                for member in group.members:
+                    self._save_best(member)
             return
-        for member in group.members:
+        for member, own in zip(group.members, weights, strict=True):
             end = self.folder.end_in_log(member.number) if self.is_repeat else self.folder.log_size()
             state = {"member": member.number, "progress": vars(member.progress), "log": end}
-            self.folder.save(f"member-{member.number:03d}", member.net.state_dict(), state)
+            self.folder.save(f"member-{member.number:03d}", own, state)
             self.end = end
         if self.is_repeat:
             return

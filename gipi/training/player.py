@@ -49,9 +49,12 @@ def rows(batch: Batch) -> int:
     return len(batch[0])
 
 
-def by_autograd(loss: Tensor, params: Sequence[Tensor]) -> list[Tensor | None]:
+Count = Callable[[], "int | Tensor"]  # how many things a loss is a mean of
+
+
+def by_autograd(loss: Tensor, params: Sequence[Tensor], count: Count) -> tuple[Tensor, list[Tensor | None]]:
     """Gradients for these parameters only; `.grad` of nobody is touched. A parameter that is not used gives None."""
-    return list(torch.autograd.grad(loss, params, allow_unused=True))
+    return loss.detach(), list(torch.autograd.grad(loss, params, allow_unused=True))
 
 
 @dataclass
@@ -69,9 +72,9 @@ class Player:
         parts: So many parts of a batch are worked through one after the other, and their gradients added up; more when
             memory runs out.
         tapes: Evaluates batches in place of `differentiate`, to the same bits (training/tape.py).
-        gradient: `(loss, params) -> gradients`.
+        gradient: `(loss, params, count) -> (loss, gradients)`: of this process alone, or of several (parallel.py).
         is_stacked: It plays for several members: parameters and batches have an axis for them in front, and the
-            objective gives a loss for each (training/together.py).
+            objective gives a loss for each (training/group.py).
         keep: Keep the gradients of the last step readable in `gradients`, for whoever looks into a run.
     """
 
@@ -84,22 +87,23 @@ class Player:
     clip: float | None = None
     parts: int = 1
     tapes: Callable[[Batch], Sequence[Tensor]] | None = None
-    gradient: Callable[[Tensor, Sequence[Tensor]], list[Tensor | None]] = by_autograd
+    gradient: Callable[[Tensor, Sequence[Tensor], Count], tuple[Tensor, list[Tensor | None]]] = by_autograd
     is_stacked: bool = False
     keep: bool = False
     gradients: list[Tensor] | None = field(default=None, repr=False)
 
     def differentiate(self, batch: Batch) -> list[Tensor]:
         """The loss on this batch, then the gradient of each parameter: zeros where the loss does not depend on it."""
-        loss = self.objective(batch)
-        found = self.gradient(loss.sum() if self.is_stacked else loss, self.params)
+        each = self.objective(batch)
+        loss, found = self.gradient(each.sum() if self.is_stacked else each, self.params, lambda: self.count(batch))
+        loss = each.detach() if self.is_stacked else loss
         if any(
             gradient is None for gradient in found
         ):  # not `None in found`: that compares tensors, element by element
             if all(gradient is None for gradient in found):
                 raise ValueError("the loss depends on none of the player's parameters")
             found = [torch.zeros_like(p) if g is None else g for p, g in zip(self.params, found, strict=True)]
-        return [loss.detach(), *found]  # type: ignore[list-item]  # no None is left
+        return [loss, *found]  # type: ignore[list-item]  # no None is left
 
     def evaluate(self, batch: Batch) -> tuple[Tensor, list[Tensor]]:
         """The loss on this batch and the gradients, clipped; in more parts if memory runs out."""
@@ -113,8 +117,8 @@ class Player:
                     loss, *gradients = self.differentiate(batch)
                 break
             except (RuntimeError, MemoryError) as error:
-                if not ran_out_of_memory(error):
-                    raise
+                if not ran_out_of_memory(error) or self.gradient is not by_autograd:
+                    raise  # several processes would have to cut alike
             self._cut_finer(batch)  # outside of `except`: the error holds on to all that there was
         if self.clip is not None:
             gradients = clipped(gradients, self.clip, self.is_stacked)

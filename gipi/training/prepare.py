@@ -5,10 +5,10 @@ What is chosen here by rule stands in run.json and is replayed on resume: a choi
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -115,6 +115,7 @@ def prepared(
     clip: float | None,
     parts: int,
     is_ours: bool,
+    count: Callable[[Batch], Any] | None = None,
 ) -> dict[str, Plays]:
     """The players made ready for training; one that takes no gradients is left as it is.
 
@@ -125,6 +126,7 @@ def prepared(
         clip: Largest norm of the gradient.
         parts: That a batch is worked through in.
         is_ours: Network and loss are gipi's, so that nothing in them is decided by values: small ones are taped.
+        count: `batch -> how many things the loss is a mean of`, where it is not as each player has it.
 
     Raises:
         UsageError: A batch cannot be cut into parts, because its rows are coupled.
@@ -132,7 +134,9 @@ def prepared(
     small = sum(param.numel() for param in net.parameters()) <= SMALL
     lasting = list(net.buffers()) if is_ours and small else None
     return {
-        name: _prepared(player, precision, clip, parts, lasting) if isinstance(player, Player) else player
+        name: _prepared(replace(player, count=count or player.count), precision, clip, parts, lasting)
+        if isinstance(player, Player)
+        else player
         for name, player in players.items()
     }
 

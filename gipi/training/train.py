@@ -21,6 +21,7 @@ from torch import Tensor
 
 from gipi.algorithms.optimizers import NotFinite
 from gipi.messages import _
+from gipi.training.distributed import Council
 from gipi.training.group import SLOWER, Group
 from gipi.training.log import Diverged, Fault, Log
 from gipi.training.loop import fit
@@ -70,11 +71,12 @@ def train(group: Group, display: Watcher, log: Log, label: str = "") -> None:
     if group.is_finished:
         return
     display.begin(group.plan.steps, label)
-    with _asked() as asked:
+    council = Council(log.ranks, group.step)
+    with _asked() as asked, log.ranks.watched():
         log.remember(group)
         while not group.is_finished:
             try:
-                _train(group, display, log, asked)
+                _train(group, display, log, asked, council)
             except Fault as fault:
                 if log.good is None:  # its stream cannot go back
                     raise Diverged(fault, group.plan) from None
@@ -87,11 +89,11 @@ def train(group: Group, display: Watcher, log: Log, label: str = "") -> None:
             take_best(member)
         log.finish(group)
         display.end(_common([member.progress.finished for member in group.members]))
-        if asked:
-            raise Stopped(asked[0])
+        if stop := council.ends(asked):
+            raise Stopped(stop)
 
 
-def _train(group: Group, display: Watcher, log: Log, asked: list[int]) -> None:
+def _train(group: Group, display: Watcher, log: Log, asked: list[int], council: Council) -> None:
     """From where the group stands to its end, or to a fault."""
     plan = group.plan
     began = time.perf_counter() - sum(member.progress.seconds for member in group.members)
@@ -105,7 +107,7 @@ def _train(group: Group, display: Watcher, log: Log, asked: list[int]) -> None:
             is_late = False
             if is_look or group.step % DRAIN == 0:
                 log.drain(group)
-                is_late = plan.seconds is not None and time.perf_counter() - began > plan.seconds
+                is_late = plan.seconds is not None and log.ranks.first_says(time.perf_counter() - began) > plan.seconds
                 if group.parts() != parts:
                     parts = _say_parts(group, display)
             if is_look or is_late:
@@ -117,11 +119,12 @@ def _train(group: Group, display: Watcher, log: Log, asked: list[int]) -> None:
                     return
                 if group.step < plan.steps:
                     log.remember(group)
-            if asked or log.is_due():
+            stop, is_due = council.asks(group.step, asked, log.is_due)
+            if stop or is_due:
                 group.note(time.perf_counter() - began)
                 log.save(group)
-            if asked:
-                raise Stopped(asked[0])
+            if stop:
+                raise Stopped(stop)
     except NotFinite as error:
         raise _fault_of(error, group) from None
     for member in group.learning:

@@ -2,6 +2,7 @@
 
 import dataclasses
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gipi.errors import UsageError
@@ -9,6 +10,7 @@ from gipi.messages import _, use
 
 if TYPE_CHECKING:
     from gipi.run import Run
+    from gipi.training.distributed import Ranks
 
 
 def resume(run: Any = "last", data: Any = None, **own: Any) -> "Run":
@@ -24,6 +26,19 @@ def resume(run: Any = "last", data: Any = None, **own: Any) -> "Run":
         RunError: There is no such run, another process has it, or its data is not what it was.
         UsageError: Something that lived in memory is missing.
     """
+    from gipi.run import Run
+    from gipi.training.distributed import joined
+
+    with joined() as ranks:
+        path = getattr(run, "path", run)
+        found = Run(path) if ranks.is_first else None
+        if ranks.first_says(found is not None and found.status == "done"):
+            return found or Run(path)
+        return _go_on(path, data, own, ranks)
+
+
+def _go_on(path: Any, data: Any, own: dict[str, Any], ranks: "Ranks") -> "Run":
+    """With a run that is not finished. The first of several processes holds its folder and tells the others."""
     from gipi.jobs.carry import carry_out
     from gipi.jobs.options import Fit
     from gipi.jobs.request import Request
@@ -31,39 +46,39 @@ def resume(run: Any = "last", data: Any = None, **own: Any) -> "Run":
     from gipi.training.folder import Folder, check_record
     from gipi.training.prepare import choose_device
 
-    path = getattr(run, "path", run)
-    found = Run(path)
-    if found.status == "done":
-        return found
-    folder = Folder.open(path)
+    folder = Folder.open(path) if ranks.is_first else None
     try:
-        record = folder.record
+        record = ranks.first_says(folder.record if folder else {})
         if record.get("status") == "done":  # it was finished a moment ago
             return Run(path)
-        check_record(record, folder.path, ("options", "own", "source", "system_options", "config", "hardware"))
+        place = folder.path if folder else Path(path)
+        check_record(record, place, ("options", "own", "source", "system_options", "config", "hardware"))
         said = {name: own.pop(name) for name in ("quiet", "json", "lang", "profile") if name in own}
         options = dataclasses.replace(Fit.from_json(record["options"]), **said)
         use(options.lang)
+        before = record["hardware"]["device"] if ranks.is_alone else record["hardware"]["device"].partition(":")[0]
         if options.device == "auto":  # where it began, if that is here
             with suppress(UsageError):
-                options = dataclasses.replace(options, device=str(choose_device(record["hardware"]["device"])))
+                options = dataclasses.replace(options, device=str(choose_device(before)))
         missing = [name for name in record["own"] if name not in own]
         if missing:
             text = _(
                 "the run {name} used objects of one's own; give them again: {missing}",
-                name=found.name,
+                name=place.name,
                 missing=", ".join(missing),
             )
             raise UsageError(text)
         source = data if data is not None else record["source"]
         if source is None:
             raise UsageError(
-                _("the data of the run {name} was in memory; give it again: gipi.resume(run, data)", name=found.name)
+                _("the data of the run {name} was in memory; give it again: gipi.resume(run, data)", name=place.name)
             )
         system_options = dict(record["system_options"])
         if system_options.get("lr") == "auto":
             system_options["lr"] = record["config"]["lr"]
         system = own.pop("system", None)
-        return Run(carry_out(Request(source, options, system_options, own, system, folder)), {**own, "system": system})
+        request = Request(source, options, system_options, own, system, folder, ranks=ranks)
+        return Run(carry_out(request), {**own, "system": system})
     finally:
-        folder.close()
+        if folder:
+            folder.close()
