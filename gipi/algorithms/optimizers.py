@@ -229,9 +229,8 @@ class FirstOrder:
         assert [param.stride() for param in self.params] == self.strides, "a parameter was moved after this was made"
         lr = self.schedule(step) * self.scale
         with torch.no_grad():
-            torch._amp_foreach_non_finite_check_and_unscale_(
-                own_part(gradients), self.bad, self.one
-            )  # times 1: as they were
+            # it multiplies too: by 1
+            torch._amp_foreach_non_finite_check_and_unscale_(own_part(gradients), self.bad, self.one)
             found = None if self.is_host else self.bad
             if self.is_host and self.bad.item():
                 self.bad.zero_()

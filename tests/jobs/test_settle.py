@@ -1,4 +1,4 @@
-"""What is settled before the first step: how the arithmetic is done, how long a run may take; and that it is replayed."""
+"""What is settled before the first step: how the arithmetic is done, how long a run takes; and it is replayed."""
 
 import time
 

@@ -22,7 +22,7 @@ from gipi.data.stream import Stream
 from gipi.jobs.shared import remarks_on
 from gipi.losses.classification import cross_entropy
 from gipi.training.distributed import Council, Ranks, joined
-from gipi.training.parallel import mean_of_all, shard, together, whole
+from gipi.training.parallel import mean_of_all, of_all_ranks, shard, whole
 from gipi.training.player import Player, learner
 from gipi.training.train import Stopped
 
@@ -52,8 +52,8 @@ def curve(ranks: Ranks, optimizer: str, is_sharded: bool = False, is_weighted: b
     players = learner(net, cross_entropy, lambda params: make(optimizer, params, 0.03))
     for player in players.values():
         player.clip = 0.4
-    count = (lambda batch: batch[2].sum()) if is_weighted else None
-    players = together(players, net, ranks, is_sharded and not ranks.is_alone, count)
+        player.count = (lambda batch: batch[2].sum()) if is_weighted else player.count
+    players = of_all_ranks(players, net, ranks, is_sharded and not ranks.is_alone)
     average = Average(net, "ema", decay=0.9)
     losses = []
     for step in range(STEPS):
@@ -83,7 +83,7 @@ def replicas(ranks: Ranks) -> str:
         return Player(params, objective, make("adam", params, 0.01))
 
     players = {"inspector": player("inspector", inspect), "forger": player("forger", forge)}
-    players = together(players, net, ranks, False)
+    players = of_all_ranks(players, net, ranks, False)
     stream = Stream((data()[0].float(),), 14, seed=3, part=(ranks.rank, ranks.size))
     for step in range(STEPS):
         batch = next(stream)

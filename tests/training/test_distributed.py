@@ -24,7 +24,7 @@ from gipi.jobs.options import Fit
 from gipi.launch import Place, meeting_point, place
 from gipi.run import Run
 from gipi.training.distributed import ALONE, Ranks
-from gipi.training.parallel import together
+from gipi.training.parallel import of_all_ranks
 from gipi.training.player import learner
 
 pytestmark = pytest.mark.skipif(not torch.distributed.is_available(), reason="this torch has no torch.distributed")
@@ -308,7 +308,7 @@ def test_parts_of_a_batch_make_the_batch():
 def test_alone_nothing_changes():
     net = torch.nn.Linear(2, 1)
     players = learner(net, torch.nn.functional.mse_loss, lambda params: None)
-    assert together(players, net, ALONE, False) is players
+    assert of_all_ranks(players, net, ALONE, False) is players
 
 
 def test_what_is_not_learned_by_gradients_is_refused():
@@ -316,7 +316,7 @@ def test_what_is_not_learned_by_gradients_is_refused():
         every = 1
 
     with pytest.raises(UsageError, match="learner does not learn by gradients"):
-        together({"learner": Counting()}, torch.nn.Linear(1, 1), Ranks(0, 2), False)  # type: ignore[dict-item]
+        of_all_ranks({"learner": Counting()}, torch.nn.Linear(1, 1), Ranks(0, 2), False)  # type: ignore[dict-item]
 
 
 def test_each_process_has_a_device_of_its_own():
