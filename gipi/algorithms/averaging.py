@@ -104,9 +104,11 @@ class Average:
 
 
 def _own_parts(tensors: dict[str, Tensor]) -> list[Tensor]:
-    """What this process holds of them, where some are cut among processes and some are not."""
-    held = [tensor.detach() for tensor in tensors.values()]
-    return [t.to_local() if hasattr(t, "to_local") else t for t in held]  # type: ignore[attr-defined]
+    """What this process holds of them, where some are cut among processes and some are not.
+
+    The others are the tensors themselves: members that train at once get their memory from elsewhere later.
+    """
+    return [t.detach().to_local() if hasattr(t, "to_local") else t for t in tensors.values()]  # type: ignore[attr-defined]
 
 
 def has_statistics(net: nn.Module) -> bool:
