@@ -56,7 +56,7 @@ class Log:
         self.kept: list[str] = []  # the last two checkpoints, the newest last
         self.best = ""  # the file with the best weights so far
         self.saved_at = time.perf_counter()
-        self.pause = SHORTEST_PAUSE
+        self.stood = 0.0  # seconds that training stood still for the last save
         self.end = 0
         self.is_repeat = False
 
@@ -83,7 +83,7 @@ class Log:
             else:
                 self.end = held.state["log"]
                 _fitting(_take_ended, member, held)
-                return []
+                return self.folder.check_log(held.state)
         if self._is_behind(member.number):
             self.is_repeat = True
             return remarks
@@ -94,6 +94,7 @@ class Log:
             return remarks
         _fitting(_take, member, held)
         remarks += self.folder.cut_log(held.state["log"])
+        remarks += self.folder.check_log(held.state)
         remarks += getattr(member.stream, "notes", [])
         self.kept, self.best = [held.path.stem], ""  # the best is written anew: nobody has looked whether it is whole
         return remarks
@@ -147,17 +148,23 @@ class Log:
     # --- checkpoints
 
     def is_due(self) -> bool:
-        """Whether so much time has passed that a save is worth its cost."""
-        return self.folder is not None and time.perf_counter() - self.saved_at > self.pause
+        """Whether so much time has passed that a save is worth its cost; never while one is being written."""
+        passed = time.perf_counter() - self.saved_at
+        if self.folder is None or passed <= SHORTEST_PAUSE or self.folder.writer.is_busy():
+            return False
+        return passed > (self.stood + self.folder.writer.cost) / SHARE
 
     def save(self, member: Member) -> None:
-        """Write a checkpoint of the member as it stands between two steps."""
+        """Write a checkpoint of the member as it stands between two steps.
+
+        What is large is written while training goes on; an error in that is raised by the next save.
+        """
         self.drain(member)
         if not self.folder or self.is_repeat:
             return
         began = time.perf_counter()
         name = f"step-{member.number:03d}-{member.progress.step:010d}"
-        self._save_best(member)
+        files = self._best(member)
         tensors = {**member.tensors(), **{f"random.{place}": tensor for place, tensor in chance.tensors().items()}}
         if member.best is not None:
             tensors |= {f"best.{place}": tensor for place, tensor in member.best.items()}
@@ -166,38 +173,42 @@ class Log:
             "progress": vars(member.progress),
             "stream": member.stream.state_dict(),
             "random": chance.json_state(),
-            "log": self.folder.log_size(),
+            **self.folder.log_state(),
         }
-        self.folder.save(name, tensors, state)
         self.kept = [*[kept for kept in self.kept if kept != name][-1:], name]
-        self.folder.prune({*self.kept, self.best})
+        self.folder.keep([*files, (name, tensors, state)], {*self.kept, self.best})
         self.saved_at = time.perf_counter()
-        self.pause = max(SHORTEST_PAUSE, (self.saved_at - began) / SHARE)
+        self.stood = self.saved_at - began
 
-    def _save_best(self, member: Member) -> None:
-        """Keep the best weights so far in a file of their own, for whoever wants them.
+    def _best(self, member: Member) -> list[tuple[str, dict[str, Tensor], dict]]:
+        """The best weights so far as a file of their own, for whoever wants them, unless it is kept already.
 
         A checkpoint holds them too: no run is lost because two files are needed and one of them is damaged.
         """
         best = f"best-{member.number:03d}-{member.progress.best_step:010d}"
-        if member.best is not None and self.folder and best != self.best:
-            self.folder.save(best, member.best, {"step": member.progress.best_step})
-            self.best = best
+        if member.best is None or best == self.best:
+            return []
+        self.best = best
+        return [(best, member.best, {"step": member.progress.best_step})]
 
     def finish(self, member: Member) -> None:
         """Keep the weights of a finished member; of its checkpoints the last two and the best stay."""
         self.drain(member)
         if not self.folder:
             return
-        end = self.folder.end_in_log(member.number) if self.is_repeat else self.folder.log_size()
-        state = {"member": member.number, "progress": vars(member.progress), "log": end}
-        self.folder.save(f"member-{member.number:03d}", member.net.state_dict(), state)
-        self.end = end
         if self.is_repeat:
-            return
-        self._save_best(member)
-        self.folder.prune({*self.kept, self.best})
-        self.kept = []
+            end: dict = {"log": self.folder.end_in_log(member.number)}
+        else:
+            end = self.folder.log_state()
+        state = {"member": member.number, "progress": vars(member.progress), **end}
+        files: list = [(f"member-{member.number:03d}", member.net.state_dict(), state)]
+        self.end = end["log"]
+        if self.is_repeat:
+            self.folder.keep(files, {path.stem for path in self.folder.checkpoints.glob("*.ckpt")})
+        else:
+            self.folder.keep([*files, *self._best(member)], {*self.kept, self.best})
+            self.kept = []
+        self.folder.writer.wait()
 
 
 def _fitting(take: Callable[[Member, Checkpoint], None], member: Member, held: Checkpoint) -> None:
