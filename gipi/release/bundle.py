@@ -105,9 +105,7 @@ def read_bundle(path: str | Path, own: Any = None, system: Any = None) -> Model:
     path = Path(path)
     try:
         with zipfile.ZipFile(path) as archive:
-            described = json.loads(_text(archive, "bundle.json", path))
-            if (archive.comment or described.get("sum")) and archive.comment != _sum(path):
-                raise RunError(_("{path} is damaged: its checksum does not hold", path=path))
+            described = _described(archive, path)
             if described.get("format") != FORMAT:
                 came = described.get("format")
                 raise RunError(
@@ -147,10 +145,11 @@ def warm_start(net: nn.Module, source: str) -> None:
         path = find(source) / "model.gipi"
     try:
         with zipfile.ZipFile(path) as archive:
-            if archive.comment and archive.comment != _sum(path):
-                raise ValueError("its checksum does not hold")
+            _described(archive, path)
             weights = load_tensors(_read(archive, "weights.safetensors"))
     except (OSError, *DAMAGED) as error:
+        if isinstance(error, RunError):
+            raise
         raise RunError(_("{path} is not a gipi bundle or is damaged: {reason}", path=path, reason=error)) from error
     first = {name.partition(".")[2]: tensor for name, tensor in weights.items() if name.startswith("0.")}
     own = net.state_dict()
@@ -160,6 +159,14 @@ def warm_start(net: nn.Module, source: str) -> None:
     with torch.no_grad():
         for name, tensor in fitting.items():
             own[name].copy_(tensor)
+
+
+def _described(archive: zipfile.ZipFile, path: Path) -> dict[str, Any]:
+    """bundle.json of a file whose checksum holds; bundles of before have none."""
+    described = json.loads(_text(archive, "bundle.json", path))
+    if (archive.comment or described.get("sum")) and archive.comment != _sum(path):
+        raise RunError(_("{path} is damaged: its checksum does not hold", path=path))
+    return described
 
 
 def _sum(path: Path) -> bytes:
