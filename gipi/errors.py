@@ -3,6 +3,12 @@
 Everything else (a broken invariant of ours) is an assertion and may show its traceback.
 """
 
+import errno
+import shutil
+from pathlib import Path
+
+FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
+
 
 class DataError(ValueError):
     """The data cannot be used as it is; names the file, row or column. Command line: exit code 1."""
@@ -10,6 +16,10 @@ class DataError(ValueError):
 
 class RunError(ValueError):
     """A run folder or a kept model cannot be used as it is. Command line: exit code 1."""
+
+
+class DamageWarning(UserWarning):
+    """A file of a run is damaged; what was said instead of it, or in spite of it, is in the message."""
 
 
 class TrainingError(ValueError):
@@ -28,3 +38,19 @@ def nearest(name: str, known: list[str]) -> str:
 
     close = get_close_matches(name, known, 1, 0.5)
     return " " + _("Did you mean '{name}'?", name=close[0]) if close else ""
+
+
+def cannot_write(path: Path, error: OSError) -> RunError:
+    """What the system refuses as a sentence, with the path; and of a full disk how much room there is."""
+    from gipi.messages import _
+
+    reason = error.strerror or error
+    if error.errno not in FULL:
+        return RunError(_("cannot write {path}: {reason}", path=path, reason=reason))
+    place = next((folder for folder in (path, *path.absolute().parents) if folder.is_dir()), Path("/"))
+    try:
+        free = f"{shutil.disk_usage(place).free / 2**20:,.1f} MB"
+    except OSError:
+        free = "?"
+    text = _("cannot write {path}: {reason}; free there: {free}. Make room", path=path, reason=reason, free=free)
+    return RunError(text)

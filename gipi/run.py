@@ -3,13 +3,14 @@
 It is a view of a run folder; everything it says is read from there, so it says the same tomorrow.
 """
 
+import warnings
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from gipi.errors import RunError
+from gipi.errors import DamageWarning, RunError
 from gipi.messages import _
-from gipi.training.folder import find, is_held, read_log, read_record
+from gipi.training.folder import find, is_held, is_log_whole, read_log, read_record
 
 
 class Run:
@@ -27,8 +28,14 @@ class Run:
     """
 
     def __init__(self, path: str | Path, own: dict[str, Any] | None = None):
-        self.path = find(path)
+        found = find(path)
+        self._typed, self._folder = found, found.absolute()  # who changes the folder they stand in keeps the run
         self.own = own or {}
+
+    @property
+    def path(self) -> Path:
+        """The run's folder, as it was given while that leads there, else from the root."""
+        return self._typed if self._typed.absolute() == self._folder else self._folder
 
     @property
     def name(self) -> str:
@@ -63,12 +70,21 @@ class Run:
     @cached_property
     def history(self) -> list[dict]:
         """A record for each epoch: training and validation numbers."""
+        self._look_at_log()
         return read_log(self.path, epochs=True)
 
     @cached_property
     def steps(self) -> list[dict]:
         """Each step's loss."""
+        self._look_at_log()
         return [line for line in read_log(self.path) if "epoch" not in line and "fault" not in line]
+
+    def _look_at_log(self) -> None:
+        if not is_log_whole(self.path, self.record.get("log", {})):
+            path = self.path / "metrics.jsonl"
+            warnings.warn(
+                DamageWarning(_("{path} is damaged: do not trust each of its numbers", path=path)), stacklevel=3
+            )
 
     @cached_property
     def model(self) -> Any:

@@ -152,7 +152,7 @@ def _write_down(job: Job, folder: Folder, request: Request) -> None:
         return
     config = {name: value if _is_json(value) else repr(value) for name, value in vars(setting.config).items()}
     folder.write_record(
-        format=1,
+        format=2,
         name=folder.name,
         status="running",
         system=setting.system_name,

@@ -1,9 +1,11 @@
 """The bundle: one `.gipi` file with all that a kept model needs; opening it runs no code from the file.
 
 A stored zip of `bundle.json` (format, task, system, configuration, schema, card), `weights.safetensors` (every member)
-and `examples.json` (inputs with the outputs they must give, which are checked each time the file is opened).
+and `examples.json` (inputs with the outputs they must give, which are checked each time the file is opened). Its last
+64 bytes, the zip's comment, are the sha256 of all before them.
 """
 
+import hashlib
 import io
 import json
 import warnings
@@ -21,7 +23,7 @@ from torch import nn
 from gipi import systems, tasks
 from gipi.data.schema import Schema, Sizes
 from gipi.data.schema import sizes as sizes_of
-from gipi.errors import RunError
+from gipi.errors import RunError, cannot_write
 from gipi.messages import _
 from gipi.release.model import Model
 from gipi.release.own import own_net
@@ -31,6 +33,8 @@ from gipi.training.folder import find
 FORMAT = 1
 LARGEST_TEXT = 64 << 20  # bytes of bundle.json or examples.json
 EXAMPLES = 5
+SUM = 64  # bytes of a sha256 in letters
+PIECE = 1 << 20  # bytes read at once
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 DAMAGED = (
     zipfile.BadZipFile,
@@ -66,6 +70,7 @@ def write_bundle(model: Model, path: Path) -> Path:
         "dtype": str(next(model.members[0].parameters()).dtype).removeprefix("torch."),
         "card": model.card,
         "extra": model.extra,
+        "sum": "sha256",
     }
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
@@ -75,8 +80,13 @@ def write_bundle(model: Model, path: Path) -> Path:
             ("examples.json", json.dumps(_examples(model)).encode()),
         ):
             archive.writestr(zipfile.ZipInfo(name, EARLIEST), content)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, buffer.getvalue())
+        archive.comment = bytes(SUM)  # its place, until all before it is there
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise cannot_write(path, error) from error
+    content = buffer.getbuffer()[:-SUM]
+    write_atomically(path, content, hashlib.sha256(content).hexdigest().encode())
     return path
 
 
@@ -95,7 +105,7 @@ def read_bundle(path: str | Path, own: Any = None, system: Any = None) -> Model:
     path = Path(path)
     try:
         with zipfile.ZipFile(path) as archive:
-            described = json.loads(_text(archive, "bundle.json", path))
+            described = _described(archive, path)
             if described.get("format") != FORMAT:
                 came = described.get("format")
                 raise RunError(
@@ -135,8 +145,11 @@ def warm_start(net: nn.Module, source: str) -> None:
         path = find(source) / "model.gipi"
     try:
         with zipfile.ZipFile(path) as archive:
+            _described(archive, path)
             weights = load_tensors(_read(archive, "weights.safetensors"))
     except (OSError, *DAMAGED) as error:
+        if isinstance(error, RunError):
+            raise
         raise RunError(_("{path} is not a gipi bundle or is damaged: {reason}", path=path, reason=error)) from error
     first = {name.partition(".")[2]: tensor for name, tensor in weights.items() if name.startswith("0.")}
     own = net.state_dict()
@@ -146,6 +159,25 @@ def warm_start(net: nn.Module, source: str) -> None:
     with torch.no_grad():
         for name, tensor in fitting.items():
             own[name].copy_(tensor)
+
+
+def _described(archive: zipfile.ZipFile, path: Path) -> dict[str, Any]:
+    """bundle.json of a file whose checksum holds; bundles of before have none."""
+    described = json.loads(_text(archive, "bundle.json", path))
+    if (archive.comment or described.get("sum")) and archive.comment != _sum(path):
+        raise RunError(_("{path} is damaged: its checksum does not hold", path=path))
+    return described
+
+
+def _sum(path: Path) -> bytes:
+    """The checksum of all but the last bytes, where it stands."""
+    digest = hashlib.sha256()
+    left = path.stat().st_size - SUM
+    with open(path, "rb") as file:
+        while left > 0 and (piece := file.read(min(left, PIECE))):
+            digest.update(piece)
+            left -= len(piece)
+    return digest.hexdigest().encode()
 
 
 def _built(described: dict[str, Any], weights: dict[str, torch.Tensor], own: Any, system: Any) -> Model:

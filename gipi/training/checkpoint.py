@@ -7,19 +7,20 @@ written to a temporary name, flushed to the disk, renamed, and its folder flushe
 import hashlib
 import json
 import os
-from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from safetensors.torch import load, save
 from torch import Tensor
 
-from gipi.errors import RunError
+from gipi.errors import RunError, cannot_write
 from gipi.messages import _
+from gipi.training.tensors import pieces
+from gipi.training.tensors import read as read_tensors
 
 MAGIC = b"gipi checkpoint 1 "
+HEAD = len(MAGIC) + 64 + 1  # bytes of the first line: 64 of a sha256, and its end
 UNFINISHED = ".*.part"  # what a kill leaves of a file that was being written
 
 
@@ -31,12 +32,12 @@ class Checkpoint(NamedTuple):
     state: dict
 
 
-def write_atomically(path: Path, *pieces: bytes) -> None:
+def write_atomically(path: Path, *content: bytes | memoryview) -> None:
     """Write a file so that at any instant the old or the new content is there, whole, even if the machine stops.
 
     Args:
         path: The file.
-        *pieces: Its content, one after the other; so nobody has to join what is large.
+        *content: Its pieces, one after the other; so nobody has to join what is large.
 
     Raises:
         RunError: The disk is full or cannot be written; what was there before is untouched.
@@ -44,7 +45,7 @@ def write_atomically(path: Path, *pieces: bytes) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         with open(temporary, "wb") as file:
-            for piece in pieces:
+            for piece in content:
                 file.write(piece)
             file.flush()
             os.fsync(file.fileno())
@@ -55,8 +56,7 @@ def write_atomically(path: Path, *pieces: bytes) -> None:
             temporary.unlink(missing_ok=True)
         if not isinstance(error, OSError):
             raise
-        text = _("cannot write {path}: {reason}", path=path, reason=error.strerror or error)
-        raise RunError(text) from error
+        raise cannot_write(path, error) from error
 
 
 def flush_folder(folder: Path) -> None:
@@ -70,17 +70,18 @@ def flush_folder(folder: Path) -> None:
         os.close(handle)
 
 
-def write(path: Path, tensors: Mapping[str, Tensor], state: dict) -> None:
-    """Keep tensors and a JSON state in one checkpoint file.
+def write(path: Path, tensors: Mapping[str, Tensor], state: dict | str) -> None:
+    """Keep tensors and a JSON state, or its text, in one checkpoint file.
 
     Raises:
         RunError: The disk is full or cannot be written; what was there before is untouched.
     """
-    held = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    places = Counter(_place(tensor) for tensor in held.values())  # safetensors keeps each tensor by itself
-    owned = {name: tensor.clone() if places[_place(tensor)] > 1 else tensor for name, tensor in held.items()}
-    body = save(owned, {"state": json.dumps(state)})
-    write_atomically(path, MAGIC + hashlib.sha256(body).hexdigest().encode() + b"\n", body)
+    text = state if isinstance(state, str) else json.dumps(state)
+    body = pieces(tensors, {"state": text})
+    digest = hashlib.sha256()
+    for piece in body:
+        digest.update(piece)
+    write_atomically(path, MAGIC + digest.hexdigest().encode() + b"\n", *body)
 
 
 def read(path: Path) -> tuple[dict[str, Tensor], dict]:
@@ -90,13 +91,15 @@ def read(path: Path) -> tuple[dict[str, Tensor], dict]:
         RunError: It is not a checkpoint, or its checksum does not hold.
     """
     try:
-        content = path.read_bytes()
+        with open(path, "rb") as file:
+            head = file.read(HEAD)
+            if head != MAGIC + hashlib.file_digest(file, "sha256").hexdigest().encode() + b"\n":  # type: ignore[arg-type]
+                raise RunError(_("{path} is damaged: its checksum does not hold", path=path))
+            file.seek(HEAD)
+            tensors, metadata = read_tensors(file)
     except OSError as error:
         raise RunError(_("cannot read {path}: {reason}", path=path, reason=error.strerror or error)) from error
-    head, newline, body = content.partition(b"\n")
-    if not newline or head != MAGIC + hashlib.sha256(body).hexdigest().encode():
-        raise RunError(_("{path} is damaged: its checksum does not hold", path=path))
-    return load(body), json.loads(_metadata(body)["state"])
+    return tensors, json.loads(metadata["state"])
 
 
 def newest(folder: Path, prefix: str) -> tuple[Checkpoint | None, list[str]]:
@@ -108,13 +111,3 @@ def newest(folder: Path, prefix: str) -> tuple[Checkpoint | None, list[str]]:
         except RunError as error:
             remarks.append(str(error))
     return None, remarks
-
-
-def _metadata(body: bytes) -> dict[str, str]:
-    length = int.from_bytes(body[:8], "little")
-    return json.loads(body[8 : 8 + length])["__metadata__"]
-
-
-def _place(tensor: Tensor) -> int:
-    """Where its memory is; empty tensors have none, and share nothing."""
-    return tensor.untyped_storage().data_ptr() or -id(tensor)

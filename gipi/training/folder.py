@@ -3,19 +3,19 @@
     runs/digits-convnet-1/
         run.json          the whole configuration, seeds, hashes of data and split, versions, hardware, results
         metrics.jsonl     every step's and epoch's numbers
-        checkpoints/      last two, the best, and the finished members
+        checkpoints/      last two, the best, and the finished members; a copy of run.json
         model.gipi        what is kept
         report.html       what there is to see
 
 One process at a time holds a run folder; a second one is told who.
 """
 
-import errno
+import hashlib
 import json
 import os
 import shutil
 import socket
-import time
+import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -23,14 +23,19 @@ from typing import IO, Any
 
 from torch import Tensor
 
-from gipi.errors import RunError, nearest
+from gipi.errors import DamageWarning, RunError, cannot_write, nearest
 from gipi.messages import _
 from gipi.training import checkpoint
+from gipi.training.lock import lock, take
+from gipi.training.sealed import seal, unseal
+from gipi.training.tensors import bytes_of
+from gipi.training.writer import Writer, staged
 
 RUNS = Path("runs")
 LOCK = "run.lock"
-ATTEMPTS = 5  # at a lock: whoever only asks whether a run is held has it for an instant
-LOCK_PLACE = 1 << 30  # the byte that is locked on Windows, where a locked byte cannot be read
+COPY = "run.json"  # under checkpoints/: what is used if the other one is damaged
+PIECE = 1 << 20  # bytes read at once
+LARGE = 4 << 20  # bytes of a state from which on a thread costs less than writing at once
 
 
 class Folder:
@@ -41,6 +46,9 @@ class Folder:
         self.record: dict[str, Any] = {}  # run.json
         self.lock: IO | None = None
         self.log: IO[bytes] | None = None
+        self.log_sum: Any = hashlib.sha256()  # of what the log holds, as far as it was written or found
+        self.is_log_whole = True
+        self.writer = Writer()
 
     @property
     def name(self) -> str:
@@ -107,40 +115,56 @@ class Folder:
             RunError: Another process has it; or the folder cannot be written.
         """
         with _said(self.path):
-            lock = open(self.path / LOCK, "a+", encoding="utf-8")  # noqa: SIM115  # held: closing it would let go
+            file = open(self.path / LOCK, "a+", encoding="utf-8")  # noqa: SIM115  # held: closing it would let go
             try:
-                _take(lock)
+                take(file)
             except BlockingIOError as error:
-                lock.seek(0)
-                holder = lock.read().strip() or "?"
-                lock.close()
+                file.seek(0)
+                holder = file.read().strip() or "?"
+                file.close()
                 raise RunError(_("the run {path} is in use by {holder}", path=self.path, holder=holder)) from error
             except OSError:
-                lock.close()
+                file.close()
                 raise
-            lock.truncate(0)
-            lock.write(f"process {os.getpid()} on {socket.gethostname()}")
-            lock.flush()
-            self.lock = lock
+            file.truncate(0)
+            file.write(f"process {os.getpid()} on {socket.gethostname()}")
+            file.flush()
+            self.lock = file
             for folder in (self.path, self.checkpoints):
                 for path in folder.glob(checkpoint.UNFINISHED):
                     path.unlink(missing_ok=True)
 
     def close(self) -> None:
-        """Let go of the folder. What the log still holds back after an error has been said by that error."""
-        for file in (self.log, self.lock):
-            with suppress(OSError):
-                if file:
-                    file.close()
-        self.log = self.lock = None
+        """Let go of the folder, once nothing is being written to it.
+
+        What the log or a write still holds back after an error has been said by that error.
+        """
+        try:
+            with suppress(RunError):
+                self.writer.wait()
+        finally:
+            for file in (self.log, self.lock):
+                with suppress(OSError):
+                    if file:
+                        file.close()
+            self.log = self.lock = None
 
     # --- writing
 
     def write_record(self, **changes: Any) -> None:
-        """Change run.json, atomically."""
-        self.record.update(changes)
-        text = json.dumps(self.record, indent=1, ensure_ascii=False, allow_nan=True)
-        checkpoint.write_atomically(self.path / "run.json", text.encode())
+        """Change run.json, atomically, and its copy; what was being written beside training is there before.
+
+        Of a run that has ended it says what its log must hold.
+        """
+        self.writer.wait()
+        record = {**self.record, **changes}
+        record.pop("log", None)
+        if record.get("status") != "running" and self.log_path.exists():
+            record["log"] = self.log_state()
+        content = seal(record)
+        for path in (self.path / "run.json", self.checkpoints / COPY):
+            checkpoint.write_atomically(path, content)
+        self.record = record
 
     def append(self, lines: list[str]) -> None:
         """Add lines to metrics.jsonl."""
@@ -148,7 +172,12 @@ class Folder:
             if self.log is None:
                 self.log = open(self.log_path, "ab")  # noqa: SIM115  # open for as long as the run is held
                 checkpoint.flush_folder(self.path)
-            self.log.write("".join(f"{line}\n" for line in lines).encode())
+                self.log_sum = _sum_of(self.log_path)
+                if not self.is_log_whole:
+                    self.log_sum.update(b"damaged")  # what is wrong with it does not become right by going on
+            content = "".join(f"{line}\n" for line in lines).encode()
+            self.log.write(content)
+            self.log_sum.update(content)
 
     @property
     def log_path(self) -> Path:
@@ -167,28 +196,39 @@ class Folder:
         self.flush()
         with _said(self.log_path):
             os.fsync(self.log.fileno())
-        return self.log.tell()
+            return os.fstat(self.log.fileno()).st_size
+
+    def log_state(self) -> dict[str, Any]:
+        """The size of the log, and the checksum that it has up to there."""
+        return {"log": self.log_size(), "log_sum": self.log_sum.hexdigest()}
 
     def cut_log(self, size: int) -> list[str]:
         """Forget what was logged after a checkpoint; the resumed run says it again. Gives remarks."""
-        there = self.log_path.stat().st_size if self.log_path.exists() else 0
-        if there > size:
-            with _said(self.log_path):
+        with _said(self.log_path):
+            if self.log:
+                self.log.close()
+                self.log = None
+            there = self.log_path.stat().st_size if self.log_path.exists() else 0
+            if there > size:
                 os.truncate(self.log_path, size)
-        return [_("{path} is shorter than it was: numbers are lost", path=self.log_path)] if there < size else []
+        if there < size:
+            self.is_log_whole = False
+            return [_("{path} is shorter than it was: numbers are lost", path=self.log_path)]
+        return []
+
+    def check_log(self, state: Mapping[str, Any]) -> list[str]:
+        """Whether the log is, up to a checkpoint, what it was then; gives remarks."""
+        if not self.is_log_whole or is_log_whole(self.path, state):
+            return []
+        self.is_log_whole = False
+        return [_("{path} is damaged: do not trust each of its numbers; the training is whole", path=self.log_path)]
 
     def log_place(self) -> int:
-        """Where the next line will begin, in bytes; nothing is written."""
+        """Where the next line will begin, in bytes; the disk is not waited for."""
         self.append([])
         assert self.log
-        return self.log.tell()
-
-    def cut_back(self, place: int) -> None:
-        """Forget what was logged since `log_place` gave this."""
-        if self.log:
-            with _said(self.log_path):
-                self.log.seek(place)
-                self.log.truncate()
+        self.flush()
+        return os.fstat(self.log.fileno()).st_size
 
     def end_in_log(self, member: int) -> int:
         """Where the last line on this member ends, in bytes."""
@@ -196,15 +236,34 @@ class Folder:
         with _said(self.log_path), open(self.log_path, "rb") as lines:
             for line in lines:
                 place += len(line)
-                if json.loads(line).get("member", 0) == member:
+                if (parsed := _parsed(line)) and parsed.get("member", 0) == member:
                     end = place
         return end
 
     # --- checkpoints
 
-    def save(self, name: str, tensors: Mapping[str, Tensor], state: dict) -> None:
+    def save(self, name: str, tensors: Mapping[str, Tensor], state: dict | str) -> None:
         """Write `checkpoints/NAME.ckpt`."""
         checkpoint.write(self.checkpoints / f"{name}.ckpt", tensors, state)
+
+    def keep(self, files: list[tuple[str, Mapping[str, Tensor], dict]], needed: set[str]) -> None:
+        """Write checkpoints, then delete all that is not needed any more; if they are large, while training goes on.
+
+        Raises:
+            RunError: These cannot be written, or those before could not.
+        """
+        self.writer.wait()
+
+        def write(files: list, needed: set[str] = needed) -> None:
+            for name, tensors, state in files:
+                self.save(name, tensors, state)
+            self.prune(needed)
+
+        if sum(bytes_of(tensors) for _name, tensors, _state in files) < LARGE:
+            write(files)
+        else:
+            copies = staged([(name, tensors, json.dumps(state)) for name, tensors, state in files])
+            self.writer.begin(lambda: write(copies))
 
     def prune(self, keep: set[str]) -> None:
         """Delete checkpoints of the member in progress that nothing refers to any more."""
@@ -243,11 +302,22 @@ def all_runs(folder: Path = RUNS) -> list[Path]:
 
 
 def read_record(path: Path) -> dict[str, Any]:
-    """A run's run.json."""
+    """A run's run.json; where it is damaged, its copy, and it is said.
+
+    Raises:
+        RunError: Neither can be read.
+    """
+    first, copy = path / "run.json", path / "checkpoints" / COPY
     try:
-        record = json.loads((path / "run.json").read_text(encoding="utf-8"))
+        record = unseal(first.read_bytes())
     except (OSError, ValueError) as error:
-        raise RunError(_("{path} is not a run: its run.json cannot be read", path=path)) from error
+        try:
+            record = unseal(copy.read_bytes())
+        except (OSError, ValueError):
+            raise RunError(_("{path} is not a run: its run.json cannot be read", path=path)) from error
+        warnings.warn(
+            DamageWarning(_("{path} is damaged; its copy is used, {copy}", path=first, copy=copy)), stacklevel=3
+        )
     check_record(record, path, ())
     return record
 
@@ -259,7 +329,7 @@ def check_record(record: Any, path: Path, needed: Iterable[str]) -> None:
 
 
 def read_log(path: Path, epochs: bool = False) -> list[dict]:
-    """The lines of a run's metrics.jsonl; a last line that a kill cut short is left out.
+    """The lines of a run's metrics.jsonl; what is none is left out: a last line cut short by a kill, a damaged one.
 
     Args:
         path: The run's folder.
@@ -268,15 +338,41 @@ def read_log(path: Path, epochs: bool = False) -> list[dict]:
     log = path / "metrics.jsonl"
     if not log.exists():
         return []
-    lines = [line for line in log.read_bytes().split(b"\n")[:-1] if line]
-    return [json.loads(line) for line in lines if not epochs or b'"epoch":' in line]
+    lines = [line for line in log.read_bytes().split(b"\n")[:-1] if not epochs or b'"epoch":' in line]
+    return [parsed for line in lines if (parsed := _parsed(line))]
+
+
+def is_log_whole(path: Path, state: Mapping[str, Any]) -> bool:
+    """Whether metrics.jsonl begins with what it held in this state; a state that does not say is believed."""
+    if "log_sum" not in state:
+        return True
+    log = path / "metrics.jsonl"
+    return _sum_of(log, state["log"]).hexdigest() == state["log_sum"] if log.exists() else not state["log"]
+
+
+def _parsed(line: bytes) -> dict:
+    try:
+        parsed = json.loads(line)
+    except ValueError:
+        return {}
+    return parsed if isinstance(parsed, dict) else {}
+
+
+def _sum_of(path: Path, size: int | None = None) -> Any:
+    """The checksum of a file, or of its first bytes, to be continued."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while piece := file.read(PIECE if size is None else min(PIECE, size)):
+            digest.update(piece)
+            size = None if size is None else size - len(piece)
+    return digest
 
 
 def is_held(path: Path) -> bool:
     """Whether a process has this run at this moment; of a run that says "running" and is not held, the process died."""
     try:
         with open(path / LOCK, encoding="utf-8") as file:
-            _lock(file, is_shared=True)
+            lock(file, is_shared=True)
     except BlockingIOError:
         return True
     except OSError:  # there is no lock, or it is not for us to ask
@@ -290,8 +386,7 @@ def _said(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        text = _("cannot write {path}: {reason}", path=path, reason=error.strerror or error)
-        raise RunError(text) from error
+        raise cannot_write(path, error) from error
 
 
 def _next_free(runs: Path, name: str) -> Path:
@@ -306,32 +401,3 @@ def _next_free(runs: Path, name: str) -> Path:
             number += 1
         else:
             return path
-
-
-def _take(file: IO) -> None:
-    """Lock a file; raises BlockingIOError if another process has it, not just for an instant."""
-    for attempt in range(ATTEMPTS):
-        try:
-            return _lock(file)
-        except BlockingIOError:
-            if attempt == ATTEMPTS - 1:
-                raise
-            time.sleep(0.02)
-
-
-def _lock(file: IO, is_shared: bool = False) -> None:
-    """Lock a file without waiting; raises BlockingIOError if another process has it."""
-    try:
-        if os.name == "nt":
-            import msvcrt
-
-            os.lseek(file.fileno(), LOCK_PLACE, os.SEEK_SET)
-            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]  # Windows only
-        else:
-            import fcntl
-
-            fcntl.flock(file, (fcntl.LOCK_SH if is_shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
-    except OSError as error:
-        if error.errno in (errno.EAGAIN, errno.EACCES, errno.EWOULDBLOCK, errno.EDEADLK):
-            raise BlockingIOError(error.errno, error.strerror) from error
-        raise

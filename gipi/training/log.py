@@ -86,7 +86,7 @@ class Log:
         self.kept: list[str] = []  # the last two checkpoints, the newest last
         self.best: dict[int, str] = {}  # the files with each member's best weights so far
         self.saved_at = time.perf_counter()
-        self.pause = SHORTEST_PAUSE
+        self.stood = 0.0  # seconds that training stood still for the last save
         self.end = 0
         self.is_repeat = False
         self.good: tuple[dict[str, Tensor], dict, int] | None = None
@@ -119,7 +119,7 @@ class Log:
             else:
                 self.end = held[-1].state["log"]
                 self._take(group, held, "ended")
-                return []
+                return self.folder.check_log(held[-1].state)
         if self._is_behind(group.last):
             self._take(group, [], "again")
             return remarks
@@ -130,6 +130,7 @@ class Log:
             remarks += self.folder.cut_log(self.end)
             return remarks
         remarks += self.folder.cut_log(newest.state["log"])
+        remarks += self.folder.check_log(newest.state)
         remarks += getattr(group.stream, "notes", [])
         self.kept = [newest.path.stem]
         return remarks
@@ -188,7 +189,7 @@ class Log:
         for member in group.members:
             member.progress.faults = [*faults]
         if self.folder and not self.is_repeat:
-            self.folder.cut_back(place)
+            self.folder.cut_log(place)
         for member in group.members:
             for fault in faults:
                 if fault["from"] == group.step:  # of an earlier try from here
@@ -249,40 +250,45 @@ class Log:
     # --- checkpoints
 
     def is_due(self) -> bool:
-        """Whether so much time has passed that a save is worth its cost."""
-        return self.folder is not None and time.perf_counter() - self.saved_at > self.pause
+        """Whether so much time has passed that a save is worth its cost; never while one is being written."""
+        passed = time.perf_counter() - self.saved_at
+        if self.folder is None or passed <= SHORTEST_PAUSE or self.folder.writer.is_busy():
+            return False
+        return passed > (self.stood + self.folder.writer.cost) / SHARE
 
     def save(self, group: Group) -> None:
-        """Write a checkpoint of the group as it stands between two steps."""
+        """Write a checkpoint of the group as it stands between two steps.
+
+        What is large is written while training goes on; an error in that is raised by the next save.
+        """
         self.drain(group)
         if (not self.folder and self.ranks.is_alone) or self.is_repeat:
             return
         began = time.perf_counter()
         name = f"step-{group.first:03d}-{group.step:010d}"
-        for member in group.members:
-            self._save_best(member)
+        files = self._best(group)
         tensors = whole(group.tensors(), self.ranks)
         random, (own, *others) = chances(self.ranks)
         if not self.folder:
             return
-        state = {**group.state(), "random": own, "others": others, "log": self.folder.log_size()}
-        self.folder.save(name, {**tensors, **random}, state)
+        state = {**group.state(), "random": own, "others": others, **self.folder.log_state()}
         self.kept = [*[kept for kept in self.kept if kept != name][-1:], name]
-        self.folder.prune({*self.kept, *self.best.values()})
+        self.folder.keep([*files, (name, {**tensors, **random}, state)], {*self.kept, *self.best.values()})
         self.saved_at = time.perf_counter()
-        self.pause = max(SHORTEST_PAUSE, (self.saved_at - began) / SHARE)
+        self.stood = self.saved_at - began
 
-    def _save_best(self, member: Member) -> None:
-        """Keep the best weights so far in a file of their own, for whoever wants them.
+    def _best(self, group: Group) -> list[tuple[str, dict[str, Tensor], dict]]:
+        """Each member's best weights so far as a file of its own, for whoever wants it, unless it is kept already.
 
         A checkpoint holds them too: no run is lost because two files are needed and one of them is damaged.
         """
-        best = f"best-{member.number:03d}-{member.progress.best_step:010d}"
-        if member.best is not None and best != self.best.get(member.number):
-            weights = whole(member.best, self.ranks)
-            if self.folder:
-                self.folder.save(best, weights, {"step": member.progress.best_step})
-            self.best[member.number] = best
+        found = []
+        for member in group.members:
+            name = f"best-{member.number:03d}-{member.progress.best_step:010d}"
+            if member.best is not None and name != self.best.get(member.number):
+                self.best[member.number] = name
+                found.append((name, whole(member.best, self.ranks), {"step": member.progress.best_step}))
+        return found
 
     def finish(self, group: Group) -> None:
         """Keep the weights of finished members; of their checkpoints the last two and the best stay."""
@@ -291,20 +297,21 @@ class Log:
         weights = [whole(member.net.state_dict(), self.ranks) for member in group.members]
         if not self.folder:
             if not (self.ranks.is_alone or self.is_repeat):
-                for member in group.members:
-                    self._save_best(member)
+                self._best(group)
             return
+        files = []
         for member, own in zip(group.members, weights, strict=True):
-            end = self.folder.end_in_log(member.number) if self.is_repeat else self.folder.log_size()
-            state = {"member": member.number, "progress": vars(member.progress), "log": end}
-            self.folder.save(f"member-{member.number:03d}", own, state)
-            self.end = end
+            end = {"log": self.folder.end_in_log(member.number)} if self.is_repeat else self.folder.log_state()
+            state = {"member": member.number, "progress": vars(member.progress), **end}
+            files.append((f"member-{member.number:03d}", own, state))
+            self.end = end["log"]
         if self.is_repeat:
-            return
-        for member in group.members:
-            self._save_best(member)
-        self.folder.prune({*self.kept, *self.best.values()})
-        self.kept, self.best = [], {}
+            self.folder.keep(files, {path.stem for path in self.folder.checkpoints.glob("*.ckpt")})
+        else:
+            best = self._best(group)
+            self.folder.keep([*files, *best], {*self.kept, *self.best.values()})
+            self.kept, self.best = [], {}
+        self.folder.writer.wait()
 
 
 def _fitting(held: Checkpoint, take: Callable[[], None]) -> None:

@@ -11,7 +11,16 @@ import torch
 from gipi.report.display import Silent
 from gipi.training.folder import read_log, read_record
 
-PASSING = ("seconds", "started", "finished", "name", "options", "versions", "hardware")  # differs from run to run
+PASSING = (
+    "seconds",
+    "started",
+    "finished",
+    "name",
+    "options",
+    "versions",
+    "hardware",
+    "log",
+)  # differs from run to run
 
 
 def outcome(folder: Path) -> dict[str, Any]:

@@ -155,5 +155,5 @@ def test_a_run_that_is_none_says_so(tmp_path):
     (tmp_path / "run" / "run.json").write_text("{")
     with pytest.raises(RunError, match=r"run.json cannot be read"):
         gipi.resume(tmp_path / "run")
-    (tmp_path / "run" / "run.json").write_text("{}")
+    (tmp_path / "run" / "run.json").write_text('{"format": 1}')
     Folder.open(tmp_path / "run").close()  # the lock was let go of

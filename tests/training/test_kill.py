@@ -3,7 +3,6 @@
 Starting Python and torch takes seconds, so one process holds everything ready and forks each child that is to die.
 """
 
-import json
 import os
 import random
 import re
@@ -16,6 +15,7 @@ from pathlib import Path
 
 import pytest
 from kept import outcome
+from kills import environment, is_alive, killed_often, readied, told
 
 import gipi
 from gipi.errors import RunError
@@ -51,46 +51,16 @@ FOLDS = {
     "quiet": True,
 }
 
-READY = """
-import json, os, sys
-import torch, polars, sklearn.ensemble
-import gipi.jobs.carry, gipi.jobs.supervised, gipi.tasks.baselines, gipi.verbs.resume
-from gipi.training import log
-log.SHORTEST_PAUSE, log.SHARE = json.loads(sys.argv[1])
-torch.set_num_threads(1)
-for line in sys.stdin:
-    verb, argument, options = json.loads(line)
-    child = os.fork()
-    if child == 0:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        try:
-            getattr(gipi, verb)(argument, **options)
-            os._exit(0)
-        except BaseException as error:
-            import traceback
-            traceback.print_exc()
-            os._exit(1)
-    print(child, flush=True)
-    _child, status = os.waitpid(child, 0)
-    print(os.waitstatus_to_exitcode(status), flush=True)
-"""
+
+@pytest.fixture(scope="module", name="environment")
+def environment_of_a_terminal():
+    return environment()
 
 
 @pytest.fixture(scope="module")
-def environment():
-    return {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "100", "LC_ALL": "C.UTF-8"}
-
-
-@pytest.fixture(scope="module")
-def ready(environment):
+def ready():
     """A process that has imported everything and forks a child for each line."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", READY, json.dumps([0.0, 1.0])],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        env=environment,
-    )
+    process = readied()
     yield process
     process.stdin.close()
     process.wait(30)
@@ -110,19 +80,6 @@ def position(folder: Path, steps: int) -> int:
         elif kind == "step":
             found.append(int(member) * steps + int(step[0]))
     return max(found)
-
-
-def told(ready, line: list, watch=lambda child: None) -> int:
-    """A child does this; `watch` may kill it. Gives its exit code."""
-    ready.stdin.write(json.dumps(line) + "\n")
-    ready.stdin.flush()
-    watch(int(ready.stdout.readline()))
-    return int(ready.stdout.readline())
-
-
-def is_alive(child: int) -> bool:
-    state = Path(f"/proc/{child}/stat")
-    return state.exists() and state.read_text().rpartition(")")[2].split()[0] != "Z"
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="whether a child lives is asked of /proc")
@@ -160,6 +117,18 @@ def test_killed_at_random_moments_it_comes_to_the_same_bits(data, options, kills
     assert len(deaths) >= kills - 2 and len(set(deaths)) >= kills // 3, f"seed {seed}: {deaths}"
     assert outcome(folder) == outcome(whole), seed
     assert not list(folder.rglob("*.part"))
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="whether a child lives is asked of /proc")
+def test_no_checkpoint_is_lost_or_damaged_by_a_kill(tmp_path):
+    """What the script of 500 kills does, a little of it: also in the writing of a checkpoint."""
+    process = readied((-1.0, 1e9))
+    try:
+        for kind in ("mlp", "folds"):
+            killed_often(process, kind, tmp_path / kind, 5, random.Random(1))
+    finally:
+        process.stdin.close()
+        process.wait(30)
 
 
 # --- the command line

@@ -4,7 +4,6 @@ The process ends by an exception out of the loop; real kills are in test_kill.py
 """
 
 import io
-import json
 import os
 import random
 import signal
@@ -26,7 +25,8 @@ from gipi.report.notebook import Notebook
 from gipi.report.terminal import Terminal
 from gipi.run import Run
 from gipi.training.chance import json_state
-from gipi.training.folder import read_log
+from gipi.training.folder import read_log, read_record
+from gipi.training.sealed import seal
 
 CUTS = 3  # in each run
 
@@ -357,7 +357,8 @@ def test_the_second_ctrl_c_ends_at_once(often, watched, tmp_path, monkeypatch):
         patched.setattr(checkpoint, "write_atomically", again)
         with pytest.raises(KeyboardInterrupt):
             watched(display, gipi.fit, "iris", **options, run=tmp_path / "cut")
-    assert written[-2].startswith("step-000-0000000009") or written[-2].startswith("best-000-0000000009")
+    *_before, last, _record, _copy = written
+    assert last.startswith(("step-000-0000000009", "best-000-0000000009"))
     assert not list((tmp_path / "cut").rglob("*.part")) and display.seen == 9
     assert any("gipi resume" in note for note in display.notes)
     watched(Watching(), gipi.resume, tmp_path / "cut")
@@ -367,10 +368,10 @@ def test_the_second_ctrl_c_ends_at_once(often, watched, tmp_path, monkeypatch):
 def test_what_has_changed_since_it_began_is_said(often, watched, tmp_path):
     with pytest.raises(Cut):
         watched(Watching({5: cut}), gipi.fit, "iris", **RICH, verdict=False, run=tmp_path / "run")
-    record = json.loads((tmp_path / "run" / "run.json").read_text())
+    record = read_record(tmp_path / "run")
     record["versions"]["torch"] = "1.0"
     record["hardware"]["device"] = "cuda:77"
-    (tmp_path / "run" / "run.json").write_text(json.dumps(record))
+    (tmp_path / "run" / "run.json").write_bytes(seal(record))
     display = Watching({1: cut})
     with pytest.raises(Cut):
         watched(display, gipi.resume, tmp_path / "run")
