@@ -79,7 +79,7 @@ class Run:
 
     @cached_property
     def _log(self) -> list[dict]:
-        lines, is_whole = read_log(self.path), is_log_whole(self.path, self.record.get("log", {}))
+        lines, is_whole = read_log(self.path), is_log_whole(self.path, self.record.get("log", {}), True)
         if not is_whole:
             path = self.path / "metrics.jsonl"
             warnings.warn(

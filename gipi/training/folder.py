@@ -329,12 +329,15 @@ def read_log(path: Path) -> list[dict]:
     return [parsed for line in log.read_bytes().split(b"\n")[:-1] if (parsed := _parsed(line))]
 
 
-def is_log_whole(path: Path, state: Mapping[str, Any]) -> bool:
-    """Whether metrics.jsonl begins with what it held in this state; a state that does not say is believed."""
+def is_log_whole(path: Path, state: Mapping[str, Any], is_all: bool = False) -> bool:
+    """Whether metrics.jsonl begins with what it held in this state, or is just that; no sum, no doubt."""
     if "log_sum" not in state:
         return True
     log = path / "metrics.jsonl"
-    return _sum_of(log, state["log"]).hexdigest() == state["log_sum"] if log.exists() else not state["log"]
+    there = log.stat().st_size if log.exists() else 0
+    if there < state["log"] or (is_all and there > state["log"]):
+        return False
+    return not there or _sum_of(log, state["log"]).hexdigest() == state["log_sum"]
 
 
 def _parsed(line: bytes) -> dict:
