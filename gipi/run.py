@@ -10,7 +10,8 @@ from typing import Any
 
 from gipi.errors import DamageWarning, RunError
 from gipi.messages import _
-from gipi.training.folder import find, is_held, is_log_whole, read_log, read_record
+from gipi.training.folder import find, is_held, read_record
+from gipi.training.log_file import is_log_whole, read_log
 
 
 class Run:
@@ -80,7 +81,7 @@ class Run:
         return [line for line in read_log(self.path) if "epoch" not in line and "fault" not in line]
 
     def _look_at_log(self) -> None:
-        if not is_log_whole(self.path, self.record.get("log", {})):
+        if not is_log_whole(self.path, self.record.get("log", {}), True):
             path = self.path / "metrics.jsonl"
             warnings.warn(
                 DamageWarning(_("{path} is damaged: do not trust each of its numbers", path=path)), stacklevel=3

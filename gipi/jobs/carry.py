@@ -33,8 +33,9 @@ from gipi.report.text import interval, metric, spoken
 from gipi.tasks.intervals import metric_json
 from gipi.training.chance import own_random_state
 from gipi.training.distributed import joined
-from gipi.training.folder import Folder, read_log
+from gipi.training.folder import Folder
 from gipi.training.log import Diverged, Log
+from gipi.training.log_file import read_log
 from gipi.training.member import Member, Progress
 from gipi.training.prepare import choose_device, threads
 from gipi.training.train import Stopped, stoppable, take_best, train

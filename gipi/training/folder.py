@@ -27,6 +27,7 @@ from gipi.errors import DamageWarning, RunError, cannot_write, nearest
 from gipi.messages import _
 from gipi.training import checkpoint
 from gipi.training.lock import lock, take
+from gipi.training.log_file import is_log_whole, parsed_line, sum_of
 from gipi.training.sealed import seal, unseal
 from gipi.training.tensors import bytes_of
 from gipi.training.writer import Writer, staged
@@ -172,7 +173,7 @@ class Folder:
             if self.log is None:
                 self.log = open(self.log_path, "ab")  # noqa: SIM115  # open for as long as the run is held
                 checkpoint.flush_folder(self.path)
-                self.log_sum = _sum_of(self.log_path)
+                self.log_sum = sum_of(self.log_path)
                 if not self.is_log_whole:
                     self.log_sum.update(b"damaged")  # what is wrong with it does not become right by going on
             content = "".join(f"{line}\n" for line in lines).encode()
@@ -236,7 +237,7 @@ class Folder:
         with _said(self.log_path), open(self.log_path, "rb") as lines:
             for line in lines:
                 place += len(line)
-                if (parsed := _parsed(line)) and parsed.get("member", 0) == member:
+                if (parsed := parsed_line(line)) and parsed.get("member", 0) == member:
                     end = place
         return end
 
@@ -326,46 +327,6 @@ def check_record(record: Any, path: Path, needed: Iterable[str]) -> None:
     """Whether run.json says these things of the run."""
     if not isinstance(record, dict) or not set(needed) <= record.keys():
         raise RunError(_("{path} is not a run: its run.json lacks what a run says of itself", path=path))
-
-
-def read_log(path: Path, epochs: bool = False) -> list[dict]:
-    """The lines of a run's metrics.jsonl; what is none is left out: a last line cut short by a kill, a damaged one.
-
-    Args:
-        path: The run's folder.
-        epochs: Only the lines on epochs: there are thousands of others, and nobody need read them then.
-    """
-    log = path / "metrics.jsonl"
-    if not log.exists():
-        return []
-    lines = [line for line in log.read_bytes().split(b"\n")[:-1] if not epochs or b'"epoch":' in line]
-    return [parsed for line in lines if (parsed := _parsed(line))]
-
-
-def is_log_whole(path: Path, state: Mapping[str, Any]) -> bool:
-    """Whether metrics.jsonl begins with what it held in this state; a state that does not say is believed."""
-    if "log_sum" not in state:
-        return True
-    log = path / "metrics.jsonl"
-    return _sum_of(log, state["log"]).hexdigest() == state["log_sum"] if log.exists() else not state["log"]
-
-
-def _parsed(line: bytes) -> dict:
-    try:
-        parsed = json.loads(line)
-    except ValueError:
-        return {}
-    return parsed if isinstance(parsed, dict) else {}
-
-
-def _sum_of(path: Path, size: int | None = None) -> Any:
-    """The checksum of a file, or of its first bytes, to be continued."""
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while piece := file.read(PIECE if size is None else min(PIECE, size)):
-            digest.update(piece)
-            size = None if size is None else size - len(piece)
-    return digest
 
 
 def is_held(path: Path) -> bool:

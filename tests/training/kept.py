@@ -9,7 +9,8 @@ from typing import Any
 import torch
 
 from gipi.report.display import Silent
-from gipi.training.folder import read_log, read_record
+from gipi.training.folder import read_record
+from gipi.training.log_file import read_log
 
 PASSING = (
     "seconds",

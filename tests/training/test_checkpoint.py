@@ -2,6 +2,7 @@
 
 import builtins
 import errno
+import hashlib
 import os
 import random
 from pathlib import Path
@@ -9,6 +10,8 @@ from pathlib import Path
 import pytest
 import torch
 from kept import Cut, Watching, cut, outcome
+from mutations import made, mutated, silent_loads
+from safetensors.torch import load, save
 from torch import nn
 
 import gipi
@@ -54,23 +57,6 @@ def test_what_is_written_is_read(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["one.ckpt"]
 
 
-def mutated(content: bytes, draw: random.Random) -> bytes:
-    """A flipped bit, a lost end, a lost piece, a piece of zeros as a full disk leaves it, or garbage at the end."""
-    place = draw.randrange(len(content))
-    kind = draw.randrange(5)
-    if kind == 0:
-        flipped = content[place] ^ (1 << draw.randrange(8))
-        return content[:place] + bytes([flipped]) + content[place + 1 :]
-    if kind == 1:
-        return content[:place]
-    if kind == 2:
-        return content[:place] + content[place + draw.randint(1, 64) :]
-    if kind == 3:
-        length = draw.randint(1, 512)
-        return content[:place] + bytes(min(length, len(content) - place)) + content[place + length :]
-    return content + draw.randbytes(draw.randint(1, 64))
-
-
 def test_damage_is_always_noticed(tmp_path):
     """And the checkpoint before is used, and it is said."""
     good, bad = tmp_path / "step-1.ckpt", tmp_path / "step-2.ckpt"
@@ -92,6 +78,30 @@ def test_damage_is_always_noticed(tmp_path):
         bad.write_bytes(content[:end])
         with pytest.raises(RunError, match="damaged"):
             checkpoint.read(bad)
+
+
+def test_no_file_of_a_run_is_damaged_in_silence(tmp_path):
+    """What the script of 10,000 mutations does, a little of it."""
+    tried, silent = silent_loads(made(tmp_path / "run"), MUTATIONS, 1)
+    assert not silent and len(tried) == 7
+
+
+def test_tensors_are_as_safetensors_writes_them(tmp_path):
+    checkpoint.write(tmp_path / "one.ckpt", tensors(), {"step": 1})
+    read = load((tmp_path / "one.ckpt").read_bytes().partition(b"\n")[2])
+    assert read.keys() == tensors().keys()
+    for name, tensor in tensors().items():
+        assert read[name].dtype == tensor.dtype and torch.equal(read[name], tensor), name
+
+
+def test_a_file_that_safetensors_wrote_is_read(tmp_path):
+    """So were checkpoints written before."""
+    body = save({name: tensor.clone().contiguous() for name, tensor in tensors().items()}, {"state": '{"step": 1}'})
+    head = checkpoint.MAGIC + hashlib.sha256(body).hexdigest().encode() + b"\n"
+    (tmp_path / "one.ckpt").write_bytes(head + body)
+    read, state = checkpoint.read(tmp_path / "one.ckpt")
+    assert state == {"step": 1}
+    assert all(torch.equal(read[name], tensor) for name, tensor in tensors().items())
 
 
 # --- a disk that fails

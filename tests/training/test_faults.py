@@ -14,7 +14,7 @@ from gipi.errors import TrainingError, UsageError
 from gipi.report.display import Silent
 from gipi.run import Run
 from gipi.training import checkpoint
-from gipi.training.folder import read_log
+from gipi.training.log_file import read_log
 from gipi.training.player import Player, clipped, learner
 from gipi.training.prepare import prepared
 

@@ -13,7 +13,8 @@ import gipi
 from gipi.errors import RunError
 from gipi.run import Run
 from gipi.training import folder as folders
-from gipi.training.folder import Folder, is_held, read_log
+from gipi.training.folder import Folder, is_held
+from gipi.training.log_file import read_log
 
 HOLD = """
 import sys, time

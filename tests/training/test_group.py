@@ -14,9 +14,9 @@ from gipi.algorithms.optimizers import make
 from gipi.data.stream import Stream
 from gipi.report.display import Silent
 from gipi.run import Run
-from gipi.training.folder import read_log
 from gipi.training.group import Group, alone, can_join, together
 from gipi.training.log import Log
+from gipi.training.log_file import read_log
 from gipi.training.member import Member, Plan
 from gipi.training.player import Player, learner
 from gipi.training.tape import Tapes

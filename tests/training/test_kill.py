@@ -20,7 +20,7 @@ from kills import environment, is_alive, killed_often, readied, told
 import gipi
 from gipi.errors import RunError
 from gipi.run import Run
-from gipi.training.folder import read_log
+from gipi.training.log_file import read_log
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
 

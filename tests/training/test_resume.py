@@ -25,7 +25,8 @@ from gipi.report.notebook import Notebook
 from gipi.report.terminal import Terminal
 from gipi.run import Run
 from gipi.training.chance import json_state
-from gipi.training.folder import read_log, read_record
+from gipi.training.folder import read_record
+from gipi.training.log_file import read_log
 from gipi.training.sealed import seal
 
 CUTS = 3  # in each run
