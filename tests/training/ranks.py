@@ -109,9 +109,18 @@ def stopped_and_resumed(folder: Path, is_sharded: bool) -> dict:
     """A run with dropout on two ranks, whole; and one that the second is asked to stop, and that goes on."""
     folder = folder / ("shards" if is_sharded else "copies")
     options = {
-        "system": "mlp", "hidden": (8,), "steps": 60, "batch_size": 16, "dropout": 0.3, "shard": is_sharded, "averaging": "ema", "patience": 0,
-        "threads": 1, "verdict": False, "quiet": True,
-    }  # fmt: skip
+        "system": "mlp",
+        "hidden": (8,),
+        "dropout": 0.3,
+        "averaging": "ema",
+        "steps": 60,
+        "batch_size": 16,
+        "patience": 0,
+        "shard": is_sharded,
+        "threads": 1,
+        "verdict": False,
+        "quiet": True,
+    }
     calls = 0
 
     def loss(output, y):
