@@ -93,6 +93,15 @@ def replicas(ranks: Ranks) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
+def held(ranks: Ranks) -> list[int]:
+    """Numbers that this rank holds of a sharded network and of what Adam remembers; and how many there are in all."""
+    net = network(nn.Linear(7, 7))
+    shard(net, torch.device("cpu"), ranks.size)
+    optimizer = make("adam", [*net.parameters()])
+    tensors = [*net.parameters(), *(t for name, t in optimizer.tensors().items() if "count" not in name)]
+    return [sum(t.to_local().numel() for t in tensors), sum(t.numel() for t in tensors)]  # type: ignore[attr-defined]
+
+
 def agreement(ranks: Ranks) -> dict:
     """The last rank is asked to stop at its tenth step: at which step does this one hear of it?"""
     council, asked = Council(ranks, 0), []
@@ -153,6 +162,7 @@ def main(folder: Path) -> None:
         found["copies normed"] = curve(ranks, "adam", net=network(nn.BatchNorm1d(7)))["losses"]
         found["sharded"] = {name: curve(ranks, name, is_sharded=True) for name in SHARDED}
         found["replicas"] = replicas(ranks)
+        found["held"] = held(ranks)
         found["agreement"] = agreement(ranks)
         job = SimpleNamespace(setting=SimpleNamespace(ranks=ranks, is_sharded=False))
         norm = network(nn.BatchNorm1d(7))

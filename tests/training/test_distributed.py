@@ -113,6 +113,12 @@ def test_shards_have_the_curve_of_one(two, optimizer):
     assert two[1]["sharded"][optimizer]["weights"] == {}  # only the first rank puts them together
 
 
+def test_a_rank_holds_about_half_of_a_sharded_network(two):
+    (one, total), (other, _total) = (found["held"] for found in two)
+    assert one + other == total == 3 * (5 * 7 + 7 + 7 * 7 + 7 + 7 * 3 + 3)
+    assert max(one, other) < 0.6 * total
+
+
 def test_shards_and_copies_see_the_same_of_batch_norm(two):
     """Statistics are of each rank's rows, so the curve is not one process's; the average takes them too."""
     assert two[0]["normed"] == pytest.approx(two[0]["copies normed"], abs=1e-12)
