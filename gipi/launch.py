@@ -24,7 +24,7 @@ class Place(NamedTuple):
 def place(environment: Mapping[str, str] | None = None) -> Place:
     """The place of this process: the only one, unless whoever started it says otherwise."""
     said = os.environ if environment is None else environment
-    if "RANK" in said and "WORLD_SIZE" in said:  # torchrun's; Ray's through gipi
+    if {"RANK", "WORLD_SIZE", "MASTER_ADDR"} <= said.keys():  # torchrun's; Ray's through gipi
         local = int(said.get("LOCAL_RANK", 0))
         return Place(int(said["RANK"]), int(said["WORLD_SIZE"]), local, int(said.get("LOCAL_WORLD_SIZE", 1)))
     if "SLURM_PROCID" in said and int(said.get("SLURM_STEP_NUM_TASKS", 1)) > 1:  # a step of srun's, not a batch script
@@ -41,12 +41,16 @@ def is_first() -> bool:
 
 
 def meeting_point(environment: Mapping[str, str]) -> tuple[str, int]:
-    """Host and port where the processes of a SLURM step meet: its first machine, a port by the job's number."""
+    """Host and port where the processes of a SLURM step meet: its first machine, a port by the job's number.
+
+    MASTER_ADDR and MASTER_PORT, which batch scripts like to set, are taken where they are.
+    """
     first = re.match(r"[^,\[]+(\[\d+)?", environment["SLURM_STEP_NODELIST"])  # gpu[07-12,20],login
     assert first
     job, step = int(environment.get("SLURM_JOB_ID", 0)), environment.get("SLURM_STEP_ID", "0")
     number = job * 7 + (int(step) if step.isdigit() else 0)  # two steps of a job may run at once
-    return first[0].replace("[", ""), LOWEST_PORT + number % PORTS
+    host = environment.get("MASTER_ADDR", first[0].replace("[", ""))
+    return host, int(environment.get("MASTER_PORT", LOWEST_PORT + number % PORTS))
 
 
 def _tasks_of(text: str) -> list[int]:

@@ -100,19 +100,24 @@ def carry_out(request: Request) -> Path:
 
 
 def _train_beside(job: Job, first: Member, display: Any) -> Path:
-    """What a rank does that is not the first: it trains. It gives the run's folder, if that is to be seen from here.
-
-    Raises:
-        SystemExit: The folder is on another machine, so there is nothing to go on with in this process.
-    """
+    """What a rank does that is not the first: it trains. It gives the run's folder."""
     ranks = job.setting.ranks
     ranks.run = ranks.first_says("")
     with threads(job.setting.arithmetic.threads), stoppable():
         _train_members(job, first, None, display)
     ranks.first_is_done()
-    if not (Path(ranks.run) / "run.json").exists():
+    return as_seen_here(Path(ranks.run))
+
+
+def as_seen_here(run: Path) -> Path:
+    """The folder of a run that the first of several processes has.
+
+    Raises:
+        SystemExit: It is on another machine, so there is nothing to go on with in this process.
+    """
+    if not (run / "run.json").exists():
         raise SystemExit(0)
-    return Path(ranks.run)
+    return run
 
 
 # --- before the first step ---------------------------------------------------------------------------------------

@@ -24,7 +24,7 @@ from torch import Tensor
 from gipi.errors import DataError, RunError, TrainingError, UsageError
 from gipi.launch import meeting_point, place
 from gipi.messages import _
-from gipi.training.heartbeat import PATIENCE, End, Heartbeat
+from gipi.training.heartbeat import End, Heartbeat
 
 Said = TypeVar("Said")
 
@@ -131,7 +131,7 @@ class Ranks:
     def first_is_done(self) -> None:
         """Wait until the first rank has done what it does alone."""
         if self.pulse and not self.is_first:
-            end = self.pulse.wait_for([0]).get(0, End(""))
+            end = self.pulse.end_of_first()
             if end.is_trouble:
                 raise self._again(0, end)
             if end.kind != "left":
@@ -266,7 +266,7 @@ def joined() -> Iterator[Ranks]:
 
 def _store(ranks: Ranks) -> "dist.TCPStore":
     """Where the ranks leave words for each other."""
-    if "MASTER_ADDR" in os.environ:
+    if "RANK" in os.environ:
         return next(dist.rendezvous("env://", timeout=MEETING))[0]  # type: ignore[return-value]  # env: over TCP
     host, port = meeting_point(os.environ)
     return dist.TCPStore(host, port, ranks.size, ranks.is_first, MEETING)
@@ -280,13 +280,9 @@ def _part(ranks: Ranks, pulse: Heartbeat, error: BaseException | None) -> None:
     if error is not None:
         with suppress(Exception):
             dist.destroy_process_group()  # whoever waits for this rank hears that it does not come
-    missing = error.missing if isinstance(error, Lost) else ()
-    if ranks.is_first:
-        pulse.wait_for([other for other in pulse.others if other not in missing], PATIENCE)  # it may keep the store
-    elif 0 not in missing:
-        pulse.wait_for([0])
-        time.sleep(0.2 if error is not None else 0)  # the first has something to say
-    pulse.stop()
+    pulse.leave(error.missing if isinstance(error, Lost) else ())
+    if error is not None and not ranks.is_first:
+        time.sleep(0.5)  # the first has something to say, and a launcher ends it when this one ends
     if error is None and dist.is_initialized():
         dist.destroy_process_group()
 

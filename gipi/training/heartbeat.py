@@ -13,7 +13,8 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import NamedTuple
 
 import torch.distributed as dist
@@ -22,7 +23,7 @@ BEAT = 1.0  # seconds between two signs of life
 ROLL_CALL = 5.0  # seconds in which whoever lives answers, after an exchange has failed
 SILENCE = 30.0  # seconds without a sign: it is dead, or its machine is
 GRACE = 10.0  # seconds in which the process itself may notice, before the thread ends it
-PATIENCE = 10.0  # seconds for good-byes
+PATIENCE = 5.0  # seconds for good-byes
 
 
 class End(NamedTuple):
@@ -55,6 +56,7 @@ class Heartbeat:
         self.seen: dict[int, tuple[bytes, float]] = {}  # the last sign of each, and when it was new
         self.guard: Callable[[list[int], End | None], str] | None = None  # what to say before ending the process
         self.over = threading.Event()
+        self.thread = threading.Thread(target=self._live, daemon=True, name="gipi heartbeat")
         self.say("")
         self.words.set(f"beat/{rank}", "0")
 
@@ -64,7 +66,7 @@ class Heartbeat:
 
     def start(self) -> None:
         """Begin, once all have joined."""
-        threading.Thread(target=self._live, daemon=True, name="gipi heartbeat").start()
+        self.thread.start()
 
     def say(self, kind: str, text: str = "") -> None:
         """Tell the others how this process ends."""
@@ -93,26 +95,36 @@ class Heartbeat:
         except (RuntimeError, ValueError):  # the store is gone, and the first process with it
             return [0], None
 
-    def wait_for(self, ranks: list[int], seconds: float | None = None) -> dict[int, End]:
-        """Until these have ended, or are silent, or the time is up; gives how they ended."""
-        until = None if seconds is None else time.monotonic() + seconds
-        while True:
-            try:
-                ends = {rank: end for rank, end in self.ends().items() if rank in ranks}
-            except (RuntimeError, ValueError):
-                return {}
-            waiting = [rank for rank, end in ends.items() if not end.kind and rank not in self.silent()]
-            if not waiting or (until is not None and time.monotonic() > until):
-                return ends
-            time.sleep(0.05)
+    def end_of_first(self) -> End:
+        """How the first process has ended, once it has; nothing if it is silent."""
+        try:
+            while True:
+                end = self.ends()[0]
+                if end.kind or 0 in self.silent():
+                    return end
+                time.sleep(0.05)
+        except (RuntimeError, ValueError):
+            return End("")
+
+    def leave(self, missing: Sequence[int]) -> None:
+        """The others wait for the first to end, and it, which may keep the store, until they are done with that."""
+        if self.rank != 0 and 0 not in missing:
+            self.end_of_first()
+        self.over.set()
+        self.thread.join(PATIENCE)
+        with suppress(RuntimeError, ValueError):
+            if self.rank != 0:
+                self.words.set(f"gone/{self.rank}", "")
+                return
+            until = time.monotonic() + PATIENCE
+            awaited = [f"gone/{other}" for other in self.others if other not in missing]
+            while awaited and not self.words.check(awaited) and time.monotonic() < until:
+                time.sleep(0.02)
 
     def silent(self) -> list[int]:
         """Who has given no sign for too long."""
         now = time.monotonic()
         return [other for other, (_sign, at) in [*self.seen.items()] if now - at > SILENCE]
-
-    def stop(self) -> None:
-        self.over.set()
 
     def _signs(self, store: "dist.Store") -> dict[int, bytes]:
         return dict(zip(self.others, store.multi_get([f"beat/{other}" for other in self.others]), strict=True))

@@ -26,20 +26,21 @@ def resume(run: Any = "last", data: Any = None, **own: Any) -> "Run":
         RunError: There is no such run, another process has it, or its data is not what it was.
         UsageError: Something that lived in memory is missing.
     """
+    from gipi.jobs.carry import as_seen_here
     from gipi.run import Run
     from gipi.training.distributed import joined
 
     with joined() as ranks:
         path = getattr(run, "path", run)
         found = Run(path) if ranks.is_first else None
-        if ranks.first_says(found is not None and found.status == "done"):
-            return found or Run(path)
+        if done := ranks.first_says(str(found.path) if found and found.status == "done" else ""):
+            return found or Run(as_seen_here(Path(done)))
         return _go_on(path, data, own, ranks)
 
 
 def _go_on(path: Any, data: Any, own: dict[str, Any], ranks: "Ranks") -> "Run":
     """With a run that is not finished. The first of several processes holds its folder and tells the others."""
-    from gipi.jobs.carry import carry_out
+    from gipi.jobs.carry import as_seen_here, carry_out
     from gipi.jobs.options import Fit
     from gipi.jobs.request import Request
     from gipi.run import Run
@@ -49,9 +50,9 @@ def _go_on(path: Any, data: Any, own: dict[str, Any], ranks: "Ranks") -> "Run":
     folder = Folder.open(path) if ranks.is_first else None
     try:
         record = ranks.first_says(folder.record if folder else {})
+        place = Path(ranks.first_says(str(folder.path) if folder else ""))
         if record.get("status") == "done":  # it was finished a moment ago
-            return Run(path)
-        place = folder.path if folder else Path(path)
+            return Run(as_seen_here(place))
         check_record(record, place, ("options", "own", "source", "system_options", "config", "hardware"))
         said = {name: own.pop(name) for name in ("quiet", "json", "lang", "profile") if name in own}
         options = dataclasses.replace(Fit.from_json(record["options"]), **said)

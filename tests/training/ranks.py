@@ -93,6 +93,15 @@ def replicas(ranks: Ranks) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
+def held(ranks: Ranks) -> list[int]:
+    """Numbers that this rank holds of a sharded network and of what Adam remembers; and how many there are in all."""
+    net = network(nn.Linear(7, 7))
+    shard(net, torch.device("cpu"), ranks.size)
+    optimizer = make("adam", [*net.parameters()])
+    tensors = [*net.parameters(), *(t for name, t in optimizer.tensors().items() if "count" not in name)]
+    return [sum(t.to_local().numel() for t in tensors), sum(t.numel() for t in tensors)]  # type: ignore[attr-defined]
+
+
 def agreement(ranks: Ranks) -> dict:
     """The last rank is asked to stop at its tenth step: at which step does this one hear of it?"""
     council, asked = Council(ranks, 0), []
@@ -109,9 +118,18 @@ def stopped_and_resumed(folder: Path, is_sharded: bool) -> dict:
     """A run with dropout on two ranks, whole; and one that the second is asked to stop, and that goes on."""
     folder = folder / ("shards" if is_sharded else "copies")
     options = {
-        "system": "mlp", "hidden": (8,), "steps": 60, "batch_size": 16, "dropout": 0.3, "shard": is_sharded, "averaging": "ema", "patience": 0,
-        "threads": 1, "verdict": False, "quiet": True,
-    }  # fmt: skip
+        "system": "mlp",
+        "hidden": (8,),
+        "dropout": 0.3,
+        "averaging": "ema",
+        "steps": 60,
+        "batch_size": 16,
+        "patience": 0,
+        "shard": is_sharded,
+        "threads": 1,
+        "verdict": False,
+        "quiet": True,
+    }
     calls = 0
 
     def loss(output, y):
@@ -144,6 +162,7 @@ def main(folder: Path) -> None:
         found["copies normed"] = curve(ranks, "adam", net=network(nn.BatchNorm1d(7)))["losses"]
         found["sharded"] = {name: curve(ranks, name, is_sharded=True) for name in SHARDED}
         found["replicas"] = replicas(ranks)
+        found["held"] = held(ranks)
         found["agreement"] = agreement(ranks)
         job = SimpleNamespace(setting=SimpleNamespace(ranks=ranks, is_sharded=False))
         norm = network(nn.BatchNorm1d(7))

@@ -113,8 +113,14 @@ def test_shards_have_the_curve_of_one(two, optimizer):
     assert two[1]["sharded"][optimizer]["weights"] == {}  # only the first rank puts them together
 
 
+def test_a_rank_holds_about_half_of_a_sharded_network(two):
+    (one, total), (other, _total) = (found["held"] for found in two)
+    assert one + other == total == 3 * (5 * 7 + 7 + 7 * 7 + 7 + 7 * 3 + 3)
+    assert max(one, other) < 0.6 * total
+
+
 def test_shards_and_copies_see_the_same_of_batch_norm(two):
-    """Statistics are of each rank's rows, so the curve is not one process's; the average has statistics that are whole."""
+    """Statistics are of each rank's rows, so the curve is not one process's; the average takes them too."""
     assert two[0]["normed"] == pytest.approx(two[0]["copies normed"], abs=1e-12)
 
 
@@ -184,9 +190,9 @@ def test_a_rank_that_dies_is_named_and_one_process_goes_on(dead, environment, tm
     began = time.monotonic()
     said, _errors = process.communicate(timeout=60)
     assert process.returncode == 1 and time.monotonic() - began < 30
-    sentence = f"gipi: process {dead + 1} of 2 (rank {dead}) died or does not answer any more; what was saved is kept. Go on with:"
+    sentence = f"gipi: process {dead + 1} of 2 (rank {dead}) died or does not answer any more; what was saved is kept"
     assert said.count(sentence) == 1, said
-    assert f"torchrun --nproc-per-node 2 -m gipi resume {folder}" in said
+    assert f"Go on with: torchrun --nproc-per-node 2 -m gipi resume {folder}" in said
     cut = Run(folder)
     assert cut.status == ("failed" if dead else "interrupted") and len(cut.steps) < steps
     alone = gipi.resume(folder, quiet=True)
@@ -195,17 +201,17 @@ def test_a_rank_that_dies_is_named_and_one_process_goes_on(dead, environment, tm
     assert alone.metrics == pytest.approx(whole.metrics, rel=1e-9)
 
 
-def by_hand(arguments: list[list[str]], environment: dict, folders: list[Path], code: str = QUICK) -> list:
+def by_hand(arguments: list[list[str]], environment: dict, folders: list[Path]) -> list:
     """Two processes as SLURM's srun starts them."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    said = {"SLURM_STEP_NUM_TASKS": "2", "SLURM_STEP_TASKS_PER_NODE": "2", "SLURM_STEP_NODELIST": "127.0.0.1"}
-    code = f"from gipi import launch\nlaunch.LOWEST_PORT = {port}\n" + code
+    said = {"SLURM_STEP_NUM_TASKS": "2", "SLURM_STEP_TASKS_PER_NODE": "2", "SLURM_STEP_NODELIST": "localhost"}
+    said |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     started = []
     for rank, (words, folder) in enumerate(zip(arguments, folders, strict=True)):
-        own = {**environment, **said, "SLURM_PROCID": str(rank), "SLURM_LOCALID": str(rank), "SLURM_JOB_ID": "10000"}
-        command = [sys.executable, "-c", code, *words]
+        own = {**environment, **said, "SLURM_PROCID": str(rank), "SLURM_LOCALID": str(rank)}
+        command = [sys.executable, "-c", QUICK, *words]
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
         started.append(subprocess.Popen(command, env=own, cwd=folder, **pipes))
     return started
@@ -249,9 +255,7 @@ def test_a_shard_that_hangs_is_missed_and_the_run_goes_on_whole(environment, tmp
         both[1].kill()
         both[1].communicate()
     assert both[0].returncode == 1, said
-    assert said.count("gipi: process 2 of 2 (rank 1) died or does not answer any more; what was saved is kept") == 1, (
-        said
-    )
+    assert said.count("gipi: process 2 of 2 (rank 1) died or does not answer any more; what was saved") == 1, said
     assert Run(folder).status == "interrupted"  # the process was ended from beside: it waited inside an exchange
     alone = gipi.resume(folder, quiet=True)
     whole = gipi.fit("iris", run=tmp_path / "alone", quiet=True, **options)
@@ -262,8 +266,8 @@ def test_a_shard_that_hangs_is_missed_and_the_run_goes_on_whole(environment, tmp
 
 
 def test_the_place_is_read_from_torchrun_and_from_slurm():
-    assert place({}) == Place(0, 1, 0, 1)
-    torchrun = {"RANK": "5", "WORLD_SIZE": "8", "LOCAL_RANK": "1", "LOCAL_WORLD_SIZE": "4"}
+    assert place({}) == place({"RANK": "3", "WORLD_SIZE": "4"}) == Place(0, 1, 0, 1)  # and nowhere to meet
+    torchrun = {"RANK": "5", "WORLD_SIZE": "8", "LOCAL_RANK": "1", "LOCAL_WORLD_SIZE": "4", "MASTER_ADDR": "a"}
     assert place(torchrun) == Place(5, 8, 1, 4)
     srun = {
         "SLURM_PROCID": "5",
@@ -286,6 +290,7 @@ def test_slurm_steps_meet_at_their_first_machine(nodes, first):
     host, port = meeting_point(said)
     assert host == first and 20_000 <= port < 30_000
     assert meeting_point({**said, "SLURM_STEP_ID": "5"})[1] != port
+    assert meeting_point({**said, "MASTER_ADDR": "here", "MASTER_PORT": "29500"}) == ("here", 29500)
 
 
 def test_parts_of_a_batch_make_the_batch():
