@@ -37,7 +37,11 @@ SAMPLE = 200
 
 
 def infer(
-    frame: pl.DataFrame, target: tuple[str, ...] = (), picture: bool = False, where: Where = row_number
+    frame: pl.DataFrame,
+    target: tuple[str, ...] = (),
+    picture: bool = False,
+    where: Where = row_number,
+    mapped: bool = False,
 ) -> tuple[dict[str, str], list[str]]:
     """The kind of each column, and sentences that say what was found.
 
@@ -48,6 +52,8 @@ def infer(
         target: The columns to be predicted.
         picture: The rows belong to pictures, so only the targets are looked at.
         where: Says where a row is, for errors; see `tables.place`.
+        mapped: It is a table on disk (large_tables.py): an Enum is nothing but words, which are looked at one column
+            at a time.
 
     Raises:
         DataError: A column of numbers or dates has a few cells that are neither; names the first.
@@ -59,7 +65,7 @@ def infer(
     """
     findings = Findings()
     names = [name for name in frame.columns if not picture or name in target]
-    plain = _plain_numbers(frame.select(names))
+    plain = plain_numbers(frame.select(names))
     unclear = [name for name in names if name not in plain and frame[name].dtype == pl.String]
     frame = frame.with_columns(stripped(frame[name]) for name in unclear)
     kinds = {}
@@ -67,7 +73,9 @@ def infer(
         if name in plain:
             kinds[name] = _kind_of_numbers(frame[name], name in target)
         else:
-            kinds[name] = _kind(frame[name], name in target, findings, where)
+            is_words = mapped and frame[name].dtype == pl.Enum
+            column = frame[name].cast(pl.String) if is_words else frame[name]
+            kinds[name] = _kind(column, name in target, findings, where)
     _leave_row_numbers(frame, kinds, target, findings)
     return kinds, remarks(frame, kinds, target, findings)
 
@@ -109,7 +117,7 @@ def conform(
 # --- what a column is --------------------------------------------------------------------------------------------
 
 
-def _plain_numbers(frame: pl.DataFrame) -> list[str]:
+def plain_numbers(frame: pl.DataFrame) -> list[str]:
     """The columns of text that are nothing but finite numbers and gaps; all columns in one go."""
     names = [name for name, dtype in frame.schema.items() if dtype == pl.String]
     if not names or not frame.height:
@@ -152,19 +160,19 @@ def _kind_of_text(text: pl.Series, is_target: bool, findings: Findings, where: W
                 findings.add("thousands", text.name)
             return _kind_of_numbers(text, is_target)
         findings.add("zeros", text.name)
-    elif _is_suspect(present, wrong):
+    elif is_suspect(present, wrong):
         distinct = text.filter(bad).n_unique()
         if wrong < 0.01 * (present + wrong) or distinct <= ENOUGH:
-            raise _odd_value(text, bad, where, _("a number"), present)
+            raise odd_value(text, bad, where, _("a number"), present)
         findings.add("mixed", text.name)
     return _kind_of_words(without_missing(text), is_target, findings, where)
 
 
-def _is_suspect(present: int, wrong: int) -> bool:
+def is_suspect(present: int, wrong: int) -> bool:
     return present + wrong >= ENOUGH and present >= MOSTLY * (present + wrong)
 
 
-def _odd_value(text: pl.Series, bad: pl.Series, where: Where, expected: str, present: int) -> DataError:
+def odd_value(text: pl.Series, bad: pl.Series, where: Where, expected: str, present: int) -> DataError:
     row, wrong = int(bad.arg_true()[0]), int(bad.sum())
     said = _(
         "column '{name}', {place}: '{value}' is not {expected}, as {present} of {all} values are; correct it, or leave "
@@ -315,6 +323,6 @@ def _are_dates(text: pl.Series, distinct: pl.Series, findings: Findings, where: 
         return False
     dates, bad = as_dates(text)
     present, wrong = dates.count(), int(bad.sum())
-    if wrong and _is_suspect(present, wrong):
-        raise _odd_value(text, bad, where, _("a date"), present)
+    if wrong and is_suspect(present, wrong):
+        raise odd_value(text, bad, where, _("a date"), present)
     return not wrong

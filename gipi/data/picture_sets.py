@@ -35,7 +35,7 @@ PARTS = {
 }
 
 
-def folder_of_pictures(path: Path, size: Size = None) -> Dataset:
+def folder_of_pictures(path: Path, size: Size = None, progress: Any = None) -> Dataset:
     """Pictures in a folder for each class; folders train, valid (or val) and test above them become the given parts.
 
     Raises:

@@ -50,6 +50,7 @@ def carry_out(request: Request) -> Path:
     with choose(options.json, options.quiet) as display:
         with clock.of("data"):
             device = choose_device(options.device)
+            request.progress = display.work
             job = make_job(request, device)
         with own_random_state(options.seed, device):
             if getattr(job.setting.config, "lr", None) == "auto":
@@ -204,6 +205,8 @@ def _train_members(job: Job, first: Member, folder: Folder, display: Any) -> tup
     nets, progress = [], []
     for number in range(job.members):
         member = seeded(job, number) if number else reseeded(job, first)
+        if hasattr(member.stream, "say"):
+            member.stream.say = display.note
         for remark in log.restore(member):
             display.note(remark)
         train(member, display, log, job.label(number))

@@ -49,6 +49,7 @@ class Fit:
     warm_start: str | None = None  # a run or bundle whose weights to begin with (command line: --from)
     # --- where it runs, and what it leaves
     device: str = "auto"  # auto, cpu, cuda, cuda:1, mps
+    workers: int | None = None  # threads that fetch rows of data larger than memory; by rule if not given, 0: none
     threads: int | None = None  # for the arithmetic; by the size of the model if not given
     precision: Literal["float32", "float64", "bf16"] = "float32"  # of the arithmetic
     run: str | None = None  # the run's folder; runs/DATA-SYSTEM-N if not given

@@ -12,6 +12,9 @@ from gipi.algorithms.averaging import Average, refresh_statistics
 from gipi.algorithms.regularization import DRAWS, mixed, mixup
 from gipi.algorithms.schedules import schedule
 from gipi.data.augment import compose
+from gipi.data.large_frames import encode_large
+from gipi.data.mapped import Chosen
+from gipi.data.mapped_stream import MappedStream
 from gipi.data.schema import encode, learn, learn_target, normalize, sizes
 from gipi.data.split import fingerprint
 from gipi.data.stream import Stream
@@ -42,12 +45,13 @@ class Supervised(Job):
         self.name = material.data.name
         self.dtype = dtype_of(options.precision)
         standardize = options.scale == "standard"
-        train = material.data.rows(material.seen if material.folds else material.parts["train"])
+        data, rows = material.data, material.seen if material.folds else material.parts["train"]
+        train, rows = (data, rows) if data.mapped else (data.rows(rows), None)
         levels = self.task.LEVELS if material.target_kind == "quantiles" else ()
-        targets = learn_target(train, material.target_kind, standardize, levels, options.positive)
-        self.schema = learn(train, material.kinds, targets, standardize)
+        targets = learn_target(train, material.target_kind, standardize, levels, options.positive, rows)
+        self.schema = learn(train, material.kinds, targets, standardize, rows)
         self.sizes = sizes(self.schema, self.task.output(self.schema))
-        self.x, self.y = encode(self.schema, material.data, dtype=self.dtype)
+        self.x, self.y = (encode_large if data.mapped else encode)(self.schema, data, dtype=self.dtype)
         self.plain_loss = self._loss()
         self.loss = mixed(self.plain_loss) if options.mixup else self.plain_loss
         self.members = max(1, len(material.folds)) * options.ensemble
@@ -222,17 +226,23 @@ class Supervised(Job):
         if not found.requires_grad and output.requires_grad:
             raise UsageError(_("the loss does not depend on what the network gives: there is nothing to learn from"))
 
-    def _stream(self, rows: np.ndarray, number: int) -> Stream:
+    def of(self, values: Tensor, rows: np.ndarray) -> Any:
+        """These rows; of data on disk a choice that is gathered piece by piece."""
+        return Chosen(values.numpy(), rows) if self.material.data.mapped else values[torch.from_numpy(rows)]
+
+    def _stream(self, rows: np.ndarray, number: int) -> Stream | MappedStream:
         options = self.setting.options
-        index = torch.from_numpy(rows)
-        tensors = [self.x[index].to(self.setting.device), self.y[index].to(self.setting.device)]
+        tensors = [self.of(self.x, rows), self.of(self.y, rows)]
         weights = judge.row_weights(self.material, self.y, rows, options.class_weight)
         if weights is not None:
             if options.mixup:
                 raise UsageError(_("--mixup does not go together with weights"))
-            tensors.append(torch.from_numpy(weights).to(self.setting.device, self.dtype))
+            tensors.append(torch.from_numpy(weights).to(self.dtype))
         prepare, draws = self._prepare()
-        return Stream(tuple(tensors), self.batch_size, options.seed * 1000 + number, prepare, draws)
+        seed, device = options.seed * 1000 + number, self.setting.device
+        if self.material.data.mapped:
+            return MappedStream(tensors, self.batch_size, seed, prepare, draws, options.workers, device)
+        return Stream(tuple(tensor.to(device) for tensor in tensors), self.batch_size, seed, prepare, draws)
 
     def _prepare(self):
         """Augmentation, normalisation and mixup of a batch, and the draws that a row needs for them."""
@@ -260,11 +270,10 @@ class Supervised(Job):
         )
 
     def _validator(self, net: nn.Module, rows: np.ndarray) -> Callable[[], dict[str, float]]:
-        index = torch.from_numpy(rows)
-        y = self.y[index].to(self.setting.device)
-        x = self.x[index].to(self.setting.device)
+        y = self.y[torch.from_numpy(rows)].to(self.setting.device)
+        x = self.of(self.x, rows).to(self.setting.device)
         if len(rows) <= CHUNK:
-            x = normalize(self.schema, x).to(self.dtype)
+            x = normalize(self.schema, x[:]).to(self.dtype)
         weights = judge.row_weights(self.material, self.y, rows, self.setting.options.class_weight)
         target = (y,) if weights is None else (y, torch.from_numpy(weights).to(self.setting.device, self.dtype))
 
@@ -283,6 +292,8 @@ class Supervised(Job):
     def view(self, history: Sequence[Mapping[str, Any]], error: str = "") -> View:
         labels = self.schema.targets[0].values
         parts, kind = self.material.parts, self.material.target_kind
+        if self.material.data.mapped:
+            return judge.view_of_sample(self, history, error)
         return View(self.x.numpy(), self.y.numpy(), parts, kind, labels, history, error)
 
     # --- when all are trained
@@ -293,7 +304,7 @@ class Supervised(Job):
         model = Model(self.material.task, setting.system_name, self.schema, self.sizes, config, [*nets])
         part = "test" if "test" in self.material.parts else "train"
         rows = self.material.parts[part]
-        answers, _disagreement = model.answers(self.x[rows])
+        answers, _disagreement = model.answers(self.of(self.x, rows))
         truth = self.task.truth(self.y[rows], self.schema)
         metrics = self.task.metrics(answers, truth, self.schema)
         words = {"test": _("test part"), "train": _("training rows (nothing was set aside)")}
@@ -301,7 +312,8 @@ class Supervised(Job):
         if self.material.folds and len(nets) == self.members:  # else they are those of an interrupted run
             judge.add_folds(outcome, self, model)
         if hasattr(setting.system, "explain"):
-            some = torch.from_numpy(self.material.parts["train"])
+            train = self.material.parts["train"]
+            some = torch.from_numpy(judge.some(self, train) if self.material.data.mapped else train)
             x = normalize(self.schema, self.x[some].to(setting.device)).to(self.dtype)
             outcome.notes += setting.system.explain(nets[0], self.schema, (x, self.y[some].to(setting.device)))
         outcome.results += judge.results(self, answers, truth, rows)
