@@ -59,6 +59,9 @@ class ColumnFile:
         if gaps == len(column) or self.kind == "many":
             self._write_gaps(len(column))
             return
+        if column.dtype == pl.Float64 and self.kind == "number" and not gaps:
+            self._append(column.to_numpy())
+            return
         kind, values = self._read(column, where)
         kind = self._joined(kind)
         if kind == "words" and values.dtype != pl.String:
@@ -149,8 +152,10 @@ class ColumnFile:
 
     def _codes(self, words: pl.Series) -> np.ndarray:
         """Numbers for words, new ones for new words; words that say "missing" are gaps."""
-        words = words.set(words.is_in(MISSING), None)
         different = words.drop_nulls().unique(maintain_order=True)
+        if not set(different).isdisjoint(MISSING):
+            words = words.set(words.is_in(MISSING), None)
+            different = different.filter(~different.is_in(MISSING))
         new = [word for word in different if word not in self.words]
         self.has_gaps = self.has_gaps or words.null_count() > 0
         if len(self.words) + len(new) > MOST_WORDS:

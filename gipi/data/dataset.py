@@ -25,8 +25,8 @@ class Dataset:
         parts: Row numbers of the parts that the data set itself gives ("train", "valid", "test"), any of them.
         origin: Where it came from, such that opening it again gives the same rows; None for data in memory.
         white: The value of a white picture element: 255 for uint8; what a picture file's 255 is mapped to.
-        mapped: It is larger than memory: numbers of a table (gaps are NaN there) or the pictures lie on disk, and nobody
-            may copy them as a whole.
+        mapped: It is larger than memory: numbers of a table (gaps are NaN there) or the pictures lie on disk, and
+            nobody may copy them as a whole.
         start: The number of the first row, where it is a piece of a larger set; errors count from there.
     """
 

@@ -32,6 +32,7 @@ READING = 10  # times a text's bytes are in memory while it is read whole: its l
 CELLS = 4  # times the cells of a table are in memory: as they come, as numbers, encoded, in the order of an epoch
 PACKED = 5  # times a compressed text is larger when it is unpacked
 WHOLE_ONLY = (".xlsx", ".xls", ".xlsm", ".xlsb", ".ods", ".json", ".jsonl", ".ndjson")
+UNUSUAL = (b" ", b"\x1f")  # separators
 SAMPLES, SAMPLE = 64, 1 << 16  # places and bytes that a file is known by, beside its size and time
 
 Progress = Callable[[str, int, int | None], None]
@@ -124,10 +125,10 @@ def _convert(path: Path, separator: str | None, folder: Path, progress: Progress
     columns: list[ColumnFile] = []
     blocks: list[list[Any]] = []
     rows = 0
-    for block in source.blocks():
+    for block in source.blocks(columns):
         if not columns:
             names = block.frame.columns
-            columns = [ColumnFile(folder / f"{number:05d}.column", name) for number, name in enumerate(names)]
+            columns += [ColumnFile(folder / f"{number:05d}.column", name) for number, name in enumerate(names)]
         for column in columns:
             column.add(block.frame[column.name], block.where)
         blocks.append([rows, block.frame.height, block.place])
@@ -140,7 +141,7 @@ def _convert(path: Path, separator: str | None, folder: Path, progress: Progress
     for number in repeated:
         columns[number] = ColumnFile(columns[number].path, columns[number].name, as_words=True)
     if repeated:
-        for block in source.blocks():
+        for block in source.blocks(columns):
             for number in repeated:
                 columns[number].add(block.frame[columns[number].name], block.where)
             if progress:
@@ -168,7 +169,8 @@ class _Text:
         self.said: list[str] = []
         self.empty = 0
 
-    def blocks(self) -> Iterator[Block]:
+    def blocks(self, columns: list[ColumnFile]) -> Iterator[Block]:
+        """All rows; `columns` say what is known of each so far, and then need not be found out again."""
         self.empty = 0
         with _opened(self.path) as file:
             for offset, line, data in _pieces(file, self.path.name):
@@ -178,7 +180,7 @@ class _Text:
                     self._begin(data, offset, line)
                 if offset < self.start[0]:
                     data, (offset, line) = data[self.start[0] - offset :], self.start
-                block = self._block(data, offset, line)
+                block = self._plain(data, offset, line, columns) or self._block(data, offset, line)
                 if block.frame.height:
                     block.done = file.tell() if not _is_packed(self.path) else file.fileobj.tell()  # type: ignore
                     yield block
@@ -225,6 +227,37 @@ class _Text:
         self.start = (offset + sum(len(one) + 1 for one in data.split(b"\n")[:skipped]), line + skipped)
         self.empty = 0
 
+    def _plain(self, data: bytes, offset: int, line: int, columns: list[ColumnFile]) -> Block | None:
+        """A block with nothing unusual in it, read several times as fast; None if anything needs a closer look."""
+        sign = (self.separator or "").encode()
+        odd = (b'"', b"\r", b" ", b"\n\n", *((b"\t",) if sign != b"\t" else ()))
+        if not columns or self.commas or len(sign) != 1 or sign in UNUSUAL or any(mark in data for mark in odd):
+            return None
+        rows = data.count(b"\n") + (not data.endswith(b"\n"))
+        if (
+            _has_leading_zeros(data, sign)
+            or data.count(sign) != rows * (len(self.names) - 1)
+            or data.startswith(b"\n")
+            or self.first in data
+        ):
+            return None
+        known = {"whole": pl.Int64, "number": pl.Float64}
+        schema = {column.name: known.get(column.kind, pl.String) for column in columns}
+        try:
+            frame = pl.read_csv(data, has_header=False, schema=schema, separator=self.separator or ",", quote_char=None)
+        except (pl.exceptions.PolarsError, UnicodeDecodeError):
+            return None
+        floats = frame.select(pl.col(pl.Float64).is_finite().all())
+        if frame.height != rows or not all(floats.row(0) if floats.width else ()):
+            return None
+        if frame.select(pl.all_horizontal(pl.all().is_null()).any()).item():
+            return None
+
+        def where(row: int) -> str:
+            return _("line {line} of {file}", line=line + row, file=self.path.name)
+
+        return Block(frame, where, [offset, len(data), line], 0)
+
     def _block(self, data: bytes, offset: int, line: int) -> Block:
         """Rows that stand below the names; `line` is the number of the first."""
         file = self.path.name
@@ -253,6 +286,15 @@ class _Text:
         self.empty += int(is_empty.sum())
         kept = ~is_empty
         return Cells(cells.frame.filter(kept), cells.lines[kept.to_numpy()], cells.separator, cells.notes)
+
+
+def _has_leading_zeros(data: bytes, sign: bytes) -> bool:
+    """Whether a cell begins with 0 and another digit: perhaps a code, such as 04524, and no number."""
+    signs = np.frombuffer(data, np.uint8)
+    zeros = np.flatnonzero(signs[1:-1] == ord("0")) + 1
+    zeros = zeros[(signs[zeros - 1] == ord("\n")) | (signs[zeros - 1] == sign[0])]
+    after = signs[zeros + 1]
+    return bool(((after >= ord("0")) & (after <= ord("9"))).any())
 
 
 def _pieces(file: IO[bytes], name: str) -> Iterator[tuple[int, int, bytes]]:
@@ -309,7 +351,7 @@ class _Parquet:
         self.path = path
         self.nested: list[str] = []
 
-    def blocks(self) -> Iterator[Block]:
+    def blocks(self, columns: list[ColumnFile]) -> Iterator[Block]:
         scan = pl.scan_parquet(self.path)
         schema = scan.collect_schema()
         self.nested = [name for name, dtype in schema.items() if dtype.is_nested() or dtype == pl.Binary]

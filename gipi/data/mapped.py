@@ -61,6 +61,16 @@ def _map(file: IO[bytes], dtype: np.dtype, shape: tuple[int, ...]) -> np.ndarray
     return np.frombuffer(held, dtype).reshape(shape)
 
 
+def is_mapped(array: np.ndarray) -> bool:
+    """Whether it lies on disk."""
+    base: object = array
+    while isinstance(base, np.ndarray):
+        base = base.base
+    return isinstance(base, (mmap.mmap, memoryview)) and (
+        isinstance(base, mmap.mmap) or isinstance(base.obj, mmap.mmap)
+    )
+
+
 def as_tensor(array: np.ndarray) -> Tensor:
     """A tensor on the same memory. PyTorch warns that a read-only one must not be written to; nobody does."""
     with warnings.catch_warnings():

@@ -150,7 +150,7 @@ def _of_table(path: Path, size: Any, separator: str | None, progress: Any) -> Da
     if column is None:
         data = Dataset(stem, frame, mapped=is_large)
     else:
-        data = pictures_of_table(frame, path.parent, column, size)
+        data = pictures_of_table(frame, path.parent, column, size, progress)
         data.name = stem
     data.notes = [*notes, *data.notes]
     data.origin = str(path.resolve())
