@@ -9,6 +9,7 @@ kinds: number boolean category date, and what is left out: identifier text const
 
 import re
 
+import numpy as np
 import polars as pl
 
 from gipi.data.casts import Where, row_number, to_boolean, to_category, to_date, to_float, to_number
@@ -34,6 +35,7 @@ MANY = 200  # categories; more are worth a remark
 LONG_WORDS, LONG_LETTERS = 5, 40  # of a cell on average, from which on it is free text
 MOSTLY = 0.9  # share of numbers (or dates) that makes the rest suspect
 SAMPLE = 200
+SMALL = 1_000_000  # rows
 
 
 def infer(
@@ -73,9 +75,10 @@ def infer(
         if name in plain:
             kinds[name] = _kind_of_numbers(frame[name], name in target)
         else:
-            is_words = mapped and frame[name].dtype == pl.Enum
-            column = frame[name].cast(pl.String) if is_words else frame[name]
-            kinds[name] = _kind(column, name in target, findings, where)
+            column, place = frame[name], where
+            if mapped and column.dtype == pl.Enum:
+                column, place = words_in_small(column, where)
+            kinds[name] = _kind(column, name in target, findings, place)
     _leave_row_numbers(frame, kinds, target, findings)
     return kinds, remarks(frame, kinds, target, findings)
 
@@ -112,6 +115,24 @@ def conform(
         elif name not in plain:
             columns.append(casts[kind](frame[name], where))
     return frame.with_columns(columns)
+
+
+def words_in_small(column: pl.Series, where: Where) -> tuple[pl.Series, Where]:
+    """The words of an Enum as text, and where its rows are; of very many rows a column of a million with their shares.
+
+    What is decided about words depends on which there are and on their shares, not on their order.
+    """
+    if len(column) <= SMALL:
+        return column.cast(pl.String), where
+    assert isinstance(column.dtype, pl.Enum)
+    words = column.dtype.categories
+    counts = np.zeros(len(words) + 1, np.int64)
+    for start in range(0, len(column), SMALL):
+        codes = column[start : start + SMALL].to_physical().cast(pl.Int64).fill_null(len(words)).to_numpy()
+        counts += np.bincount(codes, minlength=len(counts))
+    times = np.where(counts, np.maximum(1, counts * SMALL // len(column)), 0)
+    text = pl.concat([words, pl.Series([None], dtype=pl.String)]).gather(np.repeat(np.arange(len(times)), times))
+    return text.alias(column.name), lambda row: where(int((column == text[row]).arg_max() or 0))
 
 
 # --- what a column is --------------------------------------------------------------------------------------------
@@ -261,8 +282,7 @@ def _leave_row_numbers(frame: pl.DataFrame, kinds: dict[str, str], target: tuple
         is_unnamed = name in ("", "column_1") or name.startswith("Unnamed: 0")
         if kind != "number" or name in target or not (is_unnamed or name == frame.columns[0]):
             continue
-        numbers = to_float(frame[name])
-        if numbers[0] not in (0.0, 1.0) or not _counts_rows(numbers):
+        if to_float(frame[name][:1])[0] not in (0.0, 1.0) or not _counts_rows(to_float(frame[name])):
             continue
         others = [other for other in kinds if other != name and other not in target and kinds[other] in USED]
         if is_unnamed and others:

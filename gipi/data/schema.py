@@ -193,7 +193,8 @@ def learn_target(
 
 def _rows_of(data: Dataset, name: str, rows: np.ndarray | None) -> pl.Series:
     column = data.frame[name] if rows is None else data.frame[name].gather(rows)
-    return column.fill_nan(None) if data.mapped and column.dtype.is_float() else column
+    has_nan = data.mapped and column.dtype.is_float() and column.is_nan().any()
+    return column.fill_nan(None) if has_nan else column
 
 
 def _learn_picture(data: Dataset, standardize: bool, chosen: np.ndarray | None) -> Field:
@@ -215,7 +216,8 @@ def _center_and_scale(numbers: pl.Series) -> tuple[float, float]:
     values = numbers.to_numpy()
     largest = float(np.abs(values).max())
     unit = largest if largest > LARGE else 1.0  # the square of a larger number is infinite
-    center, scale = float((values / unit).mean()) * unit, float((values / unit).std()) * unit
+    values = values if unit == 1.0 else values / unit
+    center, scale = float(values.mean()) * unit, float(values.std()) * unit
     return center, scale if scale > 1e-12 * max(1.0, abs(center)) else 1.0
 
 

@@ -115,8 +115,8 @@ def add_verdict(outcome: "Outcome", job: "Supervised", answers: Tensor, truth: n
     if material.data.mapped:
         outcome.notes.append(
             _(
-                "the data is larger than memory: the verdict compares on {test} of {tests} test rows, with classical "
-                "models fitted on {train} of {trains} rows; the doctor looks at as many",
+                "the data is larger than memory: the verdict and the report's plots are of {test} of {tests} test "
+                "rows, the classical models learn from {train} of {trains}, and the doctor looks at as many",
                 test=len(test),
                 tests=len(material.parts["test"]),
                 train=len(train),

@@ -229,7 +229,12 @@ def _parts(piece: Piece, target_kind: str, options: Fit, notes: list[str]):
 
 def _codes(data: Dataset, name: str | None) -> np.ndarray | None:
     """A column as numbers that sort as its values do; a missing value comes first."""
-    return None if name is None else data.frame[name].rank("dense").fill_null(0).cast(pl.Int64).to_numpy()
+    if name is None:
+        return None
+    if data.mapped and data.frame[name].dtype == pl.Enum:  # its words are in their order already
+        codes = data.frame[name].to_physical()
+        return codes.cast(pl.UInt8 if codes.max() < 255 else pl.UInt32).fill_null(0).to_numpy()  # type: ignore
+    return data.frame[name].rank("dense").fill_null(0).cast(pl.Int64).to_numpy()
 
 
 def _check_labels(piece: Piece, parts: Parts) -> None:

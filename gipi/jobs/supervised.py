@@ -316,7 +316,11 @@ class Supervised(Job):
             some = torch.from_numpy(judge.some(self, train) if self.material.data.mapped else train)
             x = normalize(self.schema, self.x[some].to(setting.device)).to(self.dtype)
             outcome.notes += setting.system.explain(nets[0], self.schema, (x, self.y[some].to(setting.device)))
-        outcome.results += judge.results(self, answers, truth, rows)
+        if self.material.data.mapped:
+            shown = np.searchsorted(rows, judge.some(self, rows))
+            outcome.results += judge.results(self, answers[shown], truth[shown], rows[shown])
+        else:
+            outcome.results += judge.results(self, answers, truth, rows)
         if setting.options.verdict and part == "test":
             judge.add_verdict(outcome, self, answers, truth, seconds)
         return outcome
