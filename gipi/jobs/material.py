@@ -15,7 +15,7 @@ from gipi.data.split import Parts, folds, split
 from gipi.errors import DataError, UsageError, nearest
 from gipi.jobs.checks import check_use, flag
 from gipi.jobs.options import Fit
-from gipi.jobs.pieces import Piece, Progress, Where, files_of, fitting, joined, open_part, open_piece, typed
+from gipi.jobs.pieces import Piece, Progress, Where, files_of, fitting, joined, open_part, open_piece, some_of, typed
 from gipi.jobs.target import against_the_rest, task_of, whole
 from gipi.messages import _
 
@@ -85,6 +85,8 @@ def gather(source: Any, options: Fit, progress: Progress | None = None) -> Mater
     others = {part: Piece(against_the_rest(p.data, kinds, options, part)[0], p.where) for part, p in others.items()}
     task, target_kind = task_of(own.data, kinds, options, notes)
     check_use(options, task, target_kind, data.kind)
+    if task == "cluster" and own.data.mapped:
+        own = some_of(own, len(inputs), options, notes)
     if data.kind == "table" and not inputs:
         raise DataError(_nothing_left(data, target))
     together = joined(own, others, notes)

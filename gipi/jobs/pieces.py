@@ -12,7 +12,7 @@ import polars as pl
 
 from gipi.data.dataset import Dataset
 from gipi.data.header import check_name
-from gipi.data.large_frames import concat_large, joined_pictures, rows_of
+from gipi.data.large_frames import concat_large, joined_pictures, rows_of, sample
 from gipi.data.schema import Field
 from gipi.errors import DataError, UsageError
 from gipi.jobs.options import Fit
@@ -115,6 +115,18 @@ def typed(
         )
     notes.append(_("{count} rows without a target are left out", count=int((~has_all).sum())))
     return _kept(Piece(data, piece.where), has_all)
+
+
+def some_of(piece: Piece, width: int, options: Fit, notes: list[str]) -> Piece:
+    """A sample, in memory, of data that is larger than memory: for what must see all rows together."""
+    rows = sample(np.arange(len(piece.data)), width, options.seed)
+    data = piece.data.rows(rows)
+    data.frame = data.frame.with_columns(pl.col(pl.Float64).fill_nan(None))
+    text = _(
+        "larger than memory: clusters are looked for in {count} of {rows} rows", count=len(rows), rows=len(piece.data)
+    )
+    notes.append(text)
+    return Piece(data, lambda row: piece.where(int(rows[row])))
 
 
 def _kept(piece: Piece, mask: np.ndarray) -> Piece:

@@ -342,3 +342,14 @@ def test_parts_of_their_own(tmp_path, _no_memory):
     train, test = _write(_messy(), tmp_path / "a.csv"), _write(_messy(100), tmp_path / "b.csv")
     run = gipi.fit(train, test=test, target="yes", steps=3, quiet=True, verdict_seconds=0.5, run=tmp_path / "run")
     assert run.record["rows"] == {"train": 320, "valid": 80, "test": 100}
+
+
+def test_clusters_are_looked_for_in_a_sample(tmp_path, monkeypatch, _no_memory):
+    from gipi.data import large_frames
+
+    monkeypatch.setattr(large_frames, "FEWEST", 100)
+    monkeypatch.setattr(large_frames, "SAMPLE", 1)
+    random = np.random.default_rng(0)
+    frame = pl.DataFrame({"a": random.standard_normal(ROWS).round(3), "b": ["x", "y"] * (ROWS // 2)})
+    run = gipi.fit(_write(frame, tmp_path / "t.csv"), no_target=True, steps=5, quiet=True, run=tmp_path / "run")
+    assert any("100 of 400 rows" in fact for fact in run.record["facts"])
