@@ -17,7 +17,7 @@ from torch import Tensor
 from gipi.data.casts import Where, row_number
 from gipi.data.columns import conform
 from gipi.data.dataset import Dataset
-from gipi.data.mapped import as_tensor, written
+from gipi.data.mapped import as_tensor, gathered, written
 from gipi.data.schema import Schema, encode
 
 ELEMENTS = 1 << 22  # that are encoded at once
@@ -105,7 +105,7 @@ def concat_large(frames: list[pl.DataFrame]) -> pl.DataFrame:
 def _rows_of_frame(frame: pl.DataFrame, rows: np.ndarray) -> pl.DataFrame:
     columns = []
     for column in frame.get_columns():
-        chosen = column.gather(rows)
+        chosen = gathered(column, rows)
         if column.dtype in (pl.Float64, pl.Int64) and not chosen.null_count():
             chosen = pl.Series(column.name, written([chosen.to_numpy()], 8 * len(rows)))
         columns.append(chosen)

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from gipi.data.dataset import Dataset
-from gipi.data.mapped import as_tensor
+from gipi.data.mapped import as_tensor, gathered
 from gipi.errors import DataError
 from gipi.messages import _
 
@@ -192,7 +192,9 @@ def learn_target(
 
 
 def _rows_of(data: Dataset, name: str, rows: np.ndarray | None) -> pl.Series:
-    column = data.frame[name] if rows is None else data.frame[name].gather(rows)
+    column = data.frame[name]
+    if rows is not None:
+        column = gathered(column, rows) if data.mapped else column.gather(rows)
     has_nan = data.mapped and column.dtype.is_float() and column.is_nan().any()
     return column.fill_nan(None) if has_nan else column
 
@@ -214,7 +216,7 @@ def _center_and_scale(numbers: pl.Series) -> tuple[float, float]:
     if not len(numbers):
         return 0.0, 1.0
     values = numbers.to_numpy()
-    largest = float(np.abs(values).max())
+    largest = float(max(values.max(), -values.min()))
     unit = largest if largest > LARGE else 1.0  # the square of a larger number is infinite
     values = values if unit == 1.0 else values / unit
     center, scale = float(values.mean()) * unit, float(values.std()) * unit

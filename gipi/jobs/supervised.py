@@ -25,7 +25,7 @@ from gipi.jobs.job import Job, Outcome, Setting, layers_of
 from gipi.jobs.material import Material
 from gipi.messages import _
 from gipi.release.bundle import warm_start
-from gipi.release.model import CHUNK, Model
+from gipi.release.model import CHUNK, Model, gathered
 from gipi.training.member import Member, Plan, Progress
 from gipi.training.prepare import dtype_of
 
@@ -281,7 +281,9 @@ class Supervised(Job):
             if len(rows) <= CHUNK:
                 output = net(x)
             else:
-                output = torch.cat([net(normalize(self.schema, chunk).to(self.dtype)) for chunk in x.split(CHUNK)])
+                output = gathered(
+                    (net(normalize(self.schema, chunk).to(self.dtype)) for chunk in x.split(CHUNK)), len(x)
+                )
             return {"loss": self.plain_loss(output, *target).item(), **self.task.quick(output, y, self.schema)}
 
         return validate

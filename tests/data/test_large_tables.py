@@ -6,6 +6,8 @@ Here tables are small and "large" by decree: nothing is available, and a block i
 import gzip
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -353,3 +355,52 @@ def test_clusters_are_looked_for_in_a_sample(tmp_path, monkeypatch, _no_memory):
     frame = pl.DataFrame({"a": random.standard_normal(ROWS).round(3), "b": ["x", "y"] * (ROWS // 2)})
     run = gipi.fit(_write(frame, tmp_path / "t.csv"), no_target=True, steps=5, quiet=True, run=tmp_path / "run")
     assert any("100 of 400 rows" in fact for fact in run.record["facts"])
+
+
+def test_a_kept_model_is_judged_on_a_large_table(tmp_path, monkeypatch):
+    path = _write(_messy(), tmp_path / "t.csv")
+    run = gipi.fit(path, target="yes", steps=5, quiet=True, verdict=False, run=tmp_path / "run")
+    held = run.evaluate(path)
+    monkeypatch.setattr(budget, "available", lambda: 0)
+    assert run.evaluate(path) == held
+
+
+WATCH = """
+import sys, threading, time
+import gipi, gipi.jobs.supervised, sklearn.ensemble, sklearn.linear_model, sklearn.neighbors
+from gipi.data import budget, large_tables
+large_tables.BLOCK = 1 << 20
+if sys.argv[2] == "far":
+    budget.available = lambda: 0
+def own():
+    lines = open("/proc/self/status").read().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("RssAnon"))
+peak, before, done = 0, own(), False
+def watch():
+    global peak
+    while not done:
+        peak = max(peak, own())
+        time.sleep(0.002)
+thread = threading.Thread(target=watch)
+thread.start()
+gipi.fit(sys.argv[1], target="answer", steps=50, quiet=True, verdict_seconds=0.1, run=sys.argv[3])
+done = True
+thread.join()
+print((peak - before) // 1024)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is looked up in /proc")
+def test_memory_stays_far_below_the_table(tmp_path):
+    """40 MB of text: hundreds of megabytes in memory, and a fraction of that from disk."""
+    random = np.random.default_rng(0)
+    numbers = random.standard_normal((100_000, 50)).round(5)
+    frame = pl.DataFrame(numbers, schema=[f"x{number}" for number in range(50)])
+    frame = frame.with_columns(answer=pl.Series(np.where(numbers[:, 0] > 0, "yes", "no")))
+    path = _write(frame, tmp_path / "t.csv")
+    peaks = {}
+    for how in ("held", "far"):
+        words = [sys.executable, "-c", WATCH, str(path), how, str(tmp_path / how)]
+        peaks[how] = int(subprocess.run(words, capture_output=True, text=True, check=True).stdout)
+    assert peaks["far"] < 0.5 * peaks["held"], peaks
