@@ -206,9 +206,30 @@ def _learn_picture(data: Dataset, standardize: bool, chosen: np.ndarray | None) 
     center, scale = 0.0, data.white
     if standardize:
         rows = np.arange(len(pictures)) if chosen is None else chosen
-        sample = pictures[rows[:: max(1, len(rows) // 5000)]].astype(np.float64)
-        center, scale = float(sample.mean()), float(sample.std()) or 1.0
+        sample = rows[:: max(1, len(rows) // 5000)]
+        count = len(sample) * pictures[0].size
+        center = _sum(pictures, sample, 0, count) / count
+        scale = float(np.sqrt(_sum(pictures, sample, 0, count, center) / count)) or 1.0
     return Field("picture", "picture", (channels, height, width), center=center, scale=scale, white=data.white)
+
+
+def _sum(pictures: np.ndarray, rows: np.ndarray, start: int, count: int, center: float | None = None) -> float:
+    """The sum of `count` elements of these pictures from `start` on, or of their squared distances from the center.
+
+    Cut in halves as NumPy's pairwise summation cuts: the bits are those of `astype(float64).mean()` and `.std()`,
+    without all elements in memory.
+    """
+    if count > ELEMENTS:
+        half = count // 2 - (count // 2) % 8
+        return _sum(pictures, rows, start, half, center) + _sum(pictures, rows, start + half, count - half, center)
+    size = pictures[0].size
+    first, last = start // size, -(-(start + count) // size)
+    held = np.ascontiguousarray(pictures[rows[first:last]]).reshape(-1)[start - first * size :][:count]
+    values = held.astype(np.float64)
+    if center is not None:
+        values = values - center
+        values *= values
+    return float(values.sum())
 
 
 def _center_and_scale(numbers: pl.Series) -> tuple[float, float]:
@@ -226,6 +247,7 @@ def _center_and_scale(numbers: pl.Series) -> tuple[float, float]:
 # --- rows to tensors ---------------------------------------------------------------------------------------------
 
 LARGE = 1e100
+ELEMENTS = 1 << 21  # of pictures that are added up at once
 MISSING = ""  # the category that stands for "no value", where training rows had gaps
 YEAR = 365.2425 * 86400.0  # seconds
 WEEK = 7 * 86400.0
