@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from gipi.jobs.material import Material
     from gipi.jobs.supervised import Supervised
 
+JUDGED = 1_000_000  # rows; their figures are sure to the third digit
 WORST = 24  # mistakes that a report shows
 
 
@@ -83,6 +84,14 @@ def some(job: "Supervised", rows: np.ndarray) -> np.ndarray:
     return sample(rows, job.x[0].numel(), job.setting.options.seed)
 
 
+def judged(job: "Supervised", rows: np.ndarray) -> np.ndarray:
+    """The rows that the figures are of: all, or a million of data that is larger than memory."""
+    if not job.material.data.mapped or len(rows) <= JUDGED:
+        return rows
+    random = np.random.default_rng([job.setting.options.seed, *b"judged"])
+    return np.sort(random.choice(rows, JUDGED, replace=False))
+
+
 def view_of_sample(job: "Supervised", history: Sequence[Mapping[str, Any]], error: str) -> View:
     """What the doctor may look at of data that is larger than memory: some rows of each part."""
     chosen = {part: some(job, rows) for part, rows in job.material.parts.items()}
@@ -102,8 +111,8 @@ def add_verdict(outcome: "Outcome", job: "Supervised", answers: Tensor, truth: n
     kind = {"class": "classify", "labels": "labels"}.get(material.target_kind, "regress")
     train, test = material.seen, material.parts["test"]
     if material.data.mapped:
-        train, all_tests = some(job, train), test
-        test = some(job, test)
+        train, all_tests = some(job, train), judged(job, test)
+        test = some(job, all_tests)
         places = np.searchsorted(all_tests, test)
         answers, truth = answers[places], truth[places]
     y = job.task.truth(job.y[train], job.schema)

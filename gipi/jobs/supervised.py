@@ -305,7 +305,7 @@ class Supervised(Job):
         config = {name: value for name, value in vars(setting.config).items() if not callable(value)}
         model = Model(self.material.task, setting.system_name, self.schema, self.sizes, config, [*nets])
         part = "test" if "test" in self.material.parts else "train"
-        rows = self.material.parts[part]
+        rows = judge.judged(self, self.material.parts[part])
         answers, _disagreement = model.answers(self.of(self.x, rows))
         truth = self.task.truth(self.y[rows], self.schema)
         metrics = self.task.metrics(answers, truth, self.schema)
