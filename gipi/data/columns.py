@@ -9,6 +9,7 @@ kinds: number boolean category date, and what is left out: identifier text const
 
 import re
 
+import numpy as np
 import polars as pl
 
 from gipi.data.casts import Where, row_number, to_boolean, to_category, to_date, to_float, to_number
@@ -34,10 +35,15 @@ MANY = 200  # categories; more are worth a remark
 LONG_WORDS, LONG_LETTERS = 5, 40  # of a cell on average, from which on it is free text
 MOSTLY = 0.9  # share of numbers (or dates) that makes the rest suspect
 SAMPLE = 200
+SMALL = 1_000_000  # rows
 
 
 def infer(
-    frame: pl.DataFrame, target: tuple[str, ...] = (), picture: bool = False, where: Where = row_number
+    frame: pl.DataFrame,
+    target: tuple[str, ...] = (),
+    picture: bool = False,
+    where: Where = row_number,
+    mapped: bool = False,
 ) -> tuple[dict[str, str], list[str]]:
     """The kind of each column, and sentences that say what was found.
 
@@ -48,6 +54,8 @@ def infer(
         target: The columns to be predicted.
         picture: The rows belong to pictures, so only the targets are looked at.
         where: Says where a row is, for errors; see `tables.place`.
+        mapped: It is a table on disk (large_tables.py): an Enum is nothing but words, which are looked at one column
+            at a time.
 
     Raises:
         DataError: A column of numbers or dates has a few cells that are neither; names the first.
@@ -59,7 +67,7 @@ def infer(
     """
     findings = Findings()
     names = [name for name in frame.columns if not picture or name in target]
-    plain = _plain_numbers(frame.select(names))
+    plain = plain_numbers(frame.select(names))
     unclear = [name for name in names if name not in plain and frame[name].dtype == pl.String]
     frame = frame.with_columns(stripped(frame[name]) for name in unclear)
     kinds = {}
@@ -67,7 +75,10 @@ def infer(
         if name in plain:
             kinds[name] = _kind_of_numbers(frame[name], name in target)
         else:
-            kinds[name] = _kind(frame[name], name in target, findings, where)
+            column, place = frame[name], where
+            if mapped and column.dtype == pl.Enum:
+                column, place = words_in_small(column, where)
+            kinds[name] = _kind(column, name in target, findings, place)
     _leave_row_numbers(frame, kinds, target, findings)
     return kinds, remarks(frame, kinds, target, findings)
 
@@ -106,10 +117,28 @@ def conform(
     return frame.with_columns(columns)
 
 
+def words_in_small(column: pl.Series, where: Where) -> tuple[pl.Series, Where]:
+    """The words of an Enum as text, and where its rows are; of very many rows a column of a million with their shares.
+
+    What is decided about words depends on which there are and on their shares, not on their order.
+    """
+    if len(column) <= SMALL:
+        return column.cast(pl.String), where
+    assert isinstance(column.dtype, pl.Enum)
+    words = column.dtype.categories
+    counts = np.zeros(len(words) + 1, np.int64)
+    for start in range(0, len(column), SMALL):
+        codes = column[start : start + SMALL].to_physical().cast(pl.Int64).fill_null(len(words)).to_numpy()
+        counts += np.bincount(codes, minlength=len(counts))
+    times = np.where(counts, np.maximum(1, counts * SMALL // len(column)), 0)
+    text = pl.concat([words, pl.Series([None], dtype=pl.String)]).gather(np.repeat(np.arange(len(times)), times))
+    return text.alias(column.name), lambda row: where(int((column == text[row]).arg_max() or 0))
+
+
 # --- what a column is --------------------------------------------------------------------------------------------
 
 
-def _plain_numbers(frame: pl.DataFrame) -> list[str]:
+def plain_numbers(frame: pl.DataFrame) -> list[str]:
     """The columns of text that are nothing but finite numbers and gaps; all columns in one go."""
     names = [name for name, dtype in frame.schema.items() if dtype == pl.String]
     if not names or not frame.height:
@@ -152,19 +181,19 @@ def _kind_of_text(text: pl.Series, is_target: bool, findings: Findings, where: W
                 findings.add("thousands", text.name)
             return _kind_of_numbers(text, is_target)
         findings.add("zeros", text.name)
-    elif _is_suspect(present, wrong):
+    elif is_suspect(present, wrong):
         distinct = text.filter(bad).n_unique()
         if wrong < 0.01 * (present + wrong) or distinct <= ENOUGH:
-            raise _odd_value(text, bad, where, _("a number"), present)
+            raise odd_value(text, bad, where, _("a number"), present)
         findings.add("mixed", text.name)
     return _kind_of_words(without_missing(text), is_target, findings, where)
 
 
-def _is_suspect(present: int, wrong: int) -> bool:
+def is_suspect(present: int, wrong: int) -> bool:
     return present + wrong >= ENOUGH and present >= MOSTLY * (present + wrong)
 
 
-def _odd_value(text: pl.Series, bad: pl.Series, where: Where, expected: str, present: int) -> DataError:
+def odd_value(text: pl.Series, bad: pl.Series, where: Where, expected: str, present: int) -> DataError:
     row, wrong = int(bad.arg_true()[0]), int(bad.sum())
     said = _(
         "column '{name}', {place}: '{value}' is not {expected}, as {present} of {all} values are; correct it, or leave "
@@ -253,8 +282,7 @@ def _leave_row_numbers(frame: pl.DataFrame, kinds: dict[str, str], target: tuple
         is_unnamed = name in ("", "column_1") or name.startswith("Unnamed: 0")
         if kind != "number" or name in target or not (is_unnamed or name == frame.columns[0]):
             continue
-        numbers = to_float(frame[name])
-        if numbers[0] not in (0.0, 1.0) or not _counts_rows(numbers):
+        if to_float(frame[name][:1])[0] not in (0.0, 1.0) or not _counts_rows(to_float(frame[name])):
             continue
         others = [other for other in kinds if other != name and other not in target and kinds[other] in USED]
         if is_unnamed and others:
@@ -315,6 +343,6 @@ def _are_dates(text: pl.Series, distinct: pl.Series, findings: Findings, where: 
         return False
     dates, bad = as_dates(text)
     present, wrong = dates.count(), int(bad.sum())
-    if wrong and _is_suspect(present, wrong):
-        raise _odd_value(text, bad, where, _("a date"), present)
+    if wrong and is_suspect(present, wrong):
+        raise odd_value(text, bad, where, _("a date"), present)
     return not wrong

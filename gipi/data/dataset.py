@@ -3,7 +3,7 @@
 Everything that can be opened (a file, a folder, a frame, arrays, a name) becomes one of these, by data/sources.py.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -25,6 +25,9 @@ class Dataset:
         parts: Row numbers of the parts that the data set itself gives ("train", "valid", "test"), any of them.
         origin: Where it came from, such that opening it again gives the same rows; None for data in memory.
         white: The value of a white picture element: 255 for uint8; what a picture file's 255 is mapped to.
+        mapped: It is larger than memory: numbers of a table (gaps are NaN there) or the pictures lie on disk, and
+            nobody may copy them as a whole.
+        start: The number of the first row, where it is a piece of a larger set; errors count from there.
     """
 
     name: str
@@ -35,6 +38,8 @@ class Dataset:
     parts: dict[str, np.ndarray] = field(default_factory=dict)
     origin: str | None = None
     white: float = 255.0
+    mapped: bool = False
+    start: int = 0
 
     @property
     def kind(self) -> Kind:
@@ -47,3 +52,9 @@ class Dataset:
         """These rows, in this order."""
         pictures = None if self.pictures is None else self.pictures[index]
         return Dataset(self.name, self.frame[index], pictures, self.target, self.notes, {}, self.origin, self.white)
+
+    def piece(self, start: int, stop: int) -> "Dataset":
+        """The rows from `start` to before `stop`; nothing is copied."""
+        pictures = None if self.pictures is None else self.pictures[start:stop]
+        frame = self.frame[start:stop]
+        return replace(self, frame=frame, pictures=pictures, parts={}, start=self.start + start)

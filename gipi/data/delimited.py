@@ -34,13 +34,19 @@ class Cells:
     notes: list[str] = field(default_factory=list)
 
 
-def read_cells(data: bytes, file: str, separator: str | None = None) -> Cells:
+def read_cells(data: bytes, file: str, separator: str | None = None, before: int = 0) -> Cells:
     """The cells of a delimited text; empty ones are null, and so are the spaces around the others.
+
+    Args:
+        data: The file, or a piece of it that ends where a line ends.
+        file: Its name, for errors.
+        separator: Between cells; None: found out.
+        before: Lines of the file that stand before these bytes.
 
     Raises:
         DataError: Not text, no text, or lines with different numbers of cells.
     """
-    text, notes = decode(data, file)
+    text, notes = decode(data, file, before)
     text = text.replace("\r\n", "\n")
     if "\n" not in text:
         text = text.replace("\r", "\n")  # Macintosh before 2001, and still what some spreadsheets save
@@ -71,8 +77,8 @@ def read_cells(data: bytes, file: str, separator: str | None = None) -> Cells:
     start = numbers[comments]
     lines, kept = pl.Series(all_lines, dtype=pl.String), np.asarray(numbers[comments:])
     is_whole = len(kept) + (not all_lines[-1]) == len(all_lines)  # nothing skipped: the text need not be joined again
-    cells = _fast(lines[kept], text if is_whole else None, kept, separator, file) or _slow(
-        all_lines[start:], start, separator, file
+    cells = _fast(lines[kept], text if is_whole else None, kept + before, separator, file) or _slow(
+        all_lines[start:], start + before, separator, file
     )
     frame = cells.frame.select(pl.all().str.strip_chars())
     cells.frame = frame.with_columns(pl.when(pl.all() == "").then(None).otherwise(pl.all()).name.keep())
@@ -85,7 +91,7 @@ def read_cells(data: bytes, file: str, separator: str | None = None) -> Cells:
 # --- bytes to text -----------------------------------------------------------------------------------------------
 
 
-def decode(data: bytes, file: str) -> tuple[str, list[str]]:
+def decode(data: bytes, file: str, before: int = 0) -> tuple[str, list[str]]:
     """Bytes as text, with a note when the encoding was not UTF-8 and had to be recognised."""
     for mark, encoding in ((b"\xff\xfe\0\0", "utf-32"), (b"\0\0\xfe\xff", "utf-32"), (b"\xff\xfe", "utf-16")):
         if data.startswith(mark):
@@ -97,7 +103,7 @@ def decode(data: bytes, file: str) -> tuple[str, list[str]]:
         for encoding, high in (("utf-16-le", head[1::2]), ("utf-16-be", head[::2])):
             if len(head) > 2 and high.count(0) > 0.4 * len(high) and head.count(0) == high.count(0):
                 return _decode_marked(data, encoding, file), []
-        line = data[: data.index(b"\0")].count(b"\n") + 1
+        line = data[: data.index(b"\0")].count(b"\n") + before + 1
         text = _("{file}, line {line}: a null byte; the file is damaged or is not text", file=file, line=line)
         raise DataError(text + ". " + _("Save it again as CSV in UTF-8"))
     try:
@@ -111,7 +117,7 @@ def decode(data: bytes, file: str) -> tuple[str, list[str]]:
         if encoding == "cp949" and not broken and _is_korean(text):
             return text, [_("read as {encoding}, an encoding of Korean", encoding="CP949 (EUC-KR)")]
         if broken and foreign - broken > 10 * broken and (encoding == "utf-8" or _is_korean(text)):
-            line = text[: text.index("\ufffd")].count("\n") + 1
+            line = text[: text.index("\ufffd")].count("\n") + before + 1
             raise DataError(
                 _(
                     "{file}, line {line}: a character is broken, while the rest of the file is {encoding}; correct it, "
@@ -126,7 +132,7 @@ def decode(data: bytes, file: str) -> tuple[str, list[str]]:
         text = data.decode("latin-1")
     strange = re.search(r"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f-\x9f]", text)
     if strange:
-        line = text[: strange.start()].count("\n") + 1
+        line = text[: strange.start()].count("\n") + before + 1
         known = "UTF-8, UTF-16, CP949, Latin-1"
         raise DataError(
             _("{file}, line {line}: not text in any known encoding ({known})", file=file, line=line, known=known)

@@ -67,7 +67,7 @@ def fetch(
         if hash_of(target) == sha256:
             return target
         target.parent.mkdir(parents=True, exist_ok=True)
-        with _alone(target.with_name(f".{target.name}.lock")):
+        with alone(target.with_name(f".{target.name}.lock")):
             if hash_of(target) != sha256:  # another process may have finished it while this one waited
                 _download(address, sha256, target, progress, timeout, size, pause)
     except OSError as error:
@@ -286,7 +286,7 @@ def _opener(address: str) -> urllib.request.OpenerDirector:
 
 
 @contextlib.contextmanager
-def _alone(path: Path) -> Iterator[None]:
+def alone(path: Path) -> Iterator[None]:
     """Only one process (or thread) at a time is inside; the system lets go when a process dies."""
     with path.open("a+b") as file:
         while not _try_lock(file):

@@ -36,7 +36,7 @@ ORIENTATION = 0x0112  # the EXIF tag; 5 to 8 swap height and width
 BITS_PER_SAMPLE = 258  # the TIFF tag
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)  # there may be millions
 class Header:
     """What a picture file says of itself before it is decoded: `(height, width)` as seen, and whether it is grey."""
 

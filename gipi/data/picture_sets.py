@@ -7,7 +7,7 @@ N pictures, H W height and width, C channels
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -17,13 +17,17 @@ import polars as pl
 
 from gipi.data.dataset import Dataset
 from gipi.data.images import SUFFIXES, Header, channels_last, decoded, plain_array, quiet, read_header
+from gipi.data.mapped import is_mapped
+from gipi.data.picture_store import FEWEST, kept_pictures
 from gipi.errors import DataError
 from gipi.messages import _
 
+Progress = Callable[[str, int, int | None], None]
 Size = int | tuple[int, int] | None  # a side, or (height, width), or the median
 
 LONGEST_SIDE = 64  # unless a size is asked for
-MOST_BYTES = 8 << 30  # all pictures together, as bytes
+MOST_BYTES = 8 << 30  # all pictures together, as bytes, where they are not kept on disk
+AT_ONCE = 512  # pictures that threads are given together
 PARTS = {
     "train": "train",
     "training": "train",
@@ -35,7 +39,7 @@ PARTS = {
 }
 
 
-def folder_of_pictures(path: Path, size: Size = None) -> Dataset:
+def folder_of_pictures(path: Path, size: Size = None, progress: Progress | None = None) -> Dataset:
     """Pictures in a folder for each class; folders train, valid (or val) and test above them become the given parts.
 
     Raises:
@@ -65,11 +69,12 @@ def folder_of_pictures(path: Path, size: Size = None) -> Dataset:
     if num_others:
         notes.append(_("{count} files that are not pictures were left out.", count=num_others))
     _check_classes(path, root, labels)
-    pictures, kept = read_pictures(files, [_inside(file, path) for file in files], size, notes)
+    pictures, kept = read_pictures(files, [_inside(file, path) for file in files], size, notes, progress)
     frame = pl.DataFrame({"label": [labels[i] for i in kept]})
     _check_classes(path, root, frame["label"].to_list())
     rows = {part: np.flatnonzero([part_of[i] == part for i in kept]) for part in parts}
-    return Dataset(path.resolve().name, frame, pictures, ("label",), notes, rows, str(path.resolve()))
+    origin, on_disk = str(path.resolve()), is_mapped(pictures)
+    return Dataset(path.resolve().name, frame, pictures, ("label",), notes, rows, origin, mapped=on_disk)
 
 
 def picture_column(frame: pl.DataFrame, folder: Path) -> str | None:
@@ -84,25 +89,56 @@ def picture_column(frame: pl.DataFrame, folder: Path) -> str | None:
     return None
 
 
-def pictures_of_table(frame: pl.DataFrame, folder: Path, column: str, size: Size = None) -> Dataset:
+def pictures_of_table(
+    frame: pl.DataFrame, folder: Path, column: str, size: Size = None, progress: Progress | None = None
+) -> Dataset:
     """The pictures that a table's column names, relative to the folder; the other columns stand beside them."""
     notes: list[str] = []
     values = [(value or "").strip() for value in frame[column].cast(pl.String).to_list()]
-    pictures, kept = read_pictures([folder / value for value in values], values, size, notes)
+    pictures, kept = read_pictures([folder / value for value in values], values, size, notes, progress)
     notes.insert(0, _("The pictures are the files that column '{name}' names.", name=column))
-    return Dataset(folder.resolve().name, frame[kept].drop(column), pictures, (), notes)
+    return Dataset(folder.resolve().name, frame[kept].drop(column), pictures, (), notes, mapped=is_mapped(pictures))
 
 
 def read_pictures(
-    sources: Sequence[Any], names: Sequence[str], size: Size, notes: list[str]
+    sources: Sequence[Any], names: Sequence[str], size: Size, notes: list[str], progress: Progress | None = None
 ) -> tuple[np.ndarray, list[int]]:
     """`(N, H, W, C)` uint8 of the pictures that can be read, and which of the sources they are.
 
-    Sources are paths or Pillow images. What is done to them, and what is set aside, is added to the notes.
+    Sources are paths or Pillow images. What is done to them, and what is set aside, is added to the notes. Many files
+    are decoded once and kept (picture_store.py); what is too large for memory stays on disk.
 
     Raises:
         DataError: None can be read, or together they do not fit into memory.
     """
+    said: list[str] = []
+
+    def decode() -> tuple[tuple[int, int, int], Iterator[tuple[int, np.ndarray]], list[str]]:
+        shape, pictures = _decoded(sources, names, size, said, progress)
+        return shape, pictures, said
+
+    if len(sources) >= FEWEST and all(isinstance(source, Path) for source in sources):
+        found, kept, said = kept_pictures(sources, size, decode)
+    else:
+        shape, pictures, said = decode()
+        if len(sources) * int(np.prod(shape)) > MOST_BYTES:
+            raise DataError(
+                _(
+                    "{count} pictures of {shape} do not fit into memory; ask for a smaller size.",
+                    count=len(sources),
+                    shape=shape,
+                )
+            )
+        held = list(pictures)
+        found, kept = _grey_if_all_are(np.stack([picture for _i, picture in held])), [i for i, _picture in held]
+    notes += said
+    return found, kept
+
+
+def _decoded(
+    sources: Sequence[Any], names: Sequence[str], size: Size, notes: list[str], progress: Progress | None
+) -> tuple[tuple[int, int, int], Iterator[tuple[int, np.ndarray]]]:
+    """The common `(C, H, W)`, and each picture that can be read with its place; notes are complete after the last."""
     damaged: dict[int, str] = {}
 
     def tried(read, index: int):
@@ -111,37 +147,37 @@ def read_pictures(
         except DataError as error:
             damaged[index] = str(error).removeprefix(f"{sources[index]}: ").removeprefix(f"{names[index]}: ")
 
-    with quiet(), ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-        headers = list(pool.map(lambda i: tried(read_header, i), range(len(sources))))
-        found = [header for header in headers if header is not None]
-        if found:
-            shape = _common_shape(found, size, notes)
-            if len(found) * int(np.prod(shape)) > MOST_BYTES:
-                raise DataError(
-                    _(
-                        "{count} pictures of {shape} do not fit into memory; ask for a smaller size.",
-                        count=len(found),
-                        shape=shape,
-                    )
-                )
-            kept = [i for i, header in enumerate(headers) if header is not None]
-            read = pool.map(lambda i: tried(lambda source, name: decoded(source, name, shape), i), kept)
-            pictures = [(i, picture) for i, picture in zip(kept, read, strict=True) if picture is not None]
-        else:
-            pictures = []
-    if damaged:
-        said = [f"{names[i]} ({why.rstrip('.')})" for i, why in sorted(damaged.items())]
-        if not pictures:
-            raise DataError(
-                _("None of the {count} pictures can be read: {names}.", count=len(said), names=_few(said, 3))
-            )
-        notes.append(
-            _("{count} pictures cannot be read and were set aside: {names}.", count=len(said), names=_few(said))
-        )
+    def each(read, places: Sequence[int], what: str) -> Iterator[tuple[int, Any]]:
+        """By several threads, some at a time: what waits to be taken would fill the memory."""
+        with quiet(), ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+            for start in range(0, len(places), AT_ONCE):
+                some = places[start : start + AT_ONCE]
+                yield from zip(some, pool.map(lambda i: tried(read, i), some), strict=True)
+                if progress and len(places) >= FEWEST:
+                    progress(what, start + len(some), len(places))
+
+    headers = [header for _i, header in each(read_header, range(len(sources)), _("looking at pictures"))]
+    found = [header for header in headers if header is not None]
+    kept = [i for i, header in enumerate(headers) if header is not None]
+    shape = _common_shape(found, size, notes) if found else (1, 1, 1)
     several = sum(header.frames > 1 for header in found)
-    if several:
-        notes.append(_("{count} files hold an animation or several pages; the first was taken.", count=several))
-    return _grey_if_all_are(np.stack([picture for _i, picture in pictures])), [i for i, _picture in pictures]
+
+    def pictures() -> Iterator[tuple[int, np.ndarray]]:
+        read = each(lambda source, name: decoded(source, name, shape), kept, _("decoding pictures"))
+        yield from ((i, picture) for i, picture in read if picture is not None)
+        if damaged:
+            said = [f"{names[i]} ({why.rstrip('.')})" for i, why in sorted(damaged.items())]
+            if len(said) == len(sources):
+                raise DataError(
+                    _("None of the {count} pictures can be read: {names}.", count=len(said), names=_few(said, 3))
+                )
+            notes.append(
+                _("{count} pictures cannot be read and were set aside: {names}.", count=len(said), names=_few(said))
+            )
+        if several:
+            notes.append(_("{count} files hold an animation or several pages; the first was taken.", count=several))
+
+    return shape, pictures()
 
 
 def pictures_of_arrays(X: Any, y: Any = None, name: str = "pictures") -> Dataset:

@@ -42,7 +42,9 @@ def remarks(frame: pl.DataFrame, kinds: dict[str, str], target: tuple[str, ...],
         if not names:
             continue
         if kind == "category":
-            names = [f"{name} ({without_missing(stripped(frame[name])).drop_nulls().n_unique()})" for name in names]
+            names = [
+                f"{name} ({without_missing(stripped(frame[name].unique())).drop_nulls().n_unique()})" for name in names
+            ]
         said.append(f"{title}: {abbreviated(names)}")
     reasons = {"identifier": _("identifier"), "text": _("free text"), "constant": _("constant")}
     left = [f"{name} ({reasons[kind]})" for name, kind in inputs.items() if kind in reasons]

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from gipi.data.dataset import Dataset
+from gipi.data.mapped import as_tensor, gathered
 from gipi.errors import DataError
 from gipi.messages import _
 
@@ -137,7 +138,13 @@ def normalize(schema: Schema, x: Tensor) -> Tensor:
 # --- learning a schema -------------------------------------------------------------------------------------------
 
 
-def learn(data: Dataset, kinds: dict[str, str], targets: tuple[Field, ...] = (), standardize: bool = True) -> Schema:
+def learn(
+    data: Dataset,
+    kinds: dict[str, str],
+    targets: tuple[Field, ...] = (),
+    standardize: bool = True,
+    rows: np.ndarray | None = None,
+) -> Schema:
     """The schema of these rows: training rows, so that nothing of the other parts leaks into it.
 
     Args:
@@ -145,12 +152,13 @@ def learn(data: Dataset, kinds: dict[str, str], targets: tuple[Field, ...] = (),
         kinds: The kind of each input column of a table, in order (number, boolean, category, date).
         targets: The target fields, see `learn_target`.
         standardize: Center and scale numbers and pictures; False leaves their values as they are.
+        rows: Which of the data's rows these are; they are gathered column by column. None: all.
     """
     if data.pictures is not None:
-        return Schema((_learn_picture(data, standardize),), targets)
+        return Schema((_learn_picture(data, standardize, rows),), targets)
     fields = []
     for name, kind in kinds.items():
-        column = data.frame[name]
+        column = _rows_of(data, name, rows)
         if kind == "category":
             values = sorted(str(v) for v in column.drop_nulls().unique().to_list())
             fields.append(Field(name, kind, values=(MISSING, *values) if column.null_count() else tuple(values)))
@@ -168,30 +176,60 @@ def learn_target(
     standardize: bool = True,
     levels: tuple[float, ...] = (),
     positive: str | None = None,
+    rows: np.ndarray | None = None,
 ) -> tuple[Field, ...]:
-    """The target fields of these training rows: kind is class, labels, number, normal or quantiles."""
-    frame = data.frame
+    """The target fields of these training rows (see `learn`): kind is class, labels, number, normal or quantiles."""
     if kind == "class":
-        values = frame[data.target[0]].drop_nulls().unique().sort().to_list()
+        values = _rows_of(data, data.target[0], rows).drop_nulls().unique().sort().to_list()
         return (Field(data.target[0], kind, values=tuple(values), positive=positive),)
     if kind == "labels":
         return (Field("labels", kind, values=data.target),)
     fields = []
     for name in data.target:
-        center, scale = _center_and_scale(frame[name].cast(pl.Float64)) if standardize else (0.0, 1.0)
+        center, scale = _center_and_scale(_rows_of(data, name, rows).cast(pl.Float64)) if standardize else (0.0, 1.0)
         fields.append(Field(name, kind, values=levels, center=center, scale=scale))
     return tuple(fields)
 
 
-def _learn_picture(data: Dataset, standardize: bool) -> Field:
+def _rows_of(data: Dataset, name: str, rows: np.ndarray | None) -> pl.Series:
+    column = data.frame[name]
+    if rows is not None:
+        column = gathered(column, rows) if data.mapped else column.gather(rows)
+    has_nan = data.mapped and column.dtype.is_float() and column.is_nan().any()
+    return column.fill_nan(None) if has_nan else column
+
+
+def _learn_picture(data: Dataset, standardize: bool, chosen: np.ndarray | None) -> Field:
     pictures = data.pictures
     assert pictures is not None
-    rows, height, width, channels = pictures.shape
+    _rows, height, width, channels = pictures.shape
     center, scale = 0.0, data.white
     if standardize:
-        sample = pictures[:: max(1, rows // 5000)].astype(np.float64)
-        center, scale = float(sample.mean()), float(sample.std()) or 1.0
+        rows = np.arange(len(pictures)) if chosen is None else chosen
+        sample = rows[:: max(1, len(rows) // 5000)]
+        count = len(sample) * pictures[0].size
+        center = _sum(pictures, sample, 0, count) / count
+        scale = float(np.sqrt(_sum(pictures, sample, 0, count, center) / count)) or 1.0
     return Field("picture", "picture", (channels, height, width), center=center, scale=scale, white=data.white)
+
+
+def _sum(pictures: np.ndarray, rows: np.ndarray, start: int, count: int, center: float | None = None) -> float:
+    """The sum of `count` elements of these pictures from `start` on, or of their squared distances from the center.
+
+    Cut in halves as NumPy's pairwise summation cuts: the bits are those of `astype(float64).mean()` and `.std()`,
+    without all elements in memory.
+    """
+    if count > ELEMENTS:
+        half = count // 2 - (count // 2) % 8
+        return _sum(pictures, rows, start, half, center) + _sum(pictures, rows, start + half, count - half, center)
+    size = pictures[0].size
+    first, last = start // size, -(-(start + count) // size)
+    held = np.ascontiguousarray(pictures[rows[first:last]]).reshape(-1)[start - first * size :][:count]
+    values = held.astype(np.float64)
+    if center is not None:
+        values = values - center
+        values *= values
+    return float(values.sum())
 
 
 def _center_and_scale(numbers: pl.Series) -> tuple[float, float]:
@@ -199,15 +237,17 @@ def _center_and_scale(numbers: pl.Series) -> tuple[float, float]:
     if not len(numbers):
         return 0.0, 1.0
     values = numbers.to_numpy()
-    largest = float(np.abs(values).max())
+    largest = float(max(values.max(), -values.min()))
     unit = largest if largest > LARGE else 1.0  # the square of a larger number is infinite
-    center, scale = float((values / unit).mean()) * unit, float((values / unit).std()) * unit
+    values = values if unit == 1.0 else values / unit
+    center, scale = float(values.mean()) * unit, float(values.std()) * unit
     return center, scale if scale > 1e-12 * max(1.0, abs(center)) else 1.0
 
 
 # --- rows to tensors ---------------------------------------------------------------------------------------------
 
 LARGE = 1e100
+ELEMENTS = 1 << 21  # of pictures that are added up at once
 MISSING = ""  # the category that stands for "no value", where training rows had gaps
 YEAR = 365.2425 * 86400.0  # seconds
 WEEK = 7 * 86400.0
@@ -236,7 +276,7 @@ def _column(data: Dataset, field: Field) -> pl.Series:
     if field.name not in data.frame.columns:
         came = ", ".join(data.frame.columns[:12])
         raise DataError(_("column '{name}' is missing; the columns are: {came}", name=field.name, came=came))
-    return data.frame[field.name]
+    return _rows_of(data, field.name, None)
 
 
 def _encode_table(fields: tuple[Field, ...], data: Dataset, dtype: torch.dtype) -> Tensor:
@@ -280,7 +320,7 @@ def _check_finite(encoded: Tensor, data: Dataset, fields: list[Field]) -> None:
     text = _(
         "column '{name}', row {row}: {value} is too large beside the other values; correct it",
         name=name,
-        row=row + 1,
+        row=data.start + row + 1,
         value=shown[name],
     )
     raise DataError(text)
@@ -304,7 +344,7 @@ def _encode_pictures(field: Field, data: Dataset) -> Tensor:
         raise DataError(
             _("pictures of {shape} (channels, height, width) were expected, {came} came", shape=field.shape, came=came)
         )
-    return torch.from_numpy(np.ascontiguousarray(pictures.transpose(0, 3, 1, 2)))
+    return as_tensor(np.ascontiguousarray(pictures.transpose(0, 3, 1, 2)))  # pictures on disk lie so: not copied
 
 
 def _encode_targets(schema: Schema, data: Dataset, dtype: torch.dtype) -> Tensor:
@@ -317,7 +357,7 @@ def _encode_targets(schema: Schema, data: Dataset, dtype: torch.dtype) -> Tensor
     else:
         columns, fields = [_column(data, field) for field in schema.targets], list(schema.targets)
     for column in columns:
-        _check_there(column)
+        _check_there(column, data.start)
     numbers = [_scaled(c.cast(pl.Float64).to_numpy(), f) for c, f in zip(columns, fields, strict=True)]
     with np.errstate(over="ignore"):
         y = torch.from_numpy(np.stack(numbers, 1)).to(dtype)
@@ -327,7 +367,7 @@ def _encode_targets(schema: Schema, data: Dataset, dtype: torch.dtype) -> Tensor
 
 def _encode_classes(field: Field, data: Dataset) -> np.ndarray:
     column = _column(data, field)
-    _check_there(column)
+    _check_there(column, data.start)
     if column.dtype.is_numeric() and not isinstance(field.values[0], bool):  # 3 and 3.0 are the same class
         column, values = column.cast(pl.Float64), tuple(float(value) for value in field.values)
     else:
@@ -338,7 +378,7 @@ def _encode_classes(field: Field, data: Dataset) -> np.ndarray:
         known = ", ".join(str(v) for v in field.values[:10])
         text = _(
             "row {row} has the label '{label}' in column '{name}', which no training row has; known: {known}",
-            row=row + 1,
+            row=data.start + row + 1,
             label=data.frame[field.name][row],
             name=field.name,
             known=known,
@@ -347,9 +387,9 @@ def _encode_classes(field: Field, data: Dataset) -> np.ndarray:
     return codes
 
 
-def _check_there(column: pl.Series) -> None:
+def _check_there(column: pl.Series, start: int) -> None:
     if column.null_count():
-        row = int(column.is_null().arg_true()[0]) + 1
+        row = start + int(column.is_null().arg_true()[0]) + 1
         raise DataError(
             _(
                 "row {row} has no value in the target column '{name}'; fill it in, or remove the row",

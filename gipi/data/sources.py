@@ -40,7 +40,8 @@ def open_data(
         name: What to call it; None: after its file.
         picture_size: The side, or (height, width), that pictures from files are brought to.
         separator: Of a delimited text file; None: found out.
-        progress: Called while a registered set is fetched, with a file's name, the bytes so far and in all.
+        progress: Called while something takes long (a registered set is fetched, a large file read, pictures are
+            decoded) with a name, how much is done and how much there is.
 
     Raises:
         UsageError: There is no such path, name or target column; says the nearest.
@@ -76,7 +77,7 @@ def _of_text(source: str | PathLike, size: Any, separator: str | None, progress:
     is_known = not isinstance(source, PathLike) and entry_of(text) is not None
     exists = bool(text.strip()) and path.exists()
     if exists and (looks_like_path or not is_known):
-        return _of_path(path, size, separator)
+        return _of_path(path, size, separator, progress)
     if not is_known and looks_like_path:
         raise UsageError(_no_such_path(path))
     data = open_named(text, progress)
@@ -87,12 +88,12 @@ def _of_text(source: str | PathLike, size: Any, separator: str | None, progress:
     return data
 
 
-def _of_path(path: Path, size: Any, separator: str | None) -> Dataset:
+def _of_path(path: Path, size: Any, separator: str | None, progress: Any) -> Dataset:
     """An existing file or folder."""
     from gipi.data.idx import is_idx, pictures_of_idx
 
     if path.is_dir():
-        return _of_folder(path, size)
+        return _of_folder(path, size, progress)
     lower = path.name.lower()
     if lower.endswith(ARCHIVES):
         raise DataError(_("{path} is an archive; unpack it and give the folder or file that was in it.", path=path))
@@ -113,10 +114,10 @@ def _of_path(path: Path, size: Any, separator: str | None) -> Dataset:
                 path=path,
             )
         )
-    return _of_table(path, size, separator)
+    return _of_table(path, size, separator, progress)
 
 
-def _of_folder(path: Path, size: Any) -> Dataset:
+def _of_folder(path: Path, size: Any, progress: Any) -> Dataset:
     from gipi.data.idx import is_idx, pictures_of_idx
     from gipi.data.picture_sets import folder_of_pictures
 
@@ -129,7 +130,7 @@ def _of_folder(path: Path, size: Any) -> Dataset:
     if (path / "run.json").is_file():
         raise UsageError(_("{path} is a run, not data; expected a file or folder of data.", path=path))
     try:
-        return folder_of_pictures(path, size)
+        return folder_of_pictures(path, size, progress)
     except DataError as error:
         tables = sorted(file.name for file in files if file.suffix.lower() in (".csv", ".tsv", ".parquet", ".xlsx"))
         if not tables:
@@ -137,17 +138,19 @@ def _of_folder(path: Path, size: Any) -> Dataset:
         raise DataError(str(error) + " " + _("Perhaps you mean the table {path}.", path=path / tables[0])) from None
 
 
-def _of_table(path: Path, size: Any, separator: str | None) -> Dataset:
+def _of_table(path: Path, size: Any, separator: str | None, progress: Any) -> Dataset:
+    from gipi.data.large_tables import is_large_table, open_large_table
     from gipi.data.picture_sets import picture_column, pictures_of_table
     from gipi.data.tables import read_table
 
-    frame, notes = read_table(path, separator=separator)
+    is_large = is_large_table(path)
+    frame, notes = open_large_table(path, separator, progress) if is_large else read_table(path, separator=separator)
     stem = path.name.removesuffix(".gz").rpartition(".")[0] or path.name
     column = picture_column(frame, path.parent)
     if column is None:
-        data = Dataset(stem, frame)
+        data = Dataset(stem, frame, mapped=is_large)
     else:
-        data = pictures_of_table(frame, path.parent, column, size)
+        data = pictures_of_table(frame, path.parent, column, size, progress)
         data.name = stem
     data.notes = [*notes, *data.notes]
     data.origin = str(path.resolve())

@@ -13,6 +13,8 @@ from gipi.messages import _
 
 Parts = dict[str, np.ndarray]
 
+MANY = 1 << 22  # rows
+
 
 def split(
     rows: int,
@@ -42,7 +44,7 @@ def split(
     """
     given = given or {}
     named = _named_once(given, rows)
-    rest = np.asarray(given["train"]) if "train" in given else np.setdiff1d(np.arange(rows), named)
+    rest = np.asarray(given["train"]) if "train" in given else _without(_all(rows), named)
     shares = {"test": test, "valid": valid}
     if groups is not None:
         cuts = sum(share > 0 and name not in given for name, share in shares.items())
@@ -100,8 +102,23 @@ def fingerprint(parts: Parts) -> str:
     """A hash of which rows are where; it stands in run.json, so that a resumed run can be sure."""
     digest = hashlib.sha256()
     for name in sorted(parts):
-        digest.update(name.encode() + np.ascontiguousarray(parts[name], np.int64).tobytes())
+        digest.update(name.encode())
+        for start in range(0, len(parts[name]), 1 << 20):
+            digest.update(np.ascontiguousarray(parts[name][start : start + (1 << 20)], np.int64).data)
     return digest.hexdigest()
+
+
+def _all(rows: int) -> np.ndarray:
+    """The number of each row; of very many in half the memory."""
+    return np.arange(rows, dtype=np.int32 if MANY < rows < 1 << 31 else np.int64)
+
+
+def _without(rest: np.ndarray, chosen: np.ndarray) -> np.ndarray:
+    """The rows of `rest` that are not chosen, in order; `np.setdiff1d` would sort both, in ten times the memory."""
+    kept = np.zeros(int(rest.max()) + 1 if len(rest) else 0, bool)
+    kept[rest] = True
+    kept[chosen] = False
+    return np.flatnonzero(kept).astype(rest.dtype, copy=False)
 
 
 def _random(seed: int, name: str) -> np.random.Generator:
@@ -145,7 +162,7 @@ def _cut(rest, share, random, strata, groups, order) -> tuple[np.ndarray, np.nda
         chosen = _some_of_each(rest, strata, share, random)
     else:
         chosen = random.permutation(rest)[:count]
-    return np.setdiff1d(rest, chosen), np.sort(chosen)
+    return _without(rest, chosen), np.sort(chosen)
 
 
 def _some_of_each(rest, strata, share, random) -> np.ndarray:
@@ -160,7 +177,7 @@ def _some_of_each(rest, strata, share, random) -> np.ndarray:
     ordered = rest[np.argsort(strata[rest], kind="stable")]
     each = np.split(ordered, np.cumsum(counts)[:-1])
     chosen = [random.permutation(members)[:number] for members, number in zip(each, taken, strict=True)]
-    return np.concatenate([*chosen, np.empty(0, int)])
+    return np.concatenate([*chosen, np.empty(0, rest.dtype)])
 
 
 def _some_groups(rest, groups, count, random) -> np.ndarray:

@@ -67,6 +67,10 @@ def place(path: str | Path, separator: str | None = None) -> Callable[[int], str
     """
 
     def said(row: int) -> str:
+        from gipi.data.large_tables import is_large_table, where_in_large
+
+        if is_large_table(Path(path)):
+            return where_in_large(Path(path), separator)(row)
         file = Path(path).name
         lines = open_table(Path(path), separator).lines
         if lines is None:
@@ -94,7 +98,7 @@ def open_table(path: Path, separator: str | None = None) -> Table:
         table = _json(data, file)
     else:
         cells = read_cells(data, file, separator)
-        table = _decimal_commas(_named(cells, file), cells.separator)
+        table = _decimal_commas(named(cells, file), cells.separator)
     if not table.frame.height:
         raise DataError(_("{file} has column names but no rows below them; add rows", file=file))
     return _flat(table, file)
@@ -125,7 +129,7 @@ def _unzip(data: bytes, file: str) -> bytes:
 # --- names of columns --------------------------------------------------------------------------------------------
 
 
-def _named(cells: Cells, file: str) -> Table:
+def named(cells: Cells, file: str) -> Table:
     """Takes the first row for the names of the columns, unless it looks like data."""
     notes = list(cells.notes)
     is_empty = cells.frame.select(pl.all_horizontal(pl.all().is_null())).to_series()
@@ -151,12 +155,24 @@ def _named(cells: Cells, file: str) -> Table:
 
 
 def _decimal_commas(table: Table, separator: str) -> Table:
-    """Numbers of a file that writes 1,5 for one and a half, as much of the world does, with points.
+    """Numbers of a file that writes 1,5 for one and a half, as much of the world does, with points."""
+    if not (found := comma_columns(table.frame, separator)):
+        return table
+    note = _("commas in numbers are read as decimal points (1,5 is 1.5): {names}", names=abbreviated(found))
+    return Table(with_points(table.frame, found), table.lines, [*table.notes, note])
+
+
+def with_points(frame: pl.DataFrame, names: list[str]) -> pl.DataFrame:
+    """These columns with points where they have decimal commas, and without the points between thousands."""
+    return frame.with_columns(pl.col(names).str.replace_all(".", "", literal=True).str.replace(",", ".", literal=True))
+
+
+def comma_columns(frame: pl.DataFrame, separator: str) -> list[str]:
+    """The columns whose numbers have decimal commas.
 
     It is decided for the whole file: no column shows a decimal point, and some column shows that a comma cannot stand
     for thousands, or the cells are separated by semicolons, which such spreadsheets do.
     """
-    frame = table.frame
     has_comma = frame.select(pl.all().str.contains(",", literal=True).any()).row(0)
     found, is_shown = [], separator == ";"
     for name in (name for name, has in zip(frame.columns, has_comma, strict=True) if has):
@@ -168,17 +184,15 @@ def _decimal_commas(table: Table, separator: str) -> Table:
             found.append(name)
             is_shown |= bad.str.contains(r"^[+-]?(0|\d{4,}|\d+(\.\d{3})+),\d+$|,(\d{1,2}|\d{4,})$").any()
     if not found or not is_shown:
-        return table
+        return []
     for name in [name for name in frame.columns if name not in found]:
         cells = frame[name].drop_nulls()
         is_grouped = cells.str.contains(r"^[+-]?[1-9]\d{0,2}(\.\d{3})+$")
         if (cells.str.contains(r"^[+-]?\d*\.\d+$") & ~is_grouped).any():
-            return table  # decimal points
+            return []  # decimal points
         if is_grouped.any() and (is_grouped | cells.str.contains(r"^[+-]?\d+$")).all():
             found.append(name)
-    text = pl.col(found).str.replace_all(".", "", literal=True).str.replace(",", ".", literal=True)
-    note = _("commas in numbers are read as decimal points (1,5 is 1.5): {names}", names=abbreviated(found))
-    return Table(table.frame.with_columns(text), table.lines, [*table.notes, note])
+    return found
 
 
 # --- files that have types ---------------------------------------------------------------------------------------
@@ -212,7 +226,7 @@ def _excel(data: bytes, file: str) -> Table:
             pl.when(pl.all() == "").then(None).otherwise(pl.all()).name.keep()
         )
         cells = cells.select(column for column in cells if column.count())
-        table = _named(Cells(cells, np.arange(1, cells.height + 1)), file)
+        table = named(Cells(cells, np.arange(1, cells.height + 1)), file)
         assert table.lines is not None
         numeric = [n for n, c in zip(table.frame.columns, cells.columns, strict=True) if _is_numeric(table.frame[n])]
         places = [int(cells.columns[table.frame.columns.index(name)]) for name in numeric]

@@ -61,6 +61,7 @@ def carry_out(request: Request) -> Path:
     with choose(options.json, options.quiet or not ranks.is_first) as display:
         with clock.of("data"), ranks.agreed():
             device = choose_device(ranks.device_name(options.device))
+            request.progress = display.work
             job = make_job(request, device)
             check_ranks(job, request.folder is not None)
         check_same(job)
@@ -251,6 +252,9 @@ def _train_members(job: Job, first: Member, folder: Folder | None, display: Any)
     log = Log(folder, job.members, job.setting.ranks)
     nets, progress = [], []
     for group in groups(job, first):
+        for member in group.members:
+            if hasattr(member.stream, "say"):
+                member.stream.say = display.note
         for remark in log.restore(group):
             display.note(remark)
         train(group, display, log, label_of(job, group))

@@ -35,6 +35,7 @@ _LIMITS: tuple[tuple[str, Callable[[], str], Callable[[Any], bool]], ...] = (
     ("explore_moves", lambda: _("a whole number, at least 1"), lambda v: v >= 1),
     ("clusters", lambda: _("a whole number, at least 2"), lambda v: v >= 2),
     ("folds", lambda: _("0 (none), or a whole number, at least 2"), lambda v: v == 0 or v >= 2),
+    ("workers", lambda: _("from 0 to {most}", most=MOST_THREADS), lambda v: 0 <= v <= MOST_THREADS),
     ("threads", lambda: _("from 1 to {most}", most=MOST_THREADS), lambda v: 1 <= v <= MOST_THREADS),
     ("seed", lambda: _("a whole number from 0 to {most}", most=LARGEST_SEED), lambda v: 0 <= v <= LARGEST_SEED),
     ("lang", lambda: _("one of {known}", known=", ".join(LANGUAGES)), lambda v: v in LANGUAGES),

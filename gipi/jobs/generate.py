@@ -7,6 +7,9 @@ import torch
 
 from gipi import systems
 from gipi.algorithms.schedules import schedule
+from gipi.data.large_frames import sample
+from gipi.data.mapped import Chosen
+from gipi.data.mapped_stream import MappedStream
 from gipi.data.schema import encode, learn, normalize, sizes
 from gipi.data.split import fingerprint
 from gipi.data.stream import Stream, generator
@@ -36,8 +39,8 @@ class Generate(Job):
             raise UsageError(_("folds and ensembles are for rows with answers; here is nothing to predict"))
         self.material, self.setting = material, setting
         self.name = material.data.name
-        train = material.data.rows(material.parts["train"])
-        self.schema = learn(train, {})
+        train = material.parts["train"]
+        self.schema = learn(material.data, {}, rows=train)
         self.sizes = sizes(self.schema, task.output(self.schema))
         (self.x,) = encode(self.schema, material.data)
         self.defaults = systems.defaults(setting.system)
@@ -60,12 +63,16 @@ class Generate(Job):
         setting, options = self.setting, self.setting.options
         net = setting.system.Net(self.sizes, setting.config).to(setting.device)
         size_of = schedule(options.schedule or "constant", self.plan.steps, options.warmup)
-        rows = torch.from_numpy(self.material.parts["train"])
+        rows = self.material.parts["train"]
 
         def prepare(batch: tuple[torch.Tensor, ...], draws: torch.Tensor) -> tuple[torch.Tensor, ...]:
             return (normalize(self.schema, batch[0]),)
 
-        stream = Stream((self.x[rows].to(setting.device),), self.batch_size, options.seed, prepare)
+        if self.material.data.mapped:
+            sources = [Chosen(self.x.numpy(), rows)]
+            stream = MappedStream(sources, self.batch_size, options.seed, prepare, 0, options.workers, setting.device)
+        else:
+            stream = Stream((self.x[rows].to(setting.device),), self.batch_size, options.seed, prepare)
         held_out = self._pictures(self.material.parts.get("valid", self.material.parts["train"]))
 
         def validate() -> dict[str, float]:
@@ -76,7 +83,9 @@ class Generate(Job):
         return Member(number, net, self.players(net, size_of), stream, self.plan, validate, after)
 
     def _pictures(self, rows: Any) -> Any:
-        """Held-out pictures, flat, as generated ones are compared with them."""
+        """Held-out pictures, flat, as generated ones are compared with them; of very many a sample."""
+        if self.material.data.mapped:
+            rows = sample(rows, self.x[0].numel(), self.setting.options.seed)
         x = normalize(self.schema, self.x[torch.from_numpy(rows)])
         return task.decode(x, self.schema).reshape(len(rows), -1).astype("float64")
 
@@ -94,6 +103,8 @@ class Generate(Job):
         model = Model("generate", self.setting.system_name, self.schema, self.sizes, vars(self.setting.config), [*nets])
         model.extra["seed"] = self.setting.options.seed
         rows = self.material.parts.get("test", self.material.parts["train"])
+        if self.material.data.mapped:
+            rows = sample(rows, self.x[0].numel(), self.setting.options.seed)
         shape = (len(rows), *task.decode(self.x[:1].float(), self.schema).shape[1:])
         made = self._made(nets[0], len(rows), "test")
         train = self._pictures(self.material.parts["train"])

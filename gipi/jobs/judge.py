@@ -1,13 +1,15 @@
 """What is made of a trained model's answers: fold by fold, against classical models, and shown to a person."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from gipi.data.large_frames import sample
+from gipi.doctor.finding import View
 from gipi.messages import _
 from gipi.release.model import Model
 from gipi.report.page import Baseline, Classification, Mistake, Regression, Result, Table
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from gipi.jobs.material import Material
     from gipi.jobs.supervised import Supervised
 
+JUDGED = 1_000_000  # rows; their figures are sure to the third digit
 WORST = 24  # mistakes that a report shows
 
 
@@ -28,7 +31,7 @@ def fingerprint_of(*tensors: Tensor) -> str:
     digest = hashlib.sha256()
     for tensor in tensors:
         digest.update(str((tuple(tensor.shape), tensor.dtype)).encode())
-        digest.update(tensor.contiguous().numpy().tobytes())
+        digest.update(np.ascontiguousarray(tensor.numpy()).data)
     return digest.hexdigest()
 
 
@@ -50,7 +53,7 @@ def add_folds(outcome: "Outcome", job: "Supervised", model: Model) -> None:
     for number, (_train, valid) in enumerate(job.material.folds):
         members = model.members[number * ensemble : (number + 1) * ensemble]
         fold = Model(model.task, model.system, model.schema, model.sizes, model.config, members)
-        answer, _disagreement = fold.answers(job.x[valid])
+        answer, _disagreement = fold.answers(job.of(job.x, valid))
         truth = job.task.truth(job.y[valid], job.schema)
         rows.append(job.task.metrics(answer, truth, job.schema, intervals=False))
         answers.append(answer)
@@ -76,6 +79,29 @@ def add_folds(outcome: "Outcome", job: "Supervised", model: Model) -> None:
     outcome.notes.append(text)
 
 
+def some(job: "Supervised", rows: np.ndarray) -> np.ndarray:
+    """As many of these rows as can be looked at together, where the data is larger than memory."""
+    return sample(rows, job.x[0].numel(), job.setting.options.seed)
+
+
+def judged(job: "Supervised", rows: np.ndarray) -> np.ndarray:
+    """The rows that the figures are of: all, or a million of data that is larger than memory."""
+    if not job.material.data.mapped or len(rows) <= JUDGED:
+        return rows
+    random = np.random.default_rng([job.setting.options.seed, *b"judged"])
+    return np.sort(random.choice(rows, JUDGED, replace=False))
+
+
+def view_of_sample(job: "Supervised", history: Sequence[Mapping[str, Any]], error: str) -> View:
+    """What the doctor may look at of data that is larger than memory: some rows of each part."""
+    chosen = {part: some(job, rows) for part, rows in job.material.parts.items()}
+    kept = np.concatenate([*chosen.values()])
+    starts = np.cumsum([0, *map(len, chosen.values())])
+    parts = {part: np.arange(starts[n], starts[n + 1]) for n, part in enumerate(chosen)}
+    x, y = job.x.numpy()[kept], job.y.numpy()[kept]
+    return View(x, y, parts, job.material.target_kind, job.schema.targets[0].values, history, error)
+
+
 def add_verdict(outcome: "Outcome", job: "Supervised", answers: Tensor, truth: np.ndarray, seconds: float) -> None:
     """The trained model against classical ones, which learn from all rows but the test part."""
     from gipi.tasks.baselines import fit_baselines
@@ -84,12 +110,28 @@ def add_verdict(outcome: "Outcome", job: "Supervised", answers: Tensor, truth: n
     material, options = job.material, job.setting.options
     kind = {"class": "classify", "labels": "labels"}.get(material.target_kind, "regress")
     train, test = material.seen, material.parts["test"]
-    y = job.task.truth(job.y, job.schema)
+    if material.data.mapped:
+        train, all_tests = some(job, train), judged(job, test)
+        test = some(job, all_tests)
+        places = np.searchsorted(all_tests, test)
+        answers, truth = answers[places], truth[places]
+    y = job.task.truth(job.y[train], job.schema)
     weights = row_weights(material, job.y, train, options.class_weight)
-    seen = (job.x[train].numpy(), y[train]) if weights is None else (job.x[train].numpy(), y[train], weights)
+    seen = (job.x[train].numpy(), y) if weights is None else (job.x[train].numpy(), y, weights)
     baselines = fit_baselines(kind, seen, (job.x[test].numpy(),), job.sizes, options.verdict_seconds, options.seed)  # type: ignore[arg-type]
     ours = answers.double().numpy() if kind != "regress" else job.task.points(answers, job.schema)
     outcome.verdict = judge(job.setting.system_name, ours, seconds, baselines, truth, kind, seed=options.seed)  # type: ignore[arg-type]
+    if material.data.mapped:
+        outcome.notes.append(
+            _(
+                "the data is larger than memory: the verdict and the report's plots are of {test} of {tests} test "
+                "rows, the classical models learn from {train} of {trains}, and the doctor looks at as many",
+                test=len(test),
+                tests=len(material.parts["test"]),
+                train=len(train),
+                trains=len(material.seen),
+            )
+        )
     outcome.baseline_metric = outcome.verdict.metric
     outcome.baselines = [
         Baseline(row.title, float(row.figure), row.figure.low, row.figure.high, row.seconds_fit, row.is_ours)

@@ -15,7 +15,7 @@ from gipi.data.split import Parts, folds, split
 from gipi.errors import DataError, UsageError, nearest
 from gipi.jobs.checks import check_use, flag
 from gipi.jobs.options import Fit
-from gipi.jobs.pieces import Piece, Where, files_of, fitting, joined, open_part, open_piece, typed
+from gipi.jobs.pieces import Piece, Progress, Where, files_of, fitting, joined, open_part, open_piece, some_of, typed
 from gipi.jobs.target import against_the_rest, task_of, whole
 from gipi.messages import _
 
@@ -52,7 +52,7 @@ class Material:
         return np.sort(np.concatenate([rows for name, rows in self.parts.items() if name != "test"]))
 
 
-def gather(source: Any, options: Fit) -> Material:
+def gather(source: Any, options: Fit, progress: Progress | None = None) -> Material:
     """Open, type, check and split.
 
     Raises:
@@ -63,25 +63,30 @@ def gather(source: Any, options: Fit) -> Material:
 
     if isinstance(source, Material):  # somebody has done it by hand: the scikit-learn estimators
         return source
-    own = open_piece(source, options)
+    own = open_piece(source, options, progress=progress)
     notes = list(own.data.notes)
     _check_asked(own.data, options)
     own.data = _without_target(own.data, options, notes)
     data, target = own.data, own.data.target
     aside = [name for name in (options.group, options.weight) if name]
-    kinds, remarks = infer(data.frame.drop(aside), target, picture=data.kind == "picture", where=own.where)
+    kinds, remarks = infer(
+        data.frame.drop(aside), target, picture=data.kind == "picture", where=own.where, mapped=data.mapped
+    )
     notes += remarks
     inputs = _inputs(kinds, target, options)
-    kinds |= _kinds_aside(data.frame, options, own.where)
-    own = typed(own, kinds, target, notes)
+    kinds |= _kinds_aside(data, options, own.where)
+    exact = (*target, *_aside(options).values())
+    own = typed(own, kinds, target, notes, exact)
     if len(own.data) < 2:
         raise DataError(_("{name} has one row to learn from; at least two are needed", name=own.data.name))
-    others = {part: open_part(part, path, own.data, options) for part, path in files_of(options).items()}
-    others = {part: typed(fitting(piece, part, data), kinds, target, notes) for part, piece in others.items()}
+    others = {part: open_part(part, path, own.data, options, progress) for part, path in files_of(options).items()}
+    others = {part: typed(fitting(piece, part, data), kinds, target, notes, exact) for part, piece in others.items()}
     own.data, kinds = against_the_rest(own.data, kinds, options)
     others = {part: Piece(against_the_rest(p.data, kinds, options, part)[0], p.where) for part, p in others.items()}
     task, target_kind = task_of(own.data, kinds, options, notes)
     check_use(options, task, target_kind, data.kind)
+    if task == "cluster" and own.data.mapped:
+        own = some_of(own, len(inputs), options, notes)
     if data.kind == "table" and not inputs:
         raise DataError(_nothing_left(data, target))
     together = joined(own, others, notes)
@@ -134,13 +139,13 @@ def _check_asked(data: Dataset, options: Fit) -> None:
             raise UsageError(_("{option}: '{name}' is the target", option=flag(option), name=name))
 
 
-def _kinds_aside(frame: pl.DataFrame, options: Fit, where: Where) -> dict[str, str]:
+def _kinds_aside(data: Dataset, options: Fit, where: Where) -> dict[str, str]:
     """What the columns of `--time` and `--weight` are; they are looked at as targets are, so that none is left out."""
     from gipi.data.columns import infer
 
-    kinds = {}
+    kinds, frame = {}, data.frame
     for option, name in _aside(options).items():
-        kinds |= infer(frame.select(name), (name,), where=where)[0]
+        kinds |= infer(frame.select(name), (name,), where=where, mapped=data.mapped)[0]
         if option == "time" and kinds[name] not in ("number", "date"):
             value = frame[name].drop_nulls().first()
             raise DataError(
@@ -226,7 +231,12 @@ def _parts(piece: Piece, target_kind: str, options: Fit, notes: list[str]):
 
 def _codes(data: Dataset, name: str | None) -> np.ndarray | None:
     """A column as numbers that sort as its values do; a missing value comes first."""
-    return None if name is None else data.frame[name].rank("dense").fill_null(0).cast(pl.Int64).to_numpy()
+    if name is None:
+        return None
+    if data.mapped and data.frame[name].dtype == pl.Enum:  # its words are in their order already
+        codes = data.frame[name].to_physical()
+        return codes.cast(pl.UInt8 if codes.max() < 255 else pl.UInt32).fill_null(0).to_numpy()  # type: ignore
+    return data.frame[name].rank("dense").fill_null(0).cast(pl.Int64).to_numpy()
 
 
 def _check_labels(piece: Piece, parts: Parts) -> None:

@@ -51,6 +51,7 @@ class Fit:
     warm_start: str | None = None  # a run or bundle whose weights to begin with (command line: --from)
     # --- where it runs, and what it leaves
     device: str = "auto"  # auto, cpu, cuda, cuda:1, mps
+    workers: int | None = None  # threads that fetch rows of data larger than memory; by rule if not given, 0: none
     threads: int | None = None  # for the arithmetic; by the size of the model if not given
     precision: Literal["auto", "float32", "float64", "bf16"] = "auto"  # of the arithmetic; auto: bf16 where it pays
     shard: bool = False  # cut the model among the processes (FSDP2), if it is larger than a device

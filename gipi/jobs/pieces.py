@@ -12,6 +12,7 @@ import polars as pl
 
 from gipi.data.dataset import Dataset
 from gipi.data.header import check_name
+from gipi.data.large_frames import concat_large, joined_pictures, rows_of, sample
 from gipi.data.schema import Field
 from gipi.errors import DataError, UsageError
 from gipi.jobs.options import Fit
@@ -19,6 +20,7 @@ from gipi.messages import _
 from gipi.release.rows import like_these, where_in
 
 Where = Callable[[int], str]
+Progress = Callable[[str, int, int | None], None]
 
 
 @dataclass
@@ -29,7 +31,9 @@ class Piece:
     where: Where
 
 
-def open_piece(source: Any, options: Fit, target: tuple[str, ...] = (), size: Any = None) -> Piece:
+def open_piece(
+    source: Any, options: Fit, target: tuple[str, ...] = (), size: Any = None, progress: Progress | None = None
+) -> Piece:
     from gipi.data.sources import open_data
 
     data = open_data(
@@ -37,6 +41,7 @@ def open_piece(source: Any, options: Fit, target: tuple[str, ...] = (), size: An
         target=target or options.target or None,
         picture_size=size or options.picture_size,
         separator=options.separator,
+        progress=progress,
     )
     if not len(data):
         raise DataError(_("{name} has no rows", name=data.name))
@@ -53,10 +58,10 @@ def files_of(options: Fit) -> dict[str, str]:
     return {part: path for part, path in named.items() if path is not None}
 
 
-def open_part(part: str, path: str, data: Dataset, options: Fit) -> Piece:
+def open_part(part: str, path: str, data: Dataset, options: Fit, progress: Progress | None = None) -> Piece:
     """The rows of `--valid FILE` or `--test FILE`, with the data's target."""
     size = None if data.pictures is None else data.pictures.shape[1:3]
-    piece = open_piece(path, options, data.target, size)
+    piece = open_piece(path, options, data.target, size, progress)
     came = piece.where
 
     def where(row: int) -> str:
@@ -87,12 +92,18 @@ def fitting(piece: Piece, part: str, data: Dataset) -> Piece:
     return Piece(more, piece.where)
 
 
-def typed(piece: Piece, kinds: dict[str, str], target: tuple[str, ...], notes: list[str]) -> Piece:
-    """Its columns cast to their kinds, and only the rows that have their target."""
+def typed(
+    piece: Piece, kinds: dict[str, str], target: tuple[str, ...], notes: list[str], exact: tuple[str, ...] = ()
+) -> Piece:
+    """Its columns cast to their kinds, and only the rows that have their target; `exact`: see `conform_large`."""
     from gipi.data.columns import conform
+    from gipi.data.large_frames import conform_large
 
     data = replace(piece.data, target=target)
-    data = replace(data, frame=conform(data.frame, kinds, target, piece.where))
+    if data.mapped and data.kind == "table":
+        data = replace(data, frame=conform_large(data.frame, kinds, exact, piece.where))
+    else:
+        data = replace(data, frame=conform(data.frame, kinds, target, piece.where))
     if not target:
         return Piece(data, piece.where)
     has_all = data.frame.select(pl.all_horizontal(pl.col(list(target)).is_not_null())).to_series().to_numpy()
@@ -106,12 +117,27 @@ def typed(piece: Piece, kinds: dict[str, str], target: tuple[str, ...], notes: l
     return _kept(Piece(data, piece.where), has_all)
 
 
+def some_of(piece: Piece, width: int, options: Fit, notes: list[str]) -> Piece:
+    """A sample, in memory, of data that is larger than memory: for what must see all rows together."""
+    rows = sample(np.arange(len(piece.data)), width, options.seed)
+    data = piece.data.rows(rows)
+    data.frame = data.frame.with_columns(pl.col(pl.Float64).fill_nan(None))
+    text = _(
+        "larger than memory: clusters are looked for in {count} of {rows} rows", count=len(rows), rows=len(piece.data)
+    )
+    notes.append(text)
+    return Piece(data, lambda row: piece.where(int(rows[row])))
+
+
 def _kept(piece: Piece, mask: np.ndarray) -> Piece:
     """Only these rows; parts and places follow them."""
     data, kept, place = piece.data, np.flatnonzero(mask), np.cumsum(mask) - 1
     parts = {name: place[rows[mask[rows]]] for name, rows in data.parts.items()}
-    pictures = None if data.pictures is None else data.pictures[kept]
-    data = replace(data, frame=data.frame[kept], pictures=pictures, parts=parts)
+    if data.mapped:
+        data = replace(rows_of(data, kept), parts=parts)
+    else:
+        pictures = None if data.pictures is None else data.pictures[kept]
+        data = replace(data, frame=data.frame[kept], pictures=pictures, parts=parts)
     return Piece(data, lambda row: piece.where(int(kept[row])))
 
 
@@ -137,12 +163,16 @@ def joined(own: Piece, others: dict[str, Piece], notes: list[str]) -> Piece:
         parts[part] = np.arange(start, start + len(piece.data))
         notes += [note for note in piece.data.notes if note not in notes]
     frames = [piece.data.frame for piece in pieces]
-    differing = [name for name in frames[0].columns if len({frame.schema[name] for frame in frames}) > 1]
-    frames = [frame.with_columns(pl.col(differing).cast(pl.String)) for frame in frames] if differing else frames
     pictures = [piece.data.pictures for piece in pieces if piece.data.pictures is not None]
-    data = replace(
-        own.data, frame=pl.concat(frames), pictures=np.concatenate(pictures) if pictures else None, parts=parts
-    )
+    if any(piece.data.mapped for piece in pieces):
+        data = replace(
+            own.data, frame=concat_large(frames), pictures=joined_pictures(pictures), parts=parts, mapped=True
+        )
+    else:
+        differing = [name for name in frames[0].columns if len({frame.schema[name] for frame in frames}) > 1]
+        frames = [frame.with_columns(pl.col(differing).cast(pl.String)) for frame in frames] if differing else frames
+        frame, together = pl.concat(frames), np.concatenate(pictures) if pictures else None
+        data = replace(own.data, frame=frame, pictures=together, parts=parts)
 
     def where(row: int) -> str:
         number = int(np.searchsorted(starts, row, side="right")) - 1

@@ -25,6 +25,7 @@ class Request:
     own: dict[str, Any] = field(default_factory=dict)
     system: Any = None  # a system of a person's own
     folder: "Folder | None" = None
+    progress: Callable[[str, int, int | None], None] | None = None  # told what takes long before the first step
     read: Callable[[Any, str], dict[str, Any]] | None = None  # (system, name) -> its options, from a command line
     ranks: "Ranks | None" = None  # the processes that train together, once they have met
 
@@ -53,7 +54,7 @@ def make_job(request: Request, device: Any) -> "Job":
         return Act(request.data, setting)
     from gipi.jobs.material import gather
 
-    material = gather(request.data, options)
+    material = gather(request.data, options, request.progress)
     setting = _setting(request, material.task, material.data.kind, own, device)
     if material.task == "cluster":
         from gipi.jobs.cluster import Cluster

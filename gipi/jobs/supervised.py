@@ -12,6 +12,9 @@ from gipi.algorithms.averaging import Average, refresh_statistics
 from gipi.algorithms.regularization import DRAWS, mixed, mixup
 from gipi.algorithms.schedules import schedule
 from gipi.data.augment import compose
+from gipi.data.large_frames import encode_large
+from gipi.data.mapped import Chosen
+from gipi.data.mapped_stream import MappedStream
 from gipi.data.schema import encode, learn, learn_target, normalize, sizes
 from gipi.data.split import fingerprint
 from gipi.data.stream import Stream
@@ -22,7 +25,7 @@ from gipi.jobs.job import Job, Outcome, Setting, layers_of
 from gipi.jobs.material import Material
 from gipi.messages import _
 from gipi.release.bundle import warm_start
-from gipi.release.model import CHUNK, Model
+from gipi.release.model import CHUNK, Model, gathered
 from gipi.training.member import Member, Plan, Progress
 from gipi.training.parallel import shard, whole
 from gipi.training.prepare import dtype_of
@@ -45,12 +48,13 @@ class Supervised(Job):
         self.home = torch.device("cpu") if setting.is_sharded else setting.device  # of whole networks
         self.described: list[tuple[str, Any, int | None]] = []  # the layers, where a whole network is not kept
         standardize = options.scale == "standard"
-        train = material.data.rows(material.seen if material.folds else material.parts["train"])
+        data, rows = material.data, material.seen if material.folds else material.parts["train"]
+        train, rows = (data, rows) if data.mapped else (data.rows(rows), None)
         levels = self.task.LEVELS if material.target_kind == "quantiles" else ()
-        targets = learn_target(train, material.target_kind, standardize, levels, options.positive)
-        self.schema = learn(train, material.kinds, targets, standardize)
+        targets = learn_target(train, material.target_kind, standardize, levels, options.positive, rows)
+        self.schema = learn(train, material.kinds, targets, standardize, rows)
         self.sizes = sizes(self.schema, self.task.output(self.schema))
-        self.x, self.y = encode(self.schema, material.data, dtype=self.dtype)
+        self.x, self.y = (encode_large if data.mapped else encode)(self.schema, data, dtype=self.dtype)
         self.plain_loss = self._loss()
         self.loss = mixed(self.plain_loss) if options.mixup else self.plain_loss
         if material.weights is not None or options.class_weight != "none":
@@ -251,15 +255,18 @@ class Supervised(Job):
         if not found.requires_grad and output.requires_grad:
             raise UsageError(_("the loss does not depend on what the network gives: there is nothing to learn from"))
 
-    def _stream(self, rows: np.ndarray, number: int) -> Stream:
+    def of(self, values: Tensor, rows: np.ndarray) -> Any:
+        """These rows; of data on disk a choice that is gathered piece by piece."""
+        return Chosen(values.numpy(), rows) if self.material.data.mapped else values[torch.from_numpy(rows)]
+
+    def _stream(self, rows: np.ndarray, number: int) -> Stream | MappedStream:
         options = self.setting.options
-        index = torch.from_numpy(rows)
-        tensors = [self.x[index].to(self.setting.device), self.y[index].to(self.setting.device)]
+        tensors = [self.of(self.x, rows), self.of(self.y, rows)]
         weights = judge.row_weights(self.material, self.y, rows, options.class_weight)
         if weights is not None:
             if options.mixup:
                 raise UsageError(_("--mixup does not go together with weights"))
-            tensors.append(torch.from_numpy(weights).to(self.setting.device, self.dtype))
+            tensors.append(torch.from_numpy(weights).to(self.dtype))
         prepare, draws = self._prepare()
         ranks = self.setting.ranks
         smallest = len(rows) // -(-len(rows) // self.batch_size)
@@ -270,8 +277,10 @@ class Supervised(Job):
                 size=ranks.size,
             )
             raise UsageError(text)
-        seed, part = options.seed * 1000 + number, (ranks.rank, ranks.size)
-        return Stream(tuple(tensors), self.batch_size, seed, prepare, draws, part)
+        seed, part, device = options.seed * 1000 + number, (ranks.rank, ranks.size), self.setting.device
+        if self.material.data.mapped:
+            return MappedStream(tensors, self.batch_size, seed, prepare, draws, options.workers, device, part=part)
+        return Stream(tuple(tensor.to(device) for tensor in tensors), self.batch_size, seed, prepare, draws, part)
 
     def _prepare(self):
         """Augmentation, normalisation and mixup of a batch, and the draws that a row needs for them."""
@@ -299,11 +308,10 @@ class Supervised(Job):
         )
 
     def _validator(self, net: nn.Module, rows: np.ndarray) -> Callable[[], dict[str, float]]:
-        index = torch.from_numpy(rows)
-        y = self.y[index].to(self.setting.device)
-        x = self.x[index].to(self.setting.device)
+        y = self.y[torch.from_numpy(rows)].to(self.setting.device)
+        x = self.of(self.x, rows).to(self.setting.device)
         if len(rows) <= CHUNK:
-            x = normalize(self.schema, x).to(self.dtype)
+            x = normalize(self.schema, x[:]).to(self.dtype)
         weights = judge.row_weights(self.material, self.y, rows, self.setting.options.class_weight)
         target = (y,) if weights is None else (y, torch.from_numpy(weights).to(self.setting.device, self.dtype))
 
@@ -311,7 +319,9 @@ class Supervised(Job):
             if len(rows) <= CHUNK:
                 output = net(x)
             else:
-                output = torch.cat([net(normalize(self.schema, chunk).to(self.dtype)) for chunk in x.split(CHUNK)])
+                output = gathered(
+                    (net(normalize(self.schema, chunk).to(self.dtype)) for chunk in x.split(CHUNK)), len(x)
+                )
             found = {"loss": self.plain_loss(output, *target).item(), **self.task.quick(output, y, self.schema)}
             return self.setting.ranks.first_says(found)  # what is decided by them is decided by all alike
 
@@ -323,6 +333,8 @@ class Supervised(Job):
     def view(self, history: Sequence[Mapping[str, Any]], error: str = "") -> View:
         labels = self.schema.targets[0].values
         parts, kind = self.material.parts, self.material.target_kind
+        if self.material.data.mapped:
+            return judge.view_of_sample(self, history, error)
         return View(self.x.numpy(), self.y.numpy(), parts, kind, labels, history, error)
 
     # --- when all are trained
@@ -332,8 +344,8 @@ class Supervised(Job):
         config = {name: value for name, value in vars(setting.config).items() if not callable(value)}
         model = Model(self.material.task, setting.system_name, self.schema, self.sizes, config, [*nets])
         part = "test" if "test" in self.material.parts else "train"
-        rows = self.material.parts[part]
-        answers, _disagreement = model.answers(self.x[rows])
+        rows = judge.judged(self, self.material.parts[part])
+        answers, _disagreement = model.answers(self.of(self.x, rows))
         truth = self.task.truth(self.y[rows], self.schema)
         metrics = self.task.metrics(answers, truth, self.schema)
         words = {"test": _("test part"), "train": _("training rows (nothing was set aside)")}
@@ -341,10 +353,15 @@ class Supervised(Job):
         if self.material.folds and len(nets) == self.members:  # else they are those of an interrupted run
             judge.add_folds(outcome, self, model)
         if hasattr(setting.system, "explain"):
-            some = torch.from_numpy(self.material.parts["train"])
+            train = self.material.parts["train"]
+            some = torch.from_numpy(judge.some(self, train) if self.material.data.mapped else train)
             x = normalize(self.schema, self.x[some].to(self.home)).to(self.dtype)
             outcome.notes += setting.system.explain(nets[0], self.schema, (x, self.y[some].to(self.home)))
-        outcome.results += judge.results(self, answers, truth, rows)
+        if self.material.data.mapped:
+            shown = np.searchsorted(rows, judge.some(self, rows))
+            outcome.results += judge.results(self, answers[shown], truth[shown], rows[shown])
+        else:
+            outcome.results += judge.results(self, answers, truth, rows)
         if setting.options.verdict and part == "test":
             judge.add_verdict(outcome, self, answers, truth, seconds)
         return outcome

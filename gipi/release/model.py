@@ -51,12 +51,8 @@ class Model:
     def outputs(self, x: Tensor) -> list[Tensor]:
         """What each member gives for encoded rows, `(B, output)` each."""
         where = next(self.members[0].parameters())
-        pieces: list[list[Tensor]] = [[] for _member in self.members]
         with torch.no_grad():
-            for chunk in _chunks(x, where, self.schema):
-                for member, got in zip(self.members, pieces, strict=True):
-                    got.append(member(chunk).cpu())
-        return [torch.cat(got) for got in pieces]
+            return [gathered(_outputs(member, x, where, self.schema), len(x)) for member in self.members]
 
     def answers(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
         """The members' common answer to encoded rows, and how far they disagree (None for one member)."""
@@ -158,6 +154,23 @@ class Model:
         from gipi.release.bundle import write_bundle
 
         return write_bundle(self, Path(path))
+
+
+def gathered(pieces: Iterator[Tensor], rows: int) -> Tensor:
+    """Pieces as one tensor of so many rows; each is copied as it comes: kept, they would tear the memory to shreds."""
+    first = next(pieces)
+    whole = first.new_empty((rows, *first.shape[1:]))
+    whole[: len(first)] = first
+    start = len(first)
+    del first
+    for piece in pieces:
+        whole[start : start + len(piece)] = piece
+        start += len(piece)
+    return whole
+
+
+def _outputs(member: nn.Module, x: Tensor, where: Tensor, schema: Schema) -> Iterator[Tensor]:
+    return (member(chunk).cpu() for chunk in _chunks(x, where, schema))
 
 
 def _chunks(x: Tensor, where: Tensor, schema: Schema) -> Iterator[Tensor]:

@@ -69,6 +69,10 @@ class Display(ABC):
         """Any table."""
 
     @abstractmethod
+    def work(self, what: str, done: int, total: int | None) -> None:
+        """How far something is that takes long before training begins: a large file is read, pictures are decoded."""
+
+    @abstractmethod
     def close(self) -> None:
         """Give the screen back; may be called twice."""
 
@@ -130,6 +134,8 @@ class Silent(Display):
 
     def table(self, title: str, columns: Sequence[str], rows: tables.Rows) -> None: ...
 
+    def work(self, what: str, done: int, total: int | None) -> None: ...
+
     def close(self) -> None: ...
 
 
@@ -146,6 +152,7 @@ class Plain(Display):
         self.pause = pause
         self.label = ""
         self.written = -1e9
+        self.worked = 0.0
         self.began = 0.0
         self.waiting: Mapping[str, Any] | None = None
         self.steps = 0
@@ -190,6 +197,13 @@ class Plain(Display):
 
     def table(self, title: str, columns: Sequence[str], rows: tables.Rows) -> None:
         self._say(*tables.plain_lines(title, columns, rows))
+
+    def work(self, what: str, done: int, total: int | None) -> None:
+        now = time.perf_counter()
+        self.worked = self.worked or now  # what is done within the first pause is not worth a line
+        if total and done < total and now - self.worked >= self.pause:
+            self.worked = now
+            self._say(_("{what}: {share} %", what=what, share=100 * done // total))
 
     def close(self) -> None:
         self.stream.flush()

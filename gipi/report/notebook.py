@@ -29,6 +29,7 @@ class Notebook(Display):
         self.pace = Pace(0.5, 0.05)
         self.cell: Any = None  # what can be drawn anew while a training goes on
         self.ended = ""
+        self.working: Any = None  # what is drawn anew before training begins
 
     def note(self, text: str) -> None:
         self._show(f'<p class="note">{safe(text)}</p>')
@@ -44,6 +45,20 @@ class Notebook(Display):
         pairs = [("", line) if isinstance(line, str) else line for line in lines]
         said = "".join(f"<p>{f'<b>{safe(name)}</b> ' if name else ''}{safe(text)}</p>" for name, text in pairs)
         self._show(f'<section class="card">{said}</section>')
+
+    def work(self, what: str, done: int, total: int | None) -> None:
+        if self.working is not None and total and done < total and not self.pace.due():
+            return
+        from IPython.display import HTML  # type: ignore[import-not-found]
+
+        began = time.perf_counter()
+        share = 100 * done // (total or done or 1)
+        said = f'<p class="note">{safe(_("{what}: {share} %", what=what, share=share))}</p>'
+        if self.working is None:
+            self.working = self._show(said)
+        else:
+            self.working.update(HTML(_framed(said)))
+        self.pace.drew(began)
 
     def begin(self, total_steps: int | None, label: str = "") -> None:
         self.progress, self.ended = Progress(total_steps, label), ""

@@ -42,6 +42,8 @@ class Terminal(Display):
         self.pace = Pace(0.1)
         self.progress = Progress(None, "")
         self.ended = ""
+        self.working: Live | None = None  # what is drawn before training begins
+        self.line = Progress(None, "")
 
     def note(self, text: str) -> None:
         if self.live is None:
@@ -115,11 +117,40 @@ class Terminal(Display):
         self._stop()
         self.console.print(tables.rich_table(title, columns, rows))
 
+    def work(self, what: str, done: int, total: int | None) -> None:
+        if self.working is None or self.line.label != clean(what):
+            self._stop()
+            self.line = Progress(total, clean(what))
+            self.working = Live(
+                console=self.console, auto_refresh=False, get_renderable=self._work_line, transient=True
+            )
+            self.working.start()
+        self.line.done = done
+        if total and done >= total:
+            self._stop()
+        elif self.pace.due():
+            began = time.perf_counter()
+            self.working.refresh()
+            self.pace.drew(began)
+
+    def _work_line(self) -> Text:
+        line, spent = self.line, time.perf_counter() - self.line.began
+        share = min(1.0, line.done / line.total) if line.total else 0.0
+        full = round(40 * share)
+        left = _("{time} left", time=clock(spent / share - spent)) if share > 0.01 else ""
+        signs = "#-" if self._is_plain() else "━━"
+        bars = ((signs[0] * full, "cyan"), (signs[1] * (40 - full), "bright_black"))
+        name = shorten(line.label, max(4, self._width() - 65))
+        return Text.assemble((name + "  ", "bold"), *bars, f"  {100 * share:3.0f} %  {left}", no_wrap=True)
+
     def close(self) -> None:
         self._stop()
 
     def _stop(self) -> None:
         """Leave what is drawn where it is, and give the cursor back."""
+        working, self.working = self.working, None
+        if working is not None:
+            working.stop()
         live, self.live = self.live, None
         if live is not None:
             self.progress.look()

@@ -214,3 +214,20 @@ def test_a_test_file_decides_nothing(tmp_path):
         options = Fit(target=("y",), test=str(tmp_path / "test.csv"))
         schemas.append(make_job(Request(str(tmp_path / "train.csv"), options), torch.device("cpu")).schema)
     assert schemas[0] == schemas[1]
+
+
+@pytest.mark.parametrize("shape", [(1, 3, 3, 1), (7, 16, 16, 3), (500, 9, 7, 3), (6000, 8, 8, 1)])
+@pytest.mark.parametrize("kind", [np.uint8, np.float32])
+def test_pictures_are_centered_piece_by_piece_to_the_same_bits(monkeypatch, shape, kind):
+    from gipi.data import schema
+
+    random = np.random.default_rng(0)
+    pictures = (random.random(shape) * 255).astype(kind)
+    sample = pictures[:: max(1, shape[0] // 5000)].astype(np.float64)
+    expected = float(sample.mean()), float(sample.std()) or 1.0
+    far = np.ascontiguousarray(pictures.transpose(0, 3, 1, 2)).transpose(0, 2, 3, 1)  # as pictures on disk lie
+    for most in (128, 1000, 1 << 21):
+        monkeypatch.setattr(schema, "ELEMENTS", most)
+        for held in (pictures, far):
+            field = learn(Dataset("p", pl.DataFrame(), held), {}).inputs[0]
+            assert (field.center, field.scale) == expected
