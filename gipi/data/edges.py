@@ -1,7 +1,7 @@
 """The edges of bins along a column of numbers, so that about as many training rows lie in each.
 
-By quantiles, as in Gorishniy, Rubachev, Babenko, "On Embeddings for Numerical Features", 2022, section 3.2.1. Ours
-differs: a value that fills a bin or more by itself (zeros, most often) counts as one bin, and the rest is cut as finely.
+By quantiles, as in Gorishniy, Rubachev, Babenko, "On Embeddings for Numerical Features", 2022, section 3.2.1.
+Ours differs: a value that fills a bin or more by itself (zero, most often) counts as one; the rest is cut as finely.
 """
 
 import numpy as np

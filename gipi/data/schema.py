@@ -104,12 +104,14 @@ class Sizes:
 def sizes(schema: Schema, output: int) -> Sizes:
     """The sizes of a network for this schema."""
     kind = schema.targets[0].kind if schema.targets else ""
-    answers = {"is_class": kind == "class", "is_labels": kind == "labels"}
+    is_class, is_labels = kind == "class", kind == "labels"
     if schema.is_picture:
-        return Sizes(schema.inputs[0].shape, output, **answers)
-    edges = [field.edges if place == 0 else () for field in schema.inputs for place in range(len(_numeric_names(field)))]
+        return Sizes(schema.inputs[0].shape, output, (), is_class, is_labels)
+    edges = [
+        field.edges if place == 0 else () for field in schema.inputs for place in range(len(_numeric_names(field)))
+    ]
     categories = tuple(len(f.values) for f in schema.inputs if f.kind == "category")
-    return Sizes((len(edges),), output, categories, edges=tuple(edges) if any(edges) else (), **answers)
+    return Sizes((len(edges),), output, categories, is_class, is_labels, tuple(edges) if any(edges) else ())
 
 
 def feature_names(schema: Schema) -> list[str]:
@@ -172,9 +174,7 @@ def learn(
         center, scale = (fill, scale) if standardize and kind != "boolean" else (0.0, 1.0)
         edges = edges_of((numbers.to_numpy() - center) / scale, bins) if bins and kind != "boolean" else ()
         has_missing = column.null_count() > 0
-        fields.append(
-            Field(name, kind, center=center, scale=scale, fill=fill, has_missing=has_missing, edges=edges)
-        )
+        fields.append(Field(name, kind, center=center, scale=scale, fill=fill, has_missing=has_missing, edges=edges))
     return Schema(tuple(fields), targets)
 
 

@@ -27,6 +27,8 @@ from gipi.training.member import Member, Plan, Progress
 from gipi.training.prepare import dtype_of
 
 FEWEST_STEPS = 1500  # by default, unless nothing improves any more
+SMALL = 32  # rows in a batch, by default; a larger one that a system suggests is for many rows
+STEPS_TO_LEARN = 40  # in an epoch, before batches are larger than SMALL
 PATIENT_STEPS = 500  # without improvement, by default, are not yet a reason to stop
 REFRESH = 4096  # training rows that averaged weights get their batch-norm statistics from
 
@@ -54,7 +56,7 @@ class Supervised(Job):
         self.members = max(1, len(material.folds)) * options.ensemble
         self.defaults = systems.defaults(setting.system)
         rows = len(self._rows(0)[0])
-        self.batch_size = _first(options.batch_size, self.defaults.get("batch_size"), 32) or rows
+        self.batch_size = _first(options.batch_size, _batch_size(self.defaults.get("batch_size", SMALL), rows)) or rows
         self.schedule_name = _first(options.schedule, self.defaults.get("schedule"), "constant")
         self.averaging = _first(options.averaging, self.defaults.get("averaging"), "none")
         self.augment = _first(options.augment, self.defaults.get("augment") if self.schema.is_picture else None, ())
@@ -309,6 +311,11 @@ class Supervised(Job):
         if setting.options.verdict and part == "test":
             judge.add_verdict(outcome, self, answers, truth, seconds)
         return outcome
+
+
+def _batch_size(suggested: int, rows: int) -> int:
+    """What a system suggests; less where an epoch would be a few steps."""
+    return min(suggested, max(SMALL, rows // STEPS_TO_LEARN // SMALL * SMALL))
 
 
 def _first(*values: Any) -> Any:

@@ -2,8 +2,8 @@
 
 Gorishniy, Rubachev, Babenko, "On Embeddings for Numerical Features in Tabular Deep Learning", 2022, section 3.2,
 https://arxiv.org/abs/2203.05556; a learned embedding beside a linear one that begins alone, as in TabM (2024).
-Ours differs: beyond the outermost edges the code goes on for one bin and no further, so no outlier gets out of hand; and
-what the linear embedding sees is the mean of the code, which is the column's distribution function: it needs no scaling.
+Ours differs: beyond the outermost edges the code goes on for one bin and no further, so no outlier gets out of hand;
+and what the linear embedding sees is the mean of the code, the column's distribution function: it needs no scaling.
 
 B rows, N numeric features, F of them with edges, T bins at most, E features that each becomes, K category columns,
 V categories in all columns together

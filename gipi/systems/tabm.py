@@ -18,12 +18,14 @@ from torch.nn.functional import linear, log_softmax, logsigmoid, relu
 
 from gipi.algorithms.optimizers import from_config
 from gipi.data.schema import Sizes
+from gipi.errors import UsageError
+from gipi.messages import _
 from gipi.models.numeric import Embedding
 from gipi.training.player import Player
 
 tasks = ("classify", "regress")
 kinds = ("table",)
-defaults = {"epochs": 100, "batch_size": 128, "patience": 16}
+defaults = {"epochs": 100, "batch_size": 256, "patience": 16}
 
 PIECE = 1 << 16  # numbers that stay in a core's cache
 FEATURES = 256  # that all numbers together may become, if nobody says how many each
@@ -116,6 +118,8 @@ class Net(nn.Module):
 
     def __init__(self, sizes: Sizes, config: Config):
         super().__init__()
+        if not config.hidden:
+            raise UsageError(_("tabm needs a hidden layer: --hidden 128, for example"))
         self.is_class, self.is_labels = sizes.is_class, sizes.is_labels
         numbers = sum(1 for column in sizes.edges if column)
         width = config.embedding or max(1, min(16, FEATURES // max(1, numbers)))
@@ -144,7 +148,7 @@ class Net(nn.Module):
 
 def players(net: Net, config: Config, loss, schedule) -> dict:
     """One learner that wants each member's own loss small: members that are good together only would not differ."""
-    params = list(net.parameters())
+    params: list[Tensor] = list(net.parameters())
 
     def objective(batch) -> Tensor:
         x, *target = batch
