@@ -69,8 +69,8 @@ class Schema:
     @staticmethod
     def from_json(data: dict) -> "Schema":
         def fields(rows: list[dict]) -> tuple[Field, ...]:
-            lists = ("shape", "values", "edges")
-            return tuple(Field(**{k: tuple(v) if k in lists else v for k, v in row.items()}) for row in rows)
+            lists = ({name: tuple(value) for name, value in row.items() if isinstance(value, list)} for row in rows)
+            return tuple(Field(**{**row, **own}) for row, own in zip(rows, lists, strict=True))
 
         return Schema(fields(data["inputs"]), fields(data["targets"]))
 
