@@ -42,9 +42,14 @@ def find_step_size_of(job: Job, display: Any) -> None:
 
 
 def threads_for(job: Job, member: Member) -> int:
-    """By what a batch costs: each weight of a layer is used once for each place of its output."""
+    """By what a batch costs: each weight of a layer is used once for each place of its output.
+
+    Places are those of a picture `(C, H, W)`, or the members of a shared layer `(M, H)`.
+    """
     work = 0
     for _name, shape, count in job.layers(member.net):
-        places = math.prod(shape[1:]) if isinstance(shape, tuple) and len(shape) == 3 else 1
+        places = 1
+        if isinstance(shape, tuple):
+            places = math.prod(shape[1:]) if len(shape) == 3 else math.prod(shape[:-1])
         work += (count or 0) * places
     return choose_threads(work * job.batch_size)

@@ -19,14 +19,11 @@ from gipi.models.dense import Expand
 
 
 class PiecewiseLinear(nn.Module):
-    """`(B, F)` numbers to `(B, F, T)`: 1 for each bin that is passed, a share for the bin that it lies in, then 0.
+    """Numbers `(B, F)` to features `(B, F, E)`: a line along the column, and what each bin that is passed adds to it.
 
     Args:
-        edges: Of each column, ascending, two or more. A column with fewer bins than T has zeros behind them.
-
-    Example:
-        >>> PiecewiseLinear([(0.0, 1.0, 3.0, 4.0)])(torch.tensor([[2.0]]))
-        tensor([[[1.0000, 0.5000, 0.0000]]])
+        edges: Of each column, ascending, two or more.
+        width: E.
     """
 
     starts: Tensor
@@ -35,7 +32,7 @@ class PiecewiseLinear(nn.Module):
     highest: Tensor
     bins: Tensor
 
-    def __init__(self, edges: list[tuple[float, ...]]):
+    def __init__(self, edges: list[tuple[float, ...]], width: int):
         super().__init__()
         counts = [len(column) - 1 for column in edges]
         starts = torch.zeros(len(edges), max(counts), dtype=torch.float64)  # (F, T)
@@ -46,16 +43,31 @@ class PiecewiseLinear(nn.Module):
             slopes[row, :count] = 1 / ends.diff()
             lowest[row, 0] = -1
             highest[row, count - 1] = 2
-        for name, tensor in (("starts", starts), ("slopes", slopes), ("lowest", lowest), ("highest", highest)):
+        held = {"starts": starts, "slopes": slopes, "lowest": lowest, "highest": highest, "bins": torch.tensor(counts)}
+        for name, tensor in held.items():  # not kept with the weights: the edges stand in the schema
             self.register_buffer(name, tensor.to(torch.get_default_dtype()), persistent=False)
-        self.register_buffer("bins", torch.tensor(counts, dtype=torch.get_default_dtype()), persistent=False)
+        reach = width**-0.5
+        self.slope = nn.Parameter(torch.empty(len(edges), width).uniform_(-reach, reach))
+        self.bias = nn.Parameter(torch.empty(len(edges), width).uniform_(-reach, reach))
+        self.weight = nn.Parameter(torch.zeros(len(edges), max(counts), width))  # (F, T, E)
 
-    def forward(self, x: Tensor) -> Tensor:
-        return ((x[:, :, None] - self.starts) * self.slopes).clamp(self.lowest, self.highest)  # (B, F, T)
+    def code(self, x: Tensor) -> Tensor:
+        """`(B, F, T)`: 1 for each bin that a number has passed, a share for the bin that it lies in, then 0.
+
+        Example:
+            >>> PiecewiseLinear([(0.0, 1.0, 3.0, 4.0)], width=1).code(torch.tensor([[2.0]]))
+            tensor([[[1.0000, 0.5000, 0.0000]]])
+        """
+        return ((x[:, :, None] - self.starts) * self.slopes).clamp(self.lowest, self.highest)
 
     def rank(self, code: Tensor) -> Tensor:
         """The share of bins that a number has passed, `(B, F)`, centered and scaled as if evenly spread."""
         return (code.sum(-1) / self.bins * 2 - 1) * math.sqrt(3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        code = self.code(x)
+        line = torch.addcmul(self.bias, self.rank(code)[:, :, None], self.slope)  # (B, F, E)
+        return line + torch.einsum("bft,fte->bfe", code, self.weight)
 
 
 class Embedding(nn.Module):
@@ -85,18 +97,10 @@ class Embedding(nn.Module):
         self.register_buffer("plain", torch.tensor(plain, dtype=torch.int64), persistent=False)
         self.chunks = [width] * len(seen) + [1] * (len(edges) - len(seen)) + list(sizes.categories)
         self.outputs = sum(self.chunks)
-        self.code = PiecewiseLinear([edges[place] for place in seen]) if seen else None
-        if self.code is not None:
-            reach = width**-0.5
-            self.slope = nn.Parameter(torch.empty(len(seen), width).uniform_(-reach, reach))
-            self.bias = nn.Parameter(torch.empty(len(seen), width).uniform_(-reach, reach))
-            self.weight = nn.Parameter(torch.zeros(len(seen), self.code.starts.shape[1], width))  # (F, T, E)
+        self.numbers = PiecewiseLinear([edges[place] for place in seen], width) if seen else None
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.expand(x)  # (B, N + V)
-        if self.code is None:
+        if self.numbers is None:
             return x
-        code = self.code(x[:, self.seen])  # (B, F, T)
-        line = torch.addcmul(self.bias, self.code.rank(code)[:, :, None], self.slope)  # (B, F, E)
-        bent = torch.einsum("bft,fte->bfe", code, self.weight)
-        return torch.cat([(line + bent).flatten(1), x[:, self.plain]], 1)
+        return torch.cat([self.numbers(x[:, self.seen]).flatten(1), x[:, self.plain]], 1)

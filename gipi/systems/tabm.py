@@ -87,7 +87,7 @@ class Bend(nn.Module):
 
     def __init__(self, dropout: float):
         super().__init__()
-        self.off = round(dropout * 256)
+        self.off = min(255, round(dropout * 256))
 
     def forward(self, x: Tensor) -> Tensor:
         return _Bend.apply(x, self.off) if self.training and self.off else relu(x)
@@ -122,7 +122,7 @@ class Net(nn.Module):
             raise UsageError(_("tabm needs a hidden layer: --hidden 128, for example"))
         self.is_class, self.is_labels = sizes.is_class, sizes.is_labels
         numbers = sum(1 for column in sizes.edges if column)
-        width = config.embedding or max(1, min(16, FEATURES // max(1, numbers)))
+        width = config.embedding or max(1, min(8, FEATURES // max(1, numbers)))
         self.embed = Embedding(sizes, width)
         self.views = Views(config.members, self.embed.chunks, config.hidden[0], are_signs=not numbers)
         layers: list[nn.Module] = []

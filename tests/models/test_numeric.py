@@ -27,7 +27,7 @@ def test_code_equals_the_papers_equation_inside_and_beyond_the_edges():
     draw = np.random.default_rng(0)
     x = np.concatenate([draw.normal(0, 2, (40, 3)), [[-2, 0, -1.5], [0.5, 1, 2], [3, 0.5, 2.5], [-99, 99, 1e6]]])
     expected = [[by_hand(v, e, 4) for v, e in zip(row, EDGES, strict=True)] for row in x.tolist()]
-    code = PiecewiseLinear(EDGES).double()(torch.from_numpy(x))
+    code = PiecewiseLinear(EDGES, width=1).double().code(torch.from_numpy(x))
     np.testing.assert_allclose(code.numpy(), expected, rtol=0, atol=1e-6)
     assert code.min() == -1 and code.max() == 2
 
@@ -36,9 +36,9 @@ def test_rank_is_the_distribution_function():
     """Of a skewed column whose bins hold equally many rows the rank is evenly spread: mean 0, variance 1."""
     numbers = np.random.default_rng(0).exponential(size=5000) ** 3
     edges = edges_of(numbers, 48)
-    layer = PiecewiseLinear([edges])
+    layer = PiecewiseLinear([edges], width=1)
     x = torch.from_numpy(numbers).float()[:, None]
-    rank = layer.rank(layer(x))[:, 0]
+    rank = layer.rank(layer.code(x))[:, 0]
     assert rank.mean().item() == pytest.approx(0, abs=0.01)
     assert rank.var().item() == pytest.approx(1, abs=0.01)
     order = x[:, 0].argsort()
@@ -50,18 +50,16 @@ def test_embedding_puts_numbers_flags_and_categories_side_by_side():
     embedding = Embedding(sizes, width=2)
     assert embedding.chunks == [2, 2, 1, 2] and embedding.outputs == 7
     with torch.no_grad():
-        embedding.weight.normal_()
+        embedding.numbers.weight.normal_()
     x = torch.tensor([[0.6, 1.0, -4.0, 2.0], [-5.0, 0.0, 2.2, 0.0]])
     got = embedding(x)
-    rows = []
+    rows, numbers = [], embedding.numbers
     for row in x.tolist():
         features = []
         for place, column in enumerate((0, 2)):
             code = torch.tensor(by_hand(row[column], EDGES[column], 4))
             rank = (code.sum() / (len(EDGES[column]) - 1) * 2 - 1) * 3**0.5
-            features += (
-                rank * embedding.slope[place] + embedding.bias[place] + code @ embedding.weight[place]
-            ).tolist()
+            features += (rank * numbers.slope[place] + numbers.bias[place] + code @ numbers.weight[place]).tolist()
         rows.append([*features, row[1], float(row[3] == 1), float(row[3] == 2)])
     torch.testing.assert_close(got, torch.tensor(rows))
 
