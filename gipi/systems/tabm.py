@@ -25,7 +25,7 @@ from gipi.training.player import Player
 
 tasks = ("classify", "regress")
 kinds = ("table",)
-defaults = {"epochs": 100, "batch_size": 256, "patience": 16}
+defaults = {"epochs": 100, "batch_size": 256, "patience": 10}
 
 PIECE = 1 << 16  # numbers that stay in a core's cache
 FEATURES = 256  # that all numbers together may become, if nobody says how many each
@@ -33,7 +33,7 @@ FEATURES = 256  # that all numbers together may become, if nobody says how many 
 
 @dataclass(frozen=True)
 class Config:
-    members: int = 32  # how many networks there are in the one
+    members: int = 16  # how many networks there are in the one
     hidden: tuple[int, ...] = (128, 128)  # width of each hidden layer
     bins: int = 48  # at most so many for each column of numbers; 0: numbers as they are
     embedding: int | None = None  # features that each number becomes; by how many numbers there are if not given
