@@ -38,13 +38,13 @@ def measured(data: str, seed: int) -> dict[str, Any]:
                 doctor=False,
                 verdict_seconds=SECONDS,
             )
-        verdict = run.verdict
+            verdict, epochs = run.verdict, len(run.history)
         rows = {row.name: row for row in verdict.models}
         line |= {"metric": verdict.metric, "rows": verdict.rows}
         line[system] = {
             "figure": float(rows[system].figure),
             "seconds": rows[system].seconds_fit,
-            "epochs": len(run.history),
+            "epochs": epochs,
             "p_against_boosting": rows["boosting"].p_value,
         }
         line["boosting"] = {"figure": float(rows["boosting"].figure), "seconds": rows["boosting"].seconds_fit}
