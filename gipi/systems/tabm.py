@@ -20,6 +20,7 @@ from gipi.algorithms.optimizers import from_config
 from gipi.data.schema import Sizes
 from gipi.errors import UsageError
 from gipi.messages import _
+from gipi.models.activations import Maxout, activation, check, expansion
 from gipi.models.numeric import Embedding
 from gipi.training.player import Player
 
@@ -37,6 +38,7 @@ class Config:
     hidden: tuple[int, ...] = (128, 128)  # width of each hidden layer
     bins: int = 48  # at most so many for each column of numbers; 0: numbers as they are
     embedding: int | None = None  # features that each number becomes; by how many numbers there are if not given
+    activation: str = "relu"  # sigmoid tanh relu leaky_relu prelu elu maxout gelu silu softplus
     dropout: float = 0.1  # share of hidden units that is switched off at each step
     optimizer: str = "adamw"  # sgd momentum nag adagrad adadelta rmsprop adam adamw muon lbfgs lars
     lr: float | Literal["auto"] | None = 2e-3  # step size, or auto; another optimizer brings its own
@@ -113,6 +115,13 @@ class _Bend(torch.autograd.Function):
         return torch.ops.aten.threshold_backward(gradient.contiguous(), out, 0).mul_(ctx.scale), None
 
 
+def bend(name: str, dropout: float) -> nn.Module:
+    """An activation with dropout behind it, on the last axis."""
+    if name == "relu":
+        return Bend(dropout)
+    return nn.Sequential(Maxout(axis=-1) if name == "maxout" else activation(name), nn.Dropout(dropout))
+
+
 class Net(nn.Module):
     """Embedded columns, views, shared hidden layers, heads; the answer is the mean of the members' answers."""
 
@@ -124,11 +133,13 @@ class Net(nn.Module):
         numbers = sum(1 for column in sizes.edges if column)
         width = config.embedding or max(1, min(8, FEATURES // max(1, numbers)))
         self.embed = Embedding(sizes, width)
-        self.views = Views(config.members, self.embed.chunks, config.hidden[0], are_signs=not numbers)
+        check(config.activation)
+        wide = expansion(config.activation)
+        self.views = Views(config.members, self.embed.chunks, config.hidden[0] * wide, are_signs=not numbers)
         layers: list[nn.Module] = []
         for inputs, outputs in zip(config.hidden, config.hidden[1:], strict=False):
-            layers += [nn.Linear(inputs, outputs), Bend(config.dropout)]
-        self.bend = Bend(config.dropout)
+            layers += [nn.Linear(inputs, outputs * wide), bend(config.activation, config.dropout)]
+        self.bend = bend(config.activation, config.dropout)
         self.shared = nn.Sequential(*layers)
         self.heads = Heads(config.members, config.hidden[-1], sizes.output)
 

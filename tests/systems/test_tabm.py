@@ -1,5 +1,7 @@
 """TabM: its members against networks written by hand, their losses, their common answer, and its way through a file."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -10,6 +12,7 @@ import gipi
 from gipi import losses
 from gipi.data.schema import Schema, Sizes
 from gipi.errors import UsageError
+from gipi.models.activations import ACTIVATIONS
 from gipi.release.bundle import read_bundle
 from gipi.systems import tabm
 
@@ -95,6 +98,17 @@ def test_bend_is_relu_and_dropout():
     assert torch.equal(tabm.Bend(0.0)(x), x.relu())
 
 
+@pytest.mark.parametrize("name", sorted(ACTIVATIONS))
+def test_every_activation(name):
+    net, x = net_of(config=replace(SMALL, activation=name, dropout=0.2)), rows()
+    learner = tabm.players(net, SMALL, losses.cross_entropy, lambda lr: lr)["learner"]
+    before = learner.objective((x, torch.arange(9) % 3)).item()
+    for step in range(30):
+        learner.play((x, torch.arange(9) % 3), step)
+    assert learner.objective((x, torch.arange(9) % 3)).item() < before
+    assert net.eval()(x).shape == (9, 3)
+
+
 def test_views_begin_alike_within_a_column():
     net = tabm.Net(SIZES, SMALL)
     views = net.views.views.detach()  # (5, 4 + 4 + 1 + 2 + 4)
@@ -109,7 +123,7 @@ def test_it_learns_what_a_bin_says(tmp_path):
     draw = np.random.default_rng(0)
     x = draw.uniform(0, 1, (900, 3))
     y = 3.0 * (np.abs(x[:, 0] - 0.3) < 0.02) + np.sin(40 * x[:, 1])
-    options = {"hidden": (32, 32), "epochs": 12, "quiet": True, "verdict": False, "threads": 1}
+    options = {"hidden": (32, 32), "epochs": 30, "quiet": True, "verdict": False, "threads": 1}
     ours = gipi.fit((x, y), members=8, run=tmp_path / "tabm", **options)
     plain = gipi.fit((x, y), system="mlp", run=tmp_path / "mlp", **options)
     assert ours.record["system"] == "tabm"
