@@ -35,12 +35,15 @@ class Classifier(ClassifierMixin, BaseEstimator):
     impute first; `gipi.fit` takes tables as they are); they need no scaling, that is done inside.
 
     Args:
-        system: mlp, linear or perceptron. An option that is None is the system's own; one that the system does not
-            have is refused by `fit`.
+        system: mlp, tabm, linear or perceptron. An option that is None is the system's own; one that the system does
+            not have is refused by `fit`.
         hidden: Width of each hidden layer, or of the only one.
         activation: Of hidden layers: relu, gelu, tanh, maxout ...
         dropout: Share of hidden units that is switched off at each step.
         norm: none, batch or layer: normalisation after each hidden layer's sums.
+        members: Networks in one, of `tabm`.
+        bins: At most so many for each column, of `tabm`; 0: numbers as they are.
+        embedding: Features that each number becomes, of `tabm`.
         l2: Penalty on the squared weights, of `linear`.
         optimizer: adamw, sgd, nag, muon, lbfgs ...; or a function of parameters that makes one of torch's.
         lr: Step size, or "auto": found on the training rows.
@@ -92,6 +95,9 @@ class Classifier(ClassifierMixin, BaseEstimator):
         activation: str | None = None,
         dropout: float | None = None,
         norm: str | None = None,
+        members: int | None = None,
+        bins: int | None = None,
+        embedding: int | None = None,
         l2: float | None = None,
         optimizer: Any = None,
         lr: float | str | None = None,
@@ -120,6 +126,9 @@ class Classifier(ClassifierMixin, BaseEstimator):
         self.activation = activation
         self.dropout = dropout
         self.norm = norm
+        self.members = members
+        self.bins = bins
+        self.embedding = embedding
         self.l2 = l2
         self.optimizer = optimizer
         self.lr = lr
@@ -198,7 +207,7 @@ class Regressor(RegressorMixin, BaseEstimator):
     need scaling, that is done inside.
 
     Args:
-        system: mlp or linear; for all else see `Classifier`.
+        system: mlp, tabm or linear; for all else see `Classifier`.
         loss: mse, mae or huber; or a function of output and target.
 
     Attributes:
@@ -222,6 +231,9 @@ class Regressor(RegressorMixin, BaseEstimator):
         activation: str | None = None,
         dropout: float | None = None,
         norm: str | None = None,
+        members: int | None = None,
+        bins: int | None = None,
+        embedding: int | None = None,
         l2: float | None = None,
         optimizer: Any = None,
         lr: float | str | None = None,
@@ -248,6 +260,9 @@ class Regressor(RegressorMixin, BaseEstimator):
         self.activation = activation
         self.dropout = dropout
         self.norm = norm
+        self.members = members
+        self.bins = bins
+        self.embedding = embedding
         self.l2 = l2
         self.optimizer = optimizer
         self.lr = lr

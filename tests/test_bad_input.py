@@ -311,7 +311,7 @@ OPTIONS = {
     "--momentum 1": ("--momentum", "below 1"),
     "--optimizer adm": ("'adm'", "'adam'"),
     "--activation rellu": ("'rellu'", "'relu'"),
-    "--norm btch": ("'btch'", "'batch'"),
+    "--system mlp --norm btch": ("'btch'", "'batch'"),
     "--schedule cosin": ("'cosin'", "'cosine'"),
     "--loss crossentropy": ("'crossentropy'", "'cross_entropy'"),
     "--loss mse": ("'mse' does not fit classify",),

@@ -147,8 +147,8 @@ def test_every_verb_gives_json(desk, capsys):
     assert said(capsys, "evaluate", run, "new.csv")["metrics"]["rmse"]["value"] > 0
     assert len(said(capsys, "predict", run, json.dumps(ONE), "new.csv")["predictions"]) == 31
     assert said(capsys, "runs")["runs"][-1]["run"] == run
-    assert said(capsys, "show", run)["system"] == "mlp"
-    assert "rmse" in said(capsys, "compare", "students-mlp-1", run)["metrics"]
+    assert said(capsys, "show", run)["system"] == "tabm"
+    assert "rmse" in said(capsys, "compare", "students-tabm-1", run)["metrics"]
     assert said(capsys, "save", run, "kept.gipi")["file"] == "kept.gipi"
     assert "mlp" in [one["name"] for one in said(capsys, "systems")["systems"]]
     assert said(capsys, "systems", "mlp")["options"]
@@ -157,7 +157,7 @@ def test_every_verb_gives_json(desk, capsys):
 
 
 def test_every_verb_speaks_to_a_person(desk, capsys):
-    run = "students-mlp-1"
+    run = "students-tabm-1"
     for words in (
         ["fit", "grades", "--system", "linear"],
         ["evaluate", run, "new.csv"],
@@ -183,8 +183,8 @@ def test_every_verb_speaks_to_a_person(desk, capsys):
         (["fit"], 2),
         (["ftt"], 2),
         (["predict", "no-such-run", "{}"], 1),
-        (["predict", "students-mlp-1", '{"hours": 7}'], 1),
-        (["predict", "students-mlp-1", "{hours: 7}"], 2),
+        (["predict", "students-tabm-1", '{"hours": 7}'], 1),
+        (["predict", "students-tabm-1", "{hours: 7}"], 2),
     ],
     ids=lambda part: " ".join(part)[:50] if isinstance(part, list) else "",
 )

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from gipi.data.dataset import Dataset
+from gipi.data.edges import edges_of
 from gipi.data.mapped import as_tensor, gathered
 from gipi.errors import DataError
 from gipi.messages import _
@@ -40,6 +41,7 @@ class Field:
         has_missing: Training rows had gaps, so a flag feature says which values are filled.
         white: The value of white in a picture; picture files (0..255) are brought to it.
         positive: For a class of yes or no that was made of several: the one label that is yes.
+        edges: Of bins along a number or date, centered and scaled; none unless a system wants them.
     """
 
     name: str
@@ -52,6 +54,7 @@ class Field:
     has_missing: bool = False
     white: float = 255.0
     positive: str | None = None
+    edges: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -67,7 +70,8 @@ class Schema:
     @staticmethod
     def from_json(data: dict) -> "Schema":
         def fields(rows: list[dict]) -> tuple[Field, ...]:
-            return tuple(Field(**{**r, "shape": tuple(r["shape"]), "values": tuple(r["values"])}) for r in rows)
+            lists = ({name: tuple(value) for name, value in row.items() if isinstance(value, list)} for row in rows)
+            return tuple(Field(**{**row, **own}) for row, own in zip(rows, lists, strict=True))
 
         return Schema(fields(data["inputs"]), fields(data["targets"]))
 
@@ -86,22 +90,29 @@ class Sizes:
         categories: How many values each category column has, not counting the bucket for unseen ones. A table's `x` is
             `(B, N + K)`: the numeric features, then a code for each category column, 0 for unseen, 1 .. values.
         is_class: The outputs are the scores of classes, of which one is right: only their differences count.
+        is_labels: The outputs are the scores of labels, each of which is right or not.
+        edges: For each numeric feature the edges of its bins, where `learn` was asked for bins; none for flags.
     """
 
     input: tuple[int, ...]
     output: int
     categories: tuple[int, ...] = ()
     is_class: bool = False
+    is_labels: bool = False
+    edges: tuple[tuple[float, ...], ...] = ()
 
 
 def sizes(schema: Schema, output: int) -> Sizes:
     """The sizes of a network for this schema."""
-    is_class = bool(schema.targets) and schema.targets[0].kind == "class"
+    kind = schema.targets[0].kind if schema.targets else ""
+    is_class, is_labels = kind == "class", kind == "labels"
     if schema.is_picture:
-        return Sizes(schema.inputs[0].shape, output, is_class=is_class)
-    numeric = sum(len(_numeric_names(field)) for field in schema.inputs)
+        return Sizes(schema.inputs[0].shape, output, (), is_class, is_labels)
+    edges = [
+        field.edges if place == 0 else () for field in schema.inputs for place in range(len(_numeric_names(field)))
+    ]
     categories = tuple(len(f.values) for f in schema.inputs if f.kind == "category")
-    return Sizes((numeric,), output, categories, is_class)
+    return Sizes((len(edges),), output, categories, is_class, is_labels, tuple(edges) if any(edges) else ())
 
 
 def feature_names(schema: Schema) -> list[str]:
@@ -144,6 +155,7 @@ def learn(
     targets: tuple[Field, ...] = (),
     standardize: bool = True,
     rows: np.ndarray | None = None,
+    bins: int = 0,
 ) -> Schema:
     """The schema of these rows: training rows, so that nothing of the other parts leaks into it.
 
@@ -153,6 +165,7 @@ def learn(
         targets: The target fields, see `learn_target`.
         standardize: Center and scale numbers and pictures; False leaves their values as they are.
         rows: Which of the data's rows these are; they are gathered column by column. None: all.
+        bins: At most so many along each number and date, for networks that see numbers through bins.
     """
     if data.pictures is not None:
         return Schema((_learn_picture(data, standardize, rows),), targets)
@@ -166,7 +179,9 @@ def learn(
         numbers = _as_numbers(column, kind).drop_nulls()
         fill, scale = _center_and_scale(numbers)
         center, scale = (fill, scale) if standardize and kind != "boolean" else (0.0, 1.0)
-        fields.append(Field(name, kind, center=center, scale=scale, fill=fill, has_missing=column.null_count() > 0))
+        edges = edges_of((numbers.to_numpy() - center) / scale, bins) if bins and kind != "boolean" else ()
+        has_missing = column.null_count() > 0
+        fields.append(Field(name, kind, center=center, scale=scale, fill=fill, has_missing=has_missing, edges=edges))
     return Schema(tuple(fields), targets)
 
 

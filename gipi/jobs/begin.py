@@ -87,9 +87,14 @@ def threads_for(job: Job, member: Member) -> int:
 
 
 def work_of(job: Job, member: Member) -> int:
-    """Multiplications of a batch's way forward: each weight of a layer is used once for each place of its output."""
+    """Multiplications of a batch's way forward: each weight of a layer is used once for each place of its output.
+
+    Places are those of a picture `(C, H, W)`, or the members of a shared layer `(M, H)`.
+    """
     work = 0
     for _name, shape, count in job.layers(member.net):
-        places = math.prod(shape[1:]) if isinstance(shape, tuple) and len(shape) == 3 else 1
+        places = 1
+        if isinstance(shape, tuple):
+            places = math.prod(shape[1:]) if len(shape) == 3 else math.prod(shape[:-1])
         work += (count or 0) * places
     return work * job.batch_size

@@ -31,6 +31,8 @@ from gipi.training.parallel import shard, whole
 from gipi.training.prepare import dtype_of
 
 FEWEST_STEPS = 1500  # by default, unless nothing improves any more
+SMALL = 32  # rows in a batch, by default; a larger one that a system suggests is for many rows
+STEPS_TO_LEARN = 40  # in an epoch, before batches are larger than SMALL
 PATIENT_STEPS = 500  # without improvement, by default, are not yet a reason to stop
 REFRESH = 4096  # training rows that averaged weights get their batch-norm statistics from
 
@@ -52,7 +54,8 @@ class Supervised(Job):
         train, rows = (data, rows) if data.mapped else (data.rows(rows), None)
         levels = self.task.LEVELS if material.target_kind == "quantiles" else ()
         targets = learn_target(train, material.target_kind, standardize, levels, options.positive, rows)
-        self.schema = learn(train, material.kinds, targets, standardize, rows)
+        bins = getattr(setting.config, "bins", 0)
+        self.schema = learn(train, material.kinds, targets, standardize, rows, bins)
         self.sizes = sizes(self.schema, self.task.output(self.schema))
         self.x, self.y = (encode_large if data.mapped else encode)(self.schema, data, dtype=self.dtype)
         self.plain_loss = self._loss()
@@ -62,7 +65,7 @@ class Supervised(Job):
         self.members = max(1, len(material.folds)) * options.ensemble
         self.defaults = systems.defaults(setting.system)
         rows = len(self._rows(0)[0])
-        self.batch_size = _first(options.batch_size, self.defaults.get("batch_size"), 32) or rows
+        self.batch_size = _first(options.batch_size, _batch_size(self.defaults.get("batch_size", SMALL), rows)) or rows
         self.schedule_name = _first(options.schedule, self.defaults.get("schedule"), "constant")
         self.averaging = _first(options.averaging, self.defaults.get("averaging"), "none")
         self.augment = _first(options.augment, self.defaults.get("augment") if self.schema.is_picture else None, ())
@@ -370,6 +373,11 @@ class Supervised(Job):
 def _weight(batch: tuple[Tensor, ...]) -> Tensor:
     """What the weighted mean of a batch's losses is divided by: the sum of `(B,)` weights, or of `(members, B)`."""
     return batch[2].sum(-1)
+
+
+def _batch_size(suggested: int, rows: int) -> int:
+    """What a system suggests; less where an epoch would be a few steps."""
+    return min(suggested, max(SMALL, rows // STEPS_TO_LEARN // SMALL * SMALL))
 
 
 def _first(*values: Any) -> Any:

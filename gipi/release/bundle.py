@@ -64,7 +64,7 @@ def write_bundle(model: Model, path: Path) -> Path:
         "task": model.task,
         "system": model.system,
         "config": model.config,
-        "sizes": asdict(model.sizes),
+        "sizes": {name: value for name, value in asdict(model.sizes).items() if name != "edges"},  # the schema has them
         "schema": model.schema.to_json(),
         "members": len(model.members),
         "dtype": str(next(model.members[0].parameters()).dtype).removeprefix("torch."),
@@ -182,10 +182,10 @@ def _sum(path: Path) -> bytes:
 
 def _built(described: dict[str, Any], weights: dict[str, torch.Tensor], own: Any, system: Any) -> Model:
     shape = described["sizes"]
-    sizes = Sizes(tuple(shape["input"]), shape["output"], tuple(shape["categories"]), shape["is_class"])
     schema = Schema.from_json(described["schema"])
     tasks.load(described["task"])
-    if described["task"] != "stream" and sizes_of(schema, sizes.output) != sizes:
+    sizes = Sizes((), 0) if described["task"] == "stream" else sizes_of(schema, shape["output"])
+    if (sizes.input, sizes.categories) != (tuple(shape["input"]), tuple(shape["categories"])):
         raise ValueError("the sizes are not those of the schema")
     kept: dict[str, dict[str, torch.Tensor]] = {}
     for name, tensor in weights.items():

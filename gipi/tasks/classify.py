@@ -19,7 +19,7 @@ from gipi.data.schema import Schema
 from gipi.tasks import metrics as measure
 from gipi.tasks.intervals import Metric
 
-default = {"table": "mlp", "picture": "convnet"}
+default = {"table": "tabm", "picture": "convnet"}
 target_kinds = ("class", "labels")
 LOSSES = {"class": ("cross_entropy", "focal", "hinge", "bce"), "labels": ("bce",)}
 

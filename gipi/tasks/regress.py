@@ -18,7 +18,7 @@ from gipi.data.schema import Schema
 from gipi.tasks import metrics as measure
 from gipi.tasks.intervals import Metric
 
-default = {"table": "mlp", "picture": "convnet"}
+default = {"table": "tabm", "picture": "convnet"}
 target_kinds = ("number", "normal", "quantiles")
 LOSSES = {"number": ("mse", "mae", "huber"), "normal": ("nll",), "quantiles": ("quantile",)}
 LEVELS = (0.05, 0.5, 0.95)  # of the quantiles: the middle, and 90 % around it

@@ -173,10 +173,16 @@ def can_join(member: Member) -> bool:
     player = next(iter(member.players.values()))
     if len(member.players) != 1 or not isinstance(player, Player) or player.tapes is None:
         return False
-    if member.after is not nothing or any(isinstance(part, ALONE) for part in member.net.modules()):
+    _net, *parts = member.net.modules()
+    if member.after is not nothing or any(isinstance(part, ALONE) or not _is_known(part) for part in parts):
         return False
     optimizer = player.optimizer
     return isinstance(optimizer, FirstOrder) and all(rule.is_elementwise for rule in optimizer.pair)
+
+
+def _is_known(part: nn.Module) -> bool:
+    """Parts of torch's and of gipi's shelf can be stacked; what a system's file has for itself may not."""
+    return type(part).__module__.startswith(("torch.nn.", "gipi.models."))
 
 
 def together(members: Sequence[Member]) -> Group:

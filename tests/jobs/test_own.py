@@ -99,9 +99,9 @@ def test_a_module_for_pictures_and_classes():
 
 
 def test_one_part_alone():
-    assert fit(loss=squares).record["system"] == "mlp"
+    assert fit(loss=squares).record["system"] == "tabm"
     assert fit(loss=nn.MSELoss()).status == "done"
-    assert fit(optimizer=sgd, hidden=()).metrics["r2"] > 0.9
+    assert fit(system="mlp", optimizer=sgd, hidden=()).metrics["r2"] > 0.9
     assert fit(model=Line(), optimizer="nag", lr=0.01).record["config"]["optimizer"] == "nag"
     assert fit(optimizer=torch.optim.Adam, lr=0.05).steps[0]
 

@@ -239,7 +239,7 @@ def test_each_average_by_name(place, capsys, name):
 
 @pytest.mark.parametrize("name", ["none", "batch", "layer"])
 def test_each_norm_by_name(place, capsys, name):
-    run_line(capsys, "--norm", name)
+    run_line(capsys, "--system", "mlp", "--norm", name)
 
 
 @pytest.mark.parametrize("precision", ["float32", "float64", "bf16"])
