@@ -183,7 +183,7 @@ def environment_of(name: str, threads: int) -> dict[str, str]:
     counts = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "POLARS_MAX_THREADS", "NPROC")
     held = {**os.environ, **dict.fromkeys(counts, str(threads)), "PYTHONPATH": str(ROOT), "JAX_PLATFORMS": "cpu"}
     if name.startswith("keras"):
-        held["KERAS_BACKEND"] = name.split()[0].partition("-")[2]
+        held["KERAS_BACKEND"] = re.split(r"[ ,-]", name)[1]
     return held
 
 
