@@ -230,7 +230,10 @@ CONTENDERS = {
 ENCODED = [name for name in CONTENDERS if name.endswith("encoded") and not name.startswith("gipi")]
 FIGURES = [
     *(Figure(name, "gipi, encoded") for name in ENCODED),
-    *(Figure(name, "gipi, dict") for name in ("scikit-learn, dict", "keras-torch predict, dict", "keras-jax predict, dict")),
+    *(
+        Figure(name, "gipi, dict")
+        for name in ("scikit-learn, dict", "keras-torch predict, dict", "keras-jax predict, dict")
+    ),
 ]
 
 if __name__ == "__main__":

@@ -28,9 +28,6 @@ WORDS = {
         "score": "score",
         "training": "of it training",
         "loss": "loss",
-        "pictures": "pictures a second",
-        "words": "words a second",
-        "share": "share of the peak",
         "short": "Short of what was asked: {what}.",
         "all": "All that was asked is reached.",
         "none": "Nothing has been measured yet.",
@@ -44,9 +41,6 @@ WORDS = {
         "resnet": "ResNet-18, a step",
         "pictures section": "Fashion-MNIST, one epoch, from files to test scores",
         "tables": "Tables from CSV, 20 epochs, from file to test scores",
-        "gpu_mlp": "A step of a small network on a GPU",
-        "gpu_resnet": "ResNet-50 on a GPU",
-        "gpu_gpt": "GPT-2 (124 million) on a GPU",
     },
     "ko": {
         "figure": "비율",
@@ -61,9 +55,6 @@ WORDS = {
         "score": "점수",
         "training": "그중 훈련",
         "loss": "손실",
-        "pictures": "초당 그림",
-        "words": "초당 낱말",
-        "share": "최고 속도 대비",
         "short": "목표에 미치지 못한 것: {what}.",
         "all": "목표에 모두 도달했습니다.",
         "none": "아직 잰 것이 없습니다.",
@@ -77,12 +68,9 @@ WORDS = {
         "resnet": "ResNet-18의 한 스텝",
         "pictures section": "Fashion-MNIST 한 에포크, 파일에서 테스트 점수까지",
         "tables": "CSV 표 20에포크, 파일에서 테스트 점수까지",
-        "gpu_mlp": "GPU에서 작은 신경망의 한 스텝",
-        "gpu_resnet": "GPU에서 ResNet-50",
-        "gpu_gpt": "GPU에서 GPT-2(1억 2400만)",
     },
 }
-ORDER = ("step", "predict", "resnet", "pictures", "tables", "gpu_mlp", "gpu_resnet", "gpu_gpt")
+ORDER = ("step", "predict", "resnet", "pictures", "tables")
 
 
 def page_part(results: list[dict[str, Any]], language: str) -> str:

@@ -2,9 +2,9 @@
 
     GIPI_DATA=folder python bench/tables.py [--quick] [--turns 3] [--epochs 20]
 
-`adult` (32,561 rows, two classes) and `california` (20,640 rows, a number), an MLP of 64 and 64, Adam, batches of 32 and
-of 256; a fifth of the rows to test, a fifth of the rest to validate after each epoch. The peers read with pandas and
-prepare with scikit-learn, as is usual. Each turn is a process of its own, and its time is its whole life: imports,
+`adult` (32,561 rows, two classes) and `california` (20,640 rows, a number), an MLP of 64 and 64, Adam, batches of 32
+and of 256; a fifth of the rows to test, a fifth of the rest to validate after each epoch. The peers read with pandas
+and prepare with scikit-learn, as is usual. Each turn is a process of its own, and its time is its whole life: imports,
 reading, training, test scores; with gipi also log, checkpoints, report and kept model, but no classical models.
 """
 

@@ -26,7 +26,7 @@ from typing import Any
 ROOT = Path(__file__).parent.parent
 RESULTS = Path(__file__).parent / "results"
 PEERS = ("torch", "numpy", "keras", "jax", "lightning", "skorch", "scikit-learn", "onnxruntime", "pandas")
-Turn = Callable[[], dict[str, float]]  # does the work once: {"time": in the bench's unit, and whatever else it measured}
+Turn = Callable[[], dict[str, float]]  # does the work once: {"time": in the bench's unit, and what else it measured}
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,6 @@ class Bench:
         figures: What was to be reached.
         unit: Of the times.
         fresh: A process for each turn: its whole life is the time, from its start to its end, imports included.
-        environment: More for a contender's process, by the contender's name.
     """
 
     name: str
@@ -73,7 +72,9 @@ def arguments(story: str | None, turns: int, threads: int, sizes: dict[str, tupl
     parser = argparse.ArgumentParser(description=story, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="sizes of seconds: whether all runs, not how fast")
     parser.add_argument("--turns", type=int, help=f"of each contender ({turns})")
-    parser.add_argument("--threads", type=int, default=threads, help="cores and threads of each contender (%(default)s)")
+    parser.add_argument(
+        "--threads", type=int, default=threads, help="cores and threads of each contender (%(default)s)"
+    )
     parser.add_argument("--only", nargs="+", metavar="NAME", help="these contenders alone; nothing is written then")
     parser.add_argument("--worker", help=argparse.SUPPRESS)
     for name, (usual, _quick) in sizes.items():
@@ -299,16 +300,15 @@ def say(section: dict[str, Any]) -> None:
     for name, numbers in section["contenders"].items():
         more = ", ".join(f"{what} {held['median']:.4g}" for what, held in numbers.items() if what != "time")
         time_of = numbers["time"]
-        print(
-            f"{name:24} {time_of['median']:10.4g} {section['unit']}  ({time_of['low']:.4g} to {time_of['high']:.4g}; {more})"
-        )
+        low_to_high = f"{time_of['low']:.4g} to {time_of['high']:.4g}"
+        print(f"{name:28} {time_of['median']:10.4g} {section['unit']}  ({low_to_high}; {more})")
     for figure in section["figures"]:
-        wanted = f"<= {figure['most']}" if figure["most"] is not None else f">= {figure['least']}"
-        if figure["most"] is None and figure["least"] is None:
-            wanted = "nothing asked"
-        word = "reached" if is_reached(figure) else "NOT reached"
+        wanted = ""
+        if figure["most"] is not None or figure["least"] is not None:
+            limit = f"<= {figure['most']}" if figure["most"] is not None else f">= {figure['least']}"
+            wanted = f", asked {limit}: {'reached' if is_reached(figure) else 'NOT reached'}"
         held = figure["reached"]
         print(
             f"{figure['of']} / {figure['beside']}{'' if figure['name'] == 'time' else ', ' + figure['name']}: "
-            f"{held['median']:.3g} ({held['low']:.3g} to {held['high']:.3g}), asked {wanted}: {word}"
+            f"{held['median']:.3g} ({held['low']:.3g} to {held['high']:.3g}){wanted}"
         )

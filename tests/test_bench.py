@@ -43,7 +43,9 @@ def test_ratios_are_taken_turn_by_turn(modules):
     assert [turns.is_reached(figure) for figure in section["figures"]] == [True, False]
 
 
-@pytest.mark.parametrize(("language", "missed", "yes"), [("en", "Short of", "| yes |"), ("ko", "미치지 못한", "| 도달 |")])
+@pytest.mark.parametrize(
+    ("language", "missed", "yes"), [("en", "Short of", "| yes |"), ("ko", "미치지 못한", "| 도달 |")]
+)
 def test_page_says_what_was_asked_reached_and_missed(modules, language, missed, yes):
     turns, table = modules
     section = section_of(turns, [1.0, 20.0, 3.0], [2.0, 30.0, 3.0])
