@@ -1,6 +1,6 @@
 """What a step of a whole `gipi.fit` costs beside bare PyTorch and its peers: an MLP 20-64-2, batches of 32, Adam.
 
-    python bench/step.py [--quick] [--turns 5] [--epochs 60] [--rows 4000] [--networks 16]
+    python bench/step.py [--quick] [--turns 3] [--epochs 60] [--rows 4000] [--networks 16]
 
 gipi has everything that a run has: its parts, shuffling, the log of each step, validation each epoch, checkpoints, test
 scores, report and run folder. The peers train on as many rows without validation, logs and checkpoints, which would
@@ -257,5 +257,5 @@ FIGURES = [
 
 if __name__ == "__main__":
     sizes = {"epochs": (60, 2), "rows": (4000, 400), "networks": (16, 2)}
-    given = arguments(__doc__, turns=5, threads=1, sizes=sizes)
+    given = arguments(__doc__, turns=3, threads=1, sizes=sizes)
     hold(Bench("step", CONTENDERS, FIGURES, "µs"), given)
