@@ -166,7 +166,7 @@ FIGURES = [
 ]
 
 if __name__ == "__main__":
-    given = arguments(__doc__, turns=3, threads=2, sizes={"epochs": (20, 1)})
+    given = arguments(__doc__, turns=3, threads=1, sizes={"epochs": (20, 1)})
     if not all(file_of(name).is_file() for name in NAMES):
         sys.exit("tables: left out, GIPI_DATA names no folder with adult_train and california_housing in it")
     hold(Bench("tables", CONTENDERS, FIGURES, "s", fresh=True), given)
