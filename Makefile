@@ -7,7 +7,7 @@
 #   make test     the whole suite without what is marked slow;  make slow: that
 #   make docs     writes the option tables in docs/ anew
 #   make messages collects the sentences to be translated, and compiles the Korean
-#   make bench    what a step costs beside bare PyTorch
+#   make bench    gipi and its peers on the same work (15 minutes on two idle cores; BENCH=--quick: whether all runs)
 #   make clean    removes what tools leave behind; .venv and runs/ stay
 
 VENV ?= .venv
@@ -15,9 +15,11 @@ PYTHON ?= python3
 DATA ?= digits
 ARGS ?=
 WORKERS ?= 2
+BENCH ?=
 
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+PEERS := bench/.venv-peers
 
 .PHONY: setup fit test check tiny slow bench docs messages clean
 
@@ -47,8 +49,15 @@ check: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright --pythonpath $(BIN)/python
 
-bench: setup
-	$(BIN)/python bench/step.py
+# The peers have an environment of their own, with gipi in it: theirs are many packages, and none of ours needs them.
+$(PEERS)/.installed: pyproject.toml constraints.txt bench/peers.txt
+	test -x $(PEERS)/bin/python || $(PYTHON) -m venv $(PEERS)
+	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -r bench/peers.txt -e .
+	touch $@
+
+bench: $(PEERS)/.installed
+	set -e; for name in step predict resnet pictures tables; do $(PEERS)/bin/python bench/$$name.py $(BENCH); done
+	$(PEERS)/bin/python bench/table.py
 
 docs: setup
 	$(BIN)/python docs/make.py

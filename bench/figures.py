@@ -3,6 +3,7 @@
 Each line is what was reached beside what was to be reached; seeds 0 to 4, the mean.
 """
 
+import argparse
 import os
 import resource
 import statistics
@@ -68,5 +69,8 @@ def fit() -> None:
 
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).parent.parent))
-    for part in sys.argv[1:] or ["start", "fit", "digits", "dqn"]:
-        {"digits": digits, "dqn": dqn, "start": start, "fit": fit}[part]()
+    parts = {"start": start, "fit": fit, "digits": digits, "dqn": dqn}
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("parts", nargs="*", help=f"of {', '.join(parts)}; all if none")
+    for part in parser.parse_args().parts or parts:
+        parts[part]()

@@ -1,101 +1,172 @@
-"""Tables: tabm and mlp as they come, and histogram gradient boosting, on the same test rows of six data sets.
+"""Two tables from their CSV files to a scored network, 20 epochs: gipi beside Keras, Lightning and skorch.
 
-Boosting is the verdict's: scikit-learn's defaults, 100 rounds, on all rows but the test part; the networks keep a fifth
-of those for early stopping. G1 and G2 of students are kept, casual and registered of bike-sharing (hours) are not. A
-difference is said to be real by the verdict's paired comparison (p < 0.05).
+    GIPI_DATA=folder python bench/tables.py [--quick] [--turns 3] [--epochs 20]
 
-    GIPI_DATA=FOLDER python bench/tables.py OUT.json [--data adult titanic] [--seeds 0 1 2]
+`adult` (32,561 rows, two classes) and `california` (20,640 rows, a number), an MLP of 64 and 64, Adam, batches of 32
+and of 256; a fifth of the rows to test, a fifth of the rest to validate after each epoch. The peers read with pandas
+and prepare with scikit-learn, as is usual. Each turn is a process of its own, and its time is its whole life: imports,
+reading, training, test scores; with gipi also log, checkpoints, report and kept model, but no classical models.
 """
 
 import argparse
-import json
-import statistics
+import os
 import sys
 import tempfile
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-DATA = ("students", "titanic", "wine-quality", "bike-sharing", "california-housing", "adult")
-SYSTEMS = ("tabm", "mlp")
-SECONDS = 600.0  # for the classical models: none is cut down
-SURE = 0.05
+from turns import Bench, Figure, Turn, arguments, hold
+
+STEP_SIZE = 1e-3
+HIDDEN = (64, 64)
+ADULT = (
+    *("age", "workclass", "fnlwgt", "education", "education-num", "marital-status", "occupation"),
+    *("relationship", "race", "sex", "capital-gain", "capital-loss", "hours-per-week", "native-country", "income"),
+)
+NAMES = {"adult": "adult", "california": "california-housing"}  # ours
+FILES = {"adult": "adult_train/adult-train.csv", "california": "california_housing/housing.csv"}
+TARGETS = {"adult": "income", "california": "median_house_value"}
 
 
-def measured(data: str, seed: int) -> dict[str, Any]:
-    """One data set and seed: the headline metric and seconds of each model, and boosting's p beside each network."""
-    import gipi
+def file_of(name: str) -> Path:
+    return Path(os.environ.get("GIPI_DATA", ".")) / FILES[name]
 
-    line: dict[str, Any] = {"data": data, "seed": seed}
-    for system in SYSTEMS:
+
+def ours(name: str, batch: int, options: argparse.Namespace) -> Turn:
+    def turn() -> dict[str, float]:
+        import gipi
+
         with tempfile.TemporaryDirectory() as folder:
             run = gipi.fit(
-                data,
-                system=system,
-                seed=seed,
-                run=f"{folder}/run",
-                threads=1,
+                NAMES[name],
+                system="mlp",
+                hidden=HIDDEN,
+                dropout=0.0,
+                optimizer="adam",
+                lr=STEP_SIZE,
+                weight_decay=0.0,
+                batch_size=batch,
+                epochs=options.epochs,
+                patience=0,
+                threads=options.threads,
+                device="cpu",
+                verdict=False,
                 quiet=True,
-                doctor=False,
-                verdict_seconds=SECONDS,
+                run=f"{folder}/run",
             )
-            verdict, epochs = run.verdict, len(run.history)
-        rows = {row.name: row for row in verdict.models}
-        line |= {"metric": verdict.metric, "rows": verdict.rows}
-        line[system] = {
-            "figure": float(rows[system].figure),
-            "seconds": rows[system].seconds_fit,
-            "epochs": epochs,
-            "p_against_boosting": rows["boosting"].p_value,
-        }
-        line["boosting"] = {"figure": float(rows["boosting"].figure), "seconds": rows["boosting"].seconds_fit}
-    return line
+            score = float(run.metrics["accuracy" if name == "adult" else "rmse"])
+            return {"score": score, "training": run.record["seconds"]["training"]}
+
+    return turn
 
 
-def better(line: dict[str, Any], one: str, other: str) -> bool:
-    sign = -1 if line["metric"] == "rmse" else 1
-    return sign * line[one]["figure"] > sign * line[other]["figure"]
+# --- peers
 
 
-def said(line: dict[str, Any]) -> str:
-    figures = "  ".join(
-        f"{name} {line[name]['figure']:.5g} ({line[name]['seconds']:.1f} s)" for name in (*SYSTEMS, "boosting")
+def prepared(name: str) -> tuple[Any, float]:
+    """The parts as arrays, and what one unit of a number's score is worth."""
+    import pandas as pd
+    from peers import Parts
+    from sklearn.compose import ColumnTransformer, make_column_selector
+    from sklearn.impute import SimpleImputer
+    from sklearn.model_selection import train_test_split
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import LabelEncoder, OneHotEncoder, StandardScaler
+
+    if name == "adult":
+        frame = pd.read_csv(file_of(name), names=ADULT, skipinitialspace=True, na_values="?")
+    else:
+        frame = pd.read_csv(file_of(name))
+    y, frame, unit = frame[TARGETS[name]].to_numpy(), frame.drop(columns=TARGETS[name]), 1.0
+    is_class = name == "adult"
+    if is_class:
+        y = LabelEncoder().fit_transform(y)
+    rest, test, y_rest, y_test = train_test_split(
+        frame, y, test_size=0.2, random_state=0, stratify=y if is_class else None
     )
-    p = line["tabm"]["p_against_boosting"]
-    return f"{line['data']} seed {line['seed']}: {line['metric']}  {figures}  p(tabm, boosting) {p:.3f}"
+    train, valid, y_train, y_valid = train_test_split(
+        rest, y_rest, test_size=0.2, random_state=0, stratify=y_rest if is_class else None
+    )
+    numbers = make_pipeline(SimpleImputer(strategy="median"), StandardScaler())
+    categories = OneHotEncoder(handle_unknown="ignore", sparse_output=False)
+    selected = make_column_selector(dtype_include="number"), make_column_selector(dtype_exclude="number")
+    preprocess = ColumnTransformer([("numbers", numbers, selected[0]), ("categories", categories, selected[1])])
+    xs = [preprocess.fit_transform(train), preprocess.transform(valid), preprocess.transform(test)]
+    ys = [y_train, y_valid, y_test]
+    if is_class:
+        ys = [part.astype("int64") for part in ys]
+    else:
+        scaler = StandardScaler().fit(y_train[:, None])
+        ys, unit = [scaler.transform(part[:, None]).astype("float32") for part in ys], float(scaler.scale_[0])
+    return Parts(*((x.astype("float32"), y) for x, y in zip(xs, ys, strict=True))), unit
 
 
-def summary(lines: list[dict[str, Any]]) -> list[str]:
-    """A line for each data set: means over seeds, and how often boosting was really better."""
-    told = []
-    for data in dict.fromkeys(line["data"] for line in lines):
-        own = [line for line in lines if line["data"] == data]
-        means = "  ".join(
-            f"{name} {statistics.mean(line[name]['figure'] for line in own):.5g}" for name in (*SYSTEMS, "boosting")
-        )
-        sure = [line for line in own if line["tabm"]["p_against_boosting"] < SURE]
-        won = sum(better(line, "tabm", "boosting") for line in sure)
-        told.append(
-            f"{data}: {own[0]['metric']}  {means}  tabm better than mlp in {sum(better(x, 'tabm', 'mlp') for x in own)}"
-            f" of {len(own)}; beside boosting really better in {won}, really worse in {len(sure) - won}"
-        )
-    return told
+def network(inputs: int, outputs: int) -> Any:
+    from torch import nn
+
+    first, second = HIDDEN
+    return nn.Sequential(
+        nn.Linear(inputs, first), nn.ReLU(), nn.Linear(first, second), nn.ReLU(), nn.Linear(second, outputs)
+    )
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("out", type=Path)
-    parser.add_argument("--data", nargs="+", default=DATA)
-    parser.add_argument("--seeds", nargs="+", type=int, default=(0, 1, 2))
-    options = parser.parse_args()
-    lines = []
-    for data in options.data:
-        for seed in options.seeds:
-            lines.append(measured(data, seed))
-            print(said(lines[-1]), flush=True)
-            options.out.write_text(json.dumps(lines, indent=1) + "\n", encoding="utf-8")
-    print("\n".join(summary(lines)), flush=True)
+def keras(name: str, batch: int, options: argparse.Namespace) -> Turn:
+    import keras  # noqa: F401  # says at once if it is not there
 
+    def turn() -> dict[str, float]:
+        from keras import Input, layers
+        from peers import keras_score
+
+        parts, unit = prepared(name)
+        hidden = [layers.Dense(width, activation="relu") for width in HIDDEN]
+        stack = [Input(parts.train[0].shape[1:]), *hidden, layers.Dense(1 if parts.is_regression else 2)]
+        return {"score": keras_score(stack, parts, batch, options.epochs) * unit}
+
+    return turn
+
+
+def of_torch(learn: str, name: str, batch: int, options: argparse.Namespace) -> Turn:
+    """Lightning or skorch, by the function of bench/peers.py."""
+    import importlib
+
+    import torch
+
+    importlib.import_module(learn.partition("_")[0])
+    torch.set_num_threads(options.threads)
+
+    def turn() -> dict[str, float]:
+        import peers
+
+        parts, unit = prepared(name)
+        net = network(parts.train[0].shape[1], 1 if parts.is_regression else 2)
+        return {"score": getattr(peers, learn)(net, parts, batch, options.epochs) * unit}
+
+    return turn
+
+
+WAYS: dict[str, Callable[..., Turn]] = {
+    "gipi": ours,
+    "keras-torch": keras,
+    "keras-jax": keras,
+    "lightning": partial(of_torch, "lightning_on_tensors"),
+    "skorch": partial(of_torch, "skorch_score"),
+}
+CASES = [(name, batch) for name in NAMES for batch in (32, 256)]
+CONTENDERS = {
+    f"{way}, {name}, {batch}": partial(make, name, batch) for name, batch in CASES for way, make in WAYS.items()
+}
+FIGURES = [
+    Figure(f"{way}, {name}, {batch}", f"gipi, {name}, {batch}", least=1.0, name=what)
+    for name, batch in CASES
+    for what in ("time", "memory")
+    for way in WAYS
+    if way != "gipi"
+]
 
 if __name__ == "__main__":
-    sys.path.insert(0, str(Path(__file__).parent.parent))
-    main()
+    given = arguments(__doc__, turns=3, threads=1, sizes={"epochs": (20, 1)})
+    if not all(file_of(name).is_file() for name in NAMES):
+        sys.exit("tables: left out, GIPI_DATA names no folder with adult_train and california_housing in it")
+    hold(Bench("tables", CONTENDERS, FIGURES, "s", fresh=True), given)
