@@ -25,7 +25,7 @@ from gipi.jobs.job import Job, Outcome, Setting, layers_of
 from gipi.jobs.material import Material
 from gipi.messages import _
 from gipi.release.bundle import warm_start
-from gipi.release.model import CHUNK, Model, gathered
+from gipi.release.model import Model, gathered, rows_at_once
 from gipi.training.member import Member, Plan, Progress
 from gipi.training.parallel import shard, whole
 from gipi.training.prepare import dtype_of
@@ -183,7 +183,7 @@ class Supervised(Job):
             member.validate = self._validator(net, valid)
         if average and self.averaging == "swa":
             some = normalize(self.schema, self.x[train[:REFRESH]].to(setting.device))
-            member.refresh = lambda: refresh_statistics(net, some.split(CHUNK))
+            member.refresh = lambda: refresh_statistics(net, some.split(rows_at_once(self.x)))
         if hasattr(setting.system, "after"):
             member.after = setting.system.after(net, setting.config)
         if isinstance(getattr(setting.config, "lr", None), float):
@@ -313,17 +313,18 @@ class Supervised(Job):
     def _validator(self, net: nn.Module, rows: np.ndarray) -> Callable[[], dict[str, float]]:
         y = self.y[torch.from_numpy(rows)].to(self.setting.device)
         x = self.of(self.x, rows).to(self.setting.device)
-        if len(rows) <= CHUNK:
+        at_once = rows_at_once(self.x)
+        if len(rows) <= at_once:
             x = normalize(self.schema, x[:]).to(self.dtype)
         weights = judge.row_weights(self.material, self.y, rows, self.setting.options.class_weight)
         target = (y,) if weights is None else (y, torch.from_numpy(weights).to(self.setting.device, self.dtype))
 
         def validate() -> dict[str, float]:
-            if len(rows) <= CHUNK:
+            if len(rows) <= at_once:
                 output = net(x)
             else:
                 output = gathered(
-                    (net(normalize(self.schema, chunk).to(self.dtype)) for chunk in x.split(CHUNK)), len(x)
+                    (net(normalize(self.schema, chunk).to(self.dtype)) for chunk in x.split(at_once)), len(x)
                 )
             found = {"loss": self.plain_loss(output, *target).item(), **self.task.quick(output, y, self.schema)}
             return self.setting.ranks.first_says(found)  # what is decided by them is decided by all alike

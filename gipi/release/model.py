@@ -1,5 +1,6 @@
 """A kept model: what goes in, the networks, what comes out. It answers alike in a run, from a file, behind a server."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +18,8 @@ from gipi.messages import _
 from gipi.release.quick import FEW, Quick, quick
 from gipi.release.rows import as_rows
 
-CHUNK = 2048  # rows that pass through a network at once
+CHUNK = 2048  # rows that pass through a network at once, at most
+NUMBERS = CHUNK * 28 * 28  # that they hold together: what a network makes of large pictures takes gigabytes otherwise
 
 
 @dataclass
@@ -173,7 +175,13 @@ def _outputs(member: nn.Module, x: Tensor, where: Tensor, schema: Schema) -> Ite
     return (member(chunk).cpu() for chunk in _chunks(x, where, schema))
 
 
+def rows_at_once(x: Any) -> int:
+    """How many rows of `(B, ...)` pass through a network at once."""
+    return min(CHUNK, max(16, NUMBERS // max(1, math.prod(x.shape[1:]))))
+
+
 def _chunks(x: Tensor, where: Tensor, schema: Schema) -> Iterator[Tensor]:
-    for start in range(0, len(x), CHUNK):
-        chunk = normalize(schema, x[start : start + CHUNK].to(where.device))
+    count = rows_at_once(x)
+    for start in range(0, len(x), count):
+        chunk = normalize(schema, x[start : start + count].to(where.device))
         yield chunk.to(where.dtype)
