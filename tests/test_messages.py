@@ -29,6 +29,7 @@ ALIKE = {  # nothing in them is a word of English
     "auto, cpu, cuda, cuda:1, mps",
     "cross_entropy focal hinge bce; mse mae huber; nll; quantile",
     "{count} MB",
+    "{what}: {share} %",
     "{count} {part}",
     "{status}; {path}",
     "auc",

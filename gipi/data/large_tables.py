@@ -55,8 +55,12 @@ def is_large_table(path: Path) -> bool:
     size = path.stat().st_size
     if not _is_parquet(path):
         return is_large(READING * size * (PACKED if _is_packed(path) else 1))
-    scan = pl.scan_parquet(path)
-    return is_large(max(size, 8 * len(scan.collect_schema()) * scan.select(pl.len()).collect().item()) * CELLS)
+    try:
+        scan = pl.scan_parquet(path)
+        cells = len(scan.collect_schema()) * scan.select(pl.len()).collect().item()
+    except pl.exceptions.PolarsError:
+        return False  # what is wrong with it is said by whoever reads it
+    return is_large(max(size, 8 * cells) * CELLS)
 
 
 def open_large_table(

@@ -9,7 +9,8 @@ from torch import nn
 
 from gipi import systems
 from gipi.algorithms.schedules import schedule
-from gipi.data.schema import encode, learn, sizes
+from gipi.data.learning import learn
+from gipi.data.schema import encode, sizes
 from gipi.data.split import fingerprint
 from gipi.data.stream import Stream
 from gipi.errors import UsageError

@@ -13,9 +13,10 @@ from gipi.algorithms.regularization import DRAWS, mixed, mixup
 from gipi.algorithms.schedules import schedule
 from gipi.data.augment import compose
 from gipi.data.large_frames import encode_large
+from gipi.data.learning import learn, learn_target
 from gipi.data.mapped import Chosen
 from gipi.data.mapped_stream import MappedStream
-from gipi.data.schema import encode, learn, learn_target, normalize, sizes
+from gipi.data.schema import encode, normalize, sizes
 from gipi.data.split import fingerprint
 from gipi.data.stream import Stream
 from gipi.doctor.finding import View
