@@ -2,8 +2,8 @@
 
 Gorishniy, Kotelnikov, Babenko, "TabM: Advancing Tabular Deep Learning with Parameter-Efficient Ensembling", 2024,
 https://arxiv.org/abs/2410.24210: its TabM-mini with piecewise-linear embeddings (models/numeric.py).
-Ours differs: narrower, so that a CPU is enough; a member's view of the columns is multiplied into the first layer's
-weights, which are fewer than a batch's features.
+Ours differs: half as many members and narrower, so that a CPU is enough; a member's view of the columns is multiplied
+into the first layer's weights, which are fewer than a batch's features.
 
 B rows, M members, D features after embedding, H width of a layer, K outputs
 """
