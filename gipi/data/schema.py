@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from gipi.data.dataset import Dataset
-from gipi.data.mapped import as_tensor
+from gipi.data.mapped import as_tensor, gathered
 from gipi.errors import DataError
 from gipi.messages import _
 
