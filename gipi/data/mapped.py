@@ -110,6 +110,10 @@ class Chosen:
     def __len__(self) -> int:
         return len(self.rows)
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (len(self.rows), *self.array.shape[1:])
+
     def __getitem__(self, places: slice | np.ndarray) -> Tensor:
         # np.take copies row by row in the calling thread and lets other threads run meanwhile
         return torch.from_numpy(np.take(self.array, self.rows[places], axis=0)).to(self.device)

@@ -9,14 +9,13 @@ import pytest
 import torch
 
 from gipi.data.dataset import Dataset
+from gipi.data.learning import learn, learn_target
 from gipi.data.schema import (
     Field,
     Schema,
     Sizes,
     encode,
     feature_names,
-    learn,
-    learn_target,
     normalize,
     sizes,
 )
@@ -219,7 +218,7 @@ def test_a_test_file_decides_nothing(tmp_path):
 @pytest.mark.parametrize("shape", [(1, 3, 3, 1), (7, 16, 16, 3), (500, 9, 7, 3), (6000, 8, 8, 1)])
 @pytest.mark.parametrize("kind", [np.uint8, np.float32])
 def test_pictures_are_centered_piece_by_piece_to_the_same_bits(monkeypatch, shape, kind):
-    from gipi.data import schema
+    from gipi.data import learning
 
     random = np.random.default_rng(0)
     pictures = (random.random(shape) * 255).astype(kind)
@@ -227,7 +226,7 @@ def test_pictures_are_centered_piece_by_piece_to_the_same_bits(monkeypatch, shap
     expected = float(sample.mean()), float(sample.std()) or 1.0
     far = np.ascontiguousarray(pictures.transpose(0, 3, 1, 2)).transpose(0, 2, 3, 1)  # as pictures on disk lie
     for most in (128, 1000, 1 << 21):
-        monkeypatch.setattr(schema, "ELEMENTS", most)
+        monkeypatch.setattr(learning, "ELEMENTS", most)
         for held in (pictures, far):
             field = learn(Dataset("p", pl.DataFrame(), held), {}).inputs[0]
             assert (field.center, field.scale) == expected
