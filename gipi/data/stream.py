@@ -68,21 +68,31 @@ class Stream(Iterator[tuple[Tensor, ...]]):
         return self.prepare(piece[:-1], piece[-1]) if self.prepare else piece
 
     def _shuffle(self, epoch: int) -> None:
-        """One permutation and one gather for the whole epoch; its batches are then slices."""
+        """The batches of an epoch: slices of what was gathered once."""
+        columns = self.columns(epoch)
+        if self.part == (0, 1):
+            cut = [column.tensor_split(self.batches) for column in columns]
+        else:
+            lengths = [len(batch.tensor_split(self.part[1])[self.part[0]]) for batch in self._batches()]
+            cut = [column.split(lengths) for column in columns]
+        self.pieces = list(zip(*cut, strict=True))
+        self.epoch = epoch
+
+    def columns(self, epoch: int) -> list[Tensor]:
+        """All rows of an epoch in its order, and their draws: one permutation and one gather."""
         device = self.held[0].device
         order = torch.randperm(self.rows, generator=generator(self.seed, "order", epoch))
-        lengths: list[int] | None = None  # batches of nearly equal size, unless they are cut
         if self.part != (0, 1):
             number, parts = self.part
-            batches = [batch.tensor_split(parts)[number] for batch in order.tensor_split(self.batches)]
-            order, lengths = torch.cat(batches), [len(batch) for batch in batches]
+            order = torch.cat([batch.tensor_split(parts)[number] for batch in order.tensor_split(self.batches)])
         columns = [tensor[order.to(device)] for tensor in self.held]
         if self.prepare:
             draws = torch.rand(self.rows, self.draws, generator=generator(self.seed, "augment", epoch))
             columns.append(draws[order].to(device))
-        cut = (c.split(lengths) if lengths is not None else c.tensor_split(self.batches) for c in columns)
-        self.pieces = list(zip(*cut, strict=True))
-        self.epoch = epoch
+        return columns
+
+    def _batches(self) -> tuple[Tensor, ...]:
+        return torch.arange(self.rows).tensor_split(self.batches)
 
     def state_dict(self) -> dict:
         return {"position": self.position}

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
 from gipi.algorithms.optimizers import FirstOrder
+from gipi.data.stream import Stream
 from gipi.training.loop import nothing
 from gipi.training.member import Member, Progress
 from gipi.training.player import Batch, Player, Plays, rows
@@ -243,16 +244,31 @@ def _stacked(slices: list[Tensor]) -> Tensor:
 
 
 class Beside:
-    """Several streams side by side: the batches of all members, `(M, B, ...)`."""
+    """Several streams side by side: the batches of all members, `(M, B, ...)`.
+
+    Where nothing is done to a batch but to cut it, a whole epoch is put side by side at once.
+    """
 
     def __init__(self, streams: list[Any]):
         self.streams = streams
+        self.are_plain = all(isinstance(one, Stream) and one.prepare is None for one in streams)
+        self.epoch = -1  # the epoch that `pieces` belongs to
+        self.pieces: list[tuple[Tensor, ...]] = []
 
     def __next__(self) -> tuple[Tensor, ...]:
-        return tuple(map(torch.stack, zip(*map(next, self.streams), strict=True)))
+        if not self.are_plain:
+            return tuple(map(torch.stack, zip(*map(next, self.streams), strict=True)))
+        first = self.streams[0]
+        epoch, batch = divmod(first.position, first.batches)
+        if epoch != self.epoch:
+            columns = zip(*(stream.columns(epoch) for stream in self.streams), strict=True)
+            self.pieces = list(zip(*(torch.stack(own).tensor_split(first.batches, 1) for own in columns), strict=True))
+            self.epoch = epoch
+        first.position += 1  # the others stand where it stands
+        return self.pieces[batch]
 
     def state_dict(self) -> dict:
-        return {"streams": [stream.state_dict() for stream in self.streams]}
+        return {"streams": [(self.streams[0] if self.are_plain else stream).state_dict() for stream in self.streams]}
 
     def load_state_dict(self, state: dict) -> None:
         for stream, own in zip(self.streams, state["streams"], strict=True):
