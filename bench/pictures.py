@@ -174,7 +174,7 @@ CONTENDERS = {
     "lightning, Dataset": lightning_rows,
     "skorch": skorch,
 }
-FIGURES = [Figure(name, "gipi", least=1.0) for name in CONTENDERS if name != "gipi"]
+FIGURES = [Figure(name, "gipi", least=3.0) for name in CONTENDERS if name != "gipi"]
 
 if __name__ == "__main__":
     given = arguments(__doc__, turns=3, threads=2, sizes={"batch": (128, 128)})

@@ -247,7 +247,7 @@ FIGURES = [
     Figure("torch, as it comes", "gipi.fit", least=2.5),
     Figure("torch, DataLoader", "gipi.fit"),
     Figure("scikit-learn", "gipi.fit"),
-    Figure("skorch", "gipi.fit", least=8),
+    Figure("skorch", "gipi.fit"),
     Figure("lightning", "gipi.fit", least=8),
     Figure("keras-torch", "gipi.fit", least=8),
     Figure("keras-jax", "gipi.fit", least=8),

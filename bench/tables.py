@@ -153,14 +153,15 @@ WAYS: dict[str, Callable[..., Turn]] = {
     "lightning": partial(of_torch, "lightning_on_tensors"),
     "skorch": partial(of_torch, "skorch_score"),
 }
+ASKED = {32: 6.0, 256: 3.0}  # times as fast
 CASES = [(name, batch) for name in NAMES for batch in (32, 256)]
 CONTENDERS = {
     f"{way}, {name}, {batch}": partial(make, name, batch) for name, batch in CASES for way, make in WAYS.items()
 }
 FIGURES = [
-    Figure(f"{way}, {name}, {batch}", f"gipi, {name}, {batch}", least=1.0, name=what)
+    Figure(f"{way}, {name}, {batch}", f"gipi, {name}, {batch}", least=least, name=what)
     for name, batch in CASES
-    for what in ("time", "memory")
+    for what, least in (("time", ASKED[batch]), ("memory", 1.0))
     for way in WAYS
     if way != "gipi"
 ]

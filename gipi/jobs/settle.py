@@ -21,7 +21,7 @@ from gipi.training.member import Member
 from gipi.training.player import Player
 from gipi.training.prepare import LARGE, Arithmetic, has_bf16, peak_memory, threads
 
-LONG = 1.5e12  # multiplications of all steps forward: a minute or so of one core; before less nothing is tried
+LONG = 50  # steps; trying costs as much as three of them
 GAIN = 1.1  # times as fast, or the usual way stays
 ALIKE = 0.99  # cosine between the gradients of float32 and of bf16, or bf16 is not taken
 CLOSE = 0.02  # and the loss no further away than this part of it
@@ -91,7 +91,7 @@ def choose_arithmetic(job: Job, first: Member, notes: list[str]) -> Arithmetic:
     if not setting.ranks.is_alone:
         return chosen  # each rank's clock would say something else
     (player,) = first.players.values() if len(first.players) == 1 else (None,)
-    if not job.is_repeatable or not isinstance(player, Player) or work < LARGE or work * job.plan.steps < LONG:
+    if not job.is_repeatable or not isinstance(player, Player) or work < LARGE or job.plan.steps < LONG:
         return chosen
     trial = _Trial(job)
     best, seconds = chosen, trial.seconds(chosen)

@@ -19,7 +19,7 @@ from gipi.release.quick import FEW, Quick, quick
 from gipi.release.rows import as_rows
 
 CHUNK = 2048  # rows that pass through a network at once, at most
-NUMBERS = CHUNK * 28 * 28  # that they hold together: what a network makes of large pictures takes gigabytes otherwise
+NUMBERS = 200_000  # that they hold together: what a network makes of more pictures does not fit into a core's cache
 
 
 @dataclass
