@@ -23,7 +23,7 @@ from gipi.training.prepare import LARGE, Arithmetic, has_bf16, peak_memory, thre
 
 LONG = 50  # steps; trying costs as much as three of them
 GAIN = 1.1  # times as fast, or the usual way stays
-ALIKE = 0.99  # cosine between the gradients of float32 and of bf16, or bf16 is not taken
+ALIKE = 0.9  # cosine between the gradients of float32 and bf16, or bf16 is not taken: two batches differ by far more
 CLOSE = 0.02  # and the loss no further away than this part of it
 TRIAL = 8  # a part of the batch so small suffices for the comparison
 PATIENCE = 0.15  # seconds that an estimate may take
