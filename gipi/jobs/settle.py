@@ -87,7 +87,7 @@ def choose_arithmetic(job: Job, first: Member, notes: list[str]) -> Arithmetic:
     """By rule for what is small, by trying for what is large: precision, layout, threads."""
     setting = job.setting
     work = work_of(job, first)
-    chosen = replace(setting.arithmetic, threads=threads_for(job, first))
+    chosen = replace(setting.arithmetic, threads=setting.options.threads or threads_for(job, first))
     if not setting.ranks.is_alone:
         return chosen  # each rank's clock would say something else
     (player,) = first.players.values() if len(first.players) == 1 else (None,)

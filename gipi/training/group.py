@@ -141,10 +141,20 @@ class Group:
         self.slow_down()
 
     def slow_down(self) -> None:
-        """Step sizes as small as the faults so far have made them."""
+        """Step sizes as small as the faults so far have made them; what a GPU's kernels had found is forgotten."""
         for player in self.players.values():
             if isinstance(player, Player):
                 player.optimizer.scale = SLOWER ** len(self.members[0].progress.faults)
+                if isinstance(player.optimizer, FirstOrder):
+                    player.optimizer.bad.zero_()
+
+    def stuck(self) -> str:
+        """A player that does not move any more, because a GPU's kernels have found gradients that are not finite."""
+        for name, player in self.players.items():
+            optimizer = getattr(player, "optimizer", None)
+            if isinstance(optimizer, FirstOrder) and not optimizer.is_host and optimizer.bad.item():
+                return name
+        return ""
 
     def _named(self) -> Iterator[tuple[str, Member]]:
         """Members, and what their tensors' names begin with."""

@@ -107,6 +107,8 @@ def _train(group: Group, display: Watcher, log: Log, asked: list[int], council: 
             is_late = False
             if is_look or group.step % DRAIN == 0:
                 log.drain(group)
+                if player := group.stuck():
+                    raise Fault(step, player, "gradient", math.nan)
                 is_late = plan.seconds is not None and log.ranks.first_says(time.perf_counter() - began) > plan.seconds
                 if group.parts() != parts:
                     parts = _say_parts(group, display)

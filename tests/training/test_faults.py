@@ -116,6 +116,41 @@ def test_training_goes_back_and_on_with_smaller_steps(display, tmp_path):
     assert any(finding.name == "divergence" for finding in run.doctor())
 
 
+@pytest.mark.parametrize("optimizer", ["adam", "rmsprop"])
+def test_what_kernels_have_found_is_heard_of(optimizer, display, tmp_path, monkeypatch):
+    """As on a GPU, where nobody reads a flag within a step: a gradient without an end beside a loss that has one."""
+    from gipi.algorithms.optimizers import FirstOrder
+
+    real = FirstOrder.__init__
+
+    def made(self, *arguments, **options):
+        real(self, *arguments, **options)
+        self.is_host = False
+
+    monkeypatch.setattr(FirstOrder, "__init__", made)
+    calls = 0
+
+    class Steep(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            return x.clone()
+
+        @staticmethod
+        def backward(ctx, gradient):
+            return gradient * math.inf
+
+    def steep(output, y):
+        nonlocal calls
+        calls += 1
+        return F.cross_entropy(Steep.apply(output) if calls == 17 else output, y)
+
+    run = gipi.fit((X, Y), loss=steep, system="mlp", optimizer=optimizer, **OPTIONS, run=tmp_path / "run")
+    (fault,) = run.record["faults"]
+    assert fault["fault"] == "gradient" and run.status == "done"
+    losses = [line["learner"] for line in run.steps]
+    assert len(set(losses[-8:])) == 8, "it moves again"
+
+
 def test_what_does_not_get_better_ends_with_the_last_good_weights(display, tmp_path):
     with pytest.raises(
         TrainingError, match=r"diverged at step \d+ \(epoch 2, batch \d+\): the gradient of the learner"
