@@ -1,6 +1,7 @@
 """`gipi VERB ...`: finds the verb, reads the line, runs it; what goes wrong becomes one sentence and an exit code.
 
-Exit codes: 0; 1: it failed; 2: the line is wrong; 130 and 143: interrupted by Ctrl-C or SIGTERM, and saved.
+Exit codes: 0; 1: it failed; 2: the line is wrong; 129, 130 and 143: interrupted by a terminal that closed, Ctrl-C or
+SIGTERM, and saved.
 Nothing here imports torch; a verb does when it runs.
 """
 
@@ -58,7 +59,11 @@ def main(arguments: list[str] | None = None) -> int:
 
         print(of_verb(verb))
         return 0
-    return _run(verb, rest)
+    from gipi.launch import place
+    from gipi.signals import stoppable
+
+    with stoppable() if place().size == 1 else nullcontext():
+        return _run(verb, rest)
 
 
 def _run(verb: str, rest: list[str]) -> int:
@@ -79,6 +84,8 @@ def _run(verb: str, rest: list[str]) -> int:
     except (DataError, RunError, TrainingError) as error:
         return _fail(str(error), 1, wants_json)
     except KeyboardInterrupt as error:
+        if is_first() and not getattr(error, "is_said", False):
+            print(f"gipi: {_('interrupted')}", file=sys.stderr)
         return 128 + getattr(error, "signal_number", 2)
     except BrokenPipeError:
         raise  # see `run`
@@ -131,9 +138,13 @@ def _prefer_utf8() -> None:
 
 def run() -> None:
     """The console script."""
+    from gipi.signals import deafen
+
     try:
         code = main()
         sys.stdout.flush()
+        if code > 128:
+            deafen()
     except BrokenPipeError:  # the reader of our output has gone, for instance `gipi runs | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nor may the last flush complain
         code = 1
