@@ -74,8 +74,7 @@ def deafen() -> None:
     """The process ends, and its exit code is settled: from here on the same wish changes nothing."""
     if threading.current_thread() is threading.main_thread():
         for number in SIGNALS:
-            if number != signal.SIGINT:
-                signal.signal(number, signal.SIG_IGN)
+            signal.signal(number, signal.SIG_IGN)
 
 
 def _is_first(number: int) -> bool:
@@ -108,4 +107,5 @@ def _handled(handler: Callable[[int, Any], None]) -> Iterator[bool]:
         yield True
     finally:
         for number, held in before.items():
-            signal.signal(number, held)
+            if signal.getsignal(number) is handler:  # else it was deafened
+                signal.signal(number, held)

@@ -8,7 +8,10 @@ Nothing here imports torch; a verb does when it runs.
 import io
 import os
 import sys
-from contextlib import nullcontext, redirect_stdout
+import warnings
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext, redirect_stdout
+from typing import Any
 
 VERBS = {
     "fit": "DATA [OPTIONS]",
@@ -59,11 +62,37 @@ def main(arguments: list[str] | None = None) -> int:
 
         print(of_verb(verb))
         return 0
+    with _heard(), _damage_said():
+        return _run(verb, rest)
+
+
+def _heard() -> AbstractContextManager:
+    """Where a signal ends it with its own code; one of several processes is ended by whoever started them."""
     from gipi.launch import place
     from gipi.signals import stoppable
 
-    with stoppable() if place().size == 1 else nullcontext():
-        return _run(verb, rest)
+    return stoppable() if place().size == 1 else nullcontext()
+
+
+@contextmanager
+def _damage_said() -> Iterator[None]:
+    """What Python would warn of with file and line, as one sentence, once; also where nothing else is to be said."""
+    from gipi.errors import DamageWarning
+
+    said = set()
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", DamageWarning)
+        usual = warnings.showwarning
+
+        def show(message: Warning | str, category: type[Warning], *place: Any) -> None:
+            if not issubclass(category, DamageWarning):
+                usual(message, category, *place)
+            elif str(message) not in said:
+                said.add(str(message))
+                print(f"gipi: {message}", file=sys.stderr)
+
+        warnings.showwarning = show
+        yield
 
 
 def _run(verb: str, rest: list[str]) -> int:
@@ -140,12 +169,15 @@ def run() -> None:
     """The console script."""
     from gipi.signals import deafen
 
-    try:
-        code = main()
-        sys.stdout.flush()
+    with _heard():
+        try:
+            code = main()
+            sys.stdout.flush()
+        except BrokenPipeError:  # the reader of our output has gone, for instance `gipi runs | head`
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nor may the last flush complain
+            code = 1
+        except KeyboardInterrupt as stop:
+            code = 128 + getattr(stop, "signal_number", 2)
         if code > 128:
             deafen()
-    except BrokenPipeError:  # the reader of our output has gone, for instance `gipi runs | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nor may the last flush complain
-        code = 1
     sys.exit(code)

@@ -10,6 +10,7 @@ state, which is kept in memory, and tries again with smaller steps, a few times.
 
 import math
 import time
+from functools import partial
 from typing import Protocol
 
 import torch
@@ -58,7 +59,7 @@ def train(group: Group, display: Watcher, log: Log, label: str = "") -> None:
     display.begin(group.plan.steps, label)
     council = Council(log.ranks, group.step)
     with between_steps() as asked, log.ranks.watched():
-        log.remember(group)
+        log.begin(group)
         while not group.is_finished:
             try:
                 _train(group, display, log, asked, council)
@@ -106,7 +107,7 @@ def _train(group: Group, display: Watcher, log: Log, asked: list[int], council: 
                     return
                 if group.step < plan.steps:
                     log.remember(group)
-            stop, is_due = council.asks(group.step, asked, log.is_due)
+            stop, is_due = council.asks(group.step, asked, partial(log.is_due, group.step))
             if stop or is_due:
                 group.note(time.perf_counter() - began)
                 log.save(group)
