@@ -11,6 +11,7 @@ import argparse
 import importlib
 import os
 import random
+import shutil
 import signal
 import sys
 import tempfile
@@ -36,8 +37,8 @@ LATE = 0.02  # seconds after a stage has begun
 AT_MOST = 12  # wishes to one run
 
 
-def mark(stage: str, call: int, marker: str) -> None:
-    """In the child: leave a file when this stage begins for that time."""
+def mark(stage: str, call: int, marker: str, hold: float) -> None:
+    """In the child: leave a file when this stage begins for that time, and hold on so many seconds."""
     module, name = STAGES[stage]
     *way, last = name.split(".")
     place: Any = importlib.import_module(module)
@@ -50,6 +51,7 @@ def mark(stage: str, call: int, marker: str) -> None:
         calls += 1
         if calls == call:
             os.close(os.open(marker, os.O_CREAT | os.O_WRONLY))
+            time.sleep(hold)
         return real(*arguments, **options)
 
     setattr(place, last, marked)
@@ -74,12 +76,13 @@ def disturbed(ready, kind: str, folder: Path, signals: int, draw: random.Random,
     began = time.perf_counter()
     assert told(ready, ["fit", None, {**options, "run": str(whole)}]) == 0, kind
     seconds = time.perf_counter() - began
-    line = ["fit", None, {**options, "run": str(cut)}]
+    first = line = ["fit", None, {**options, "run": str(cut)}]
     heard = Counter()
     while heard.total() < min(signals, AT_MOST):
         number = draw.choice((signal.SIGTERM, signal.SIGINT))
         stage = draw.choice(stages)
         call = 1 if stage in ONCE_ONLY else draw.randint(1, 6)
+        hold = draw.choice((0, LATE))
         pause = draw.uniform(0, seconds if stage == "anywhere" else LATE) * draw.choice((0, 0.1, 1))
         again = draw.uniform(0, LATE) if draw.random() < 0.33 else None
         marker.unlink(missing_ok=True)
@@ -94,13 +97,17 @@ def disturbed(ready, kind: str, folder: Path, signals: int, draw: random.Random,
                     os.kill(child, number)
 
         verb, argument, chosen = line
-        code = told(ready, [verb, argument, {**chosen, "mark": [stage, call, str(marker)]}], ask)
+        code = told(ready, [verb, argument, {**chosen, "mark": [stage, call, str(marker), hold]}], ask)
         assert code in (128 + number, 0), f"{kind}, {stage}: code {code} after signal {number}, again {again}"
         if (cut / "run.json").exists():
             line = ["resume", str(cut), {"kind": kind, "quiet": True}]
         if code == 0:
             assert Run(cut).status == "done", kind
-            break
+            if heard:
+                break
+            shutil.rmtree(cut)  # it had ended before it heard anything
+            line = first
+            continue
         heard[stage] += 1
         newest = wholeness(cut)
         if newest[1] < 1 << 40:  # else a member has ended, and the next has saved nothing
