@@ -30,7 +30,7 @@ def resume(line: Line) -> dict[str, Any]:
     run = Run((line.words or ["last"])[0])
     if run.status == "done" and not (line.options.json or line.options.quiet):
         print(_("{path} is finished; there is nothing to go on with", path=run.path))
-    return _result(go_on(run, quiet=line.options.quiet, json=line.options.json))
+    return _result(go_on(run, device=line.options.device, quiet=line.options.quiet, json=line.options.json))
 
 
 def _result(run: Any) -> dict[str, Any]:

@@ -23,13 +23,26 @@ class Common:
     quiet: bool = False  # say nothing
 
 
+@dataclass(frozen=True)
+class Resume:
+    """What `gipi resume` understands."""
+
+    device: str | None = None  # auto, cpu, cuda, cuda:1, mps; where it began if not given
+    json: bool = False  # the last line of standard output is the result as JSON
+    lang: str | None = None  # en or ko; from the locale if not given
+    quiet: bool = False  # say nothing
+
+
+OPTIONS = {"resume": Resume}  # what a verb understands; `fit` has a page of its own, and all others Common
+
+
 @dataclass
 class Line:
     """What was typed."""
 
     verb: str
     words: list[str]  # data, run, inputs
-    options: Any  # Fit, or Common
+    options: Any  # Fit, Resume or Common
     rest: list[str] = field(default_factory=list)  # for the system
 
 
@@ -69,7 +82,7 @@ def read_line(verb: str, arguments: list[str]) -> Line:
 
         options, rest = parsed(Fit, flags)
         return Line(verb, words, options, rest)
-    options, rest = parsed(Common, flags)
+    options, rest = parsed(OPTIONS.get(verb, Common), flags)
     if rest:
         raise UsageError(_("gipi {verb} has no option {option}. See gipi {verb} --help", verb=verb, option=rest[0]))
     return Line(verb, words, options, rest)

@@ -17,7 +17,7 @@ VERBS = {
     "fit": "DATA [OPTIONS]",
     "evaluate": "RUN [DATA]",
     "predict": "RUN INPUT...",
-    "resume": "[RUN]",
+    "resume": "[RUN] [OPTIONS]",
     "runs": "",
     "show": "[RUN]",
     "compare": "RUN RUN",

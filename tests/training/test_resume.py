@@ -20,7 +20,8 @@ from kept import Cut, Watching, cut, outcome
 from torch import nn
 
 import gipi
-from gipi.errors import RunError, UsageError
+from gipi.cli.main import main
+from gipi.errors import DamageWarning, RunError, UsageError
 from gipi.report.display import Plain
 from gipi.report.notebook import Notebook
 from gipi.report.terminal import Terminal
@@ -449,3 +450,60 @@ def test_what_has_changed_since_it_began_is_said(often, watched, tmp_path):
         watched(display, gipi.resume, tmp_path / "run")
     (said,) = [note for note in display.notes if "not to the same bits" in note]
     assert f"torch 1.0 -> {torch.__version__}" in said and "device cuda:77 -> " in said
+
+
+def test_a_run_goes_on_on_the_device_that_is_asked_for(often, watched, tmp_path):
+    """The same device: the same bits, and nothing is said; one that is not here is refused, and nothing is lost."""
+    watched(Watching(), gipi.fit, "iris", **RICH, device="cpu", verdict=False, run=tmp_path / "whole")
+    with pytest.raises(Cut):
+        watched(Watching({5: cut}), gipi.fit, "iris", **RICH, device="cpu", verdict=False, run=tmp_path / "cut")
+    for device in ("cuda:77", "toaster"):
+        with pytest.raises(UsageError, match=device):
+            watched(Watching(), gipi.resume, tmp_path / "cut", device=device)
+    display = Watching()
+    watched(display, gipi.resume, tmp_path / "cut", device="cpu")
+    assert not any("not to the same bits" in note for note in display.notes)
+    assert outcome(tmp_path / "cut") == outcome(tmp_path / "whole")
+
+
+def test_another_device_is_said(often, watched, tmp_path, capsys):
+    """On the command line too, where the option is read."""
+    with pytest.raises(Cut):
+        watched(Watching({5: cut}), gipi.fit, "iris", **RICH, verdict=False, run=tmp_path / "run")
+    record = read_record(tmp_path / "run")
+    record["hardware"]["device"] = "cuda"
+    (tmp_path / "run" / "run.json").write_bytes(seal(record))
+    display = Watching()
+    watched(display, main, ["resume", str(tmp_path / "run"), "--device", "cpu", "--quiet"])
+    (said,) = [note for note in display.notes if "not to the same bits" in note]
+    assert "device cuda -> cpu" in said and Run(tmp_path / "run").status == "done"
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize(("one", "other"), [("cpu", "cuda"), ("cuda", "cpu"), ("cuda", "cuda")])
+def test_from_one_device_to_another(one, other, often, watched, tmp_path):
+    whole = watched(Watching(), gipi.fit, "iris", **RICH, device=one, verdict=False, run=tmp_path / "whole")
+    with pytest.raises(Cut):
+        watched(Watching({5: cut}), gipi.fit, "iris", **RICH, device=one, verdict=False, run=tmp_path / "cut")
+    display = Watching()
+    run = watched(display, gipi.resume, tmp_path / "cut", device=other)
+    assert len(run.steps) == len(whole.steps)
+    if one == other:
+        assert outcome(run.path) == outcome(whole.path)
+    else:
+        assert any("not to the same bits" in note for note in display.notes)
+
+
+def test_a_damaged_file_is_one_sentence_on_the_command_line(often, watched, tmp_path, capsys):
+    """In Python it is a warning, with file and line; here it is said once, in the person's language."""
+    with pytest.raises(Cut):
+        watched(Watching({5: cut}), gipi.fit, "iris", **RICH, verdict=False, run=tmp_path / "run")
+    path = tmp_path / "run" / "run.json"
+    path.write_bytes(path.read_bytes()[:-20])
+    with pytest.warns(DamageWarning, match="its copy is used"):
+        assert Run(tmp_path / "run").status == "interrupted"
+    capsys.readouterr()
+    assert watched(Watching(), main, ["resume", str(tmp_path / "run")]) == 0
+    said = capsys.readouterr().err
+    copy = tmp_path / "run" / "checkpoints" / "run.json"
+    assert said == f"gipi: {path} is damaged; its copy is used, {copy}\n"
