@@ -23,9 +23,11 @@ from gipi.training.folder import Folder
 from gipi.training.group import Group, beneath
 from gipi.training.member import Member, Plan, Progress
 from gipi.training.parallel import GOOD, Drawn, chances, drawn_by, handed_out, likeness, take_chances, whole
+from gipi.training.tensors import bytes_of
 
 SHARE = 0.02  # of the time may be spent on saving
 SHORTEST_PAUSE = 1.0  # seconds between two saves
+SPEED = 2**28  # bytes a second that saving is reckoned at until it has been measured; a disk is mostly faster
 MOST_REMEMBERED = 2**31  # bytes: what is larger is not kept in memory a second time
 
 
@@ -174,9 +176,11 @@ class Log:
     # --- going back
 
     def begin(self, group: Group) -> None:
-        """Where a group's training begins, or goes on: there is a state to go back to."""
+        """Training begins, or goes on: there is a state to go back to, and a guess at what a save costs."""
         if self.good is None:
             self.remember(group)
+        if not self.stood:
+            self.stood = bytes_of(group.tensors()) / SPEED
 
     def remember(self, group: Group) -> None:
         """Keep the group's state in memory, as the last good one."""

@@ -31,7 +31,7 @@ log.SHORTEST_PAUSE, log.SHARE = json.loads(sys.argv[1])
 torch.set_num_threads(1)
 for line in sys.stdin:
     verb, argument, options = json.loads(line)
-    kind, mark = options.pop("kind", None), options.pop("mark", None)
+    kind, mark, limit = (options.pop(name, None) for name in ("kind", "mark", "limit"))
     child = os.fork()
     if child == 0:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
@@ -45,6 +45,9 @@ for line in sys.stdin:
                 argument = data
             elif not isinstance(data, str):
                 options["data"] = data
+        if limit:
+            import resource
+            resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
         try:
             if verb == "main":
                 from gipi.cli.main import main
