@@ -3,8 +3,8 @@
     python bench/saving.py [--quick] [--turns 3] [--small 40000] [--large 1200] [--width 5400]
 
 `small` and `large` are their steps. A run saves by the clock, at most 2 % of the time; without saving the clock never
-says so, and only the end is written. `share`: percent of the training that saves by the clock took, by the clock of
-those who wait and by the processor time, shared by all cores, of the thread that writes; `saves`: how many; `state`: MB.
+says so, and only the end is written. `share`: percent of the training that saves by the clock took: what stood still
+for them, and the processor time of the thread that writes, shared by all cores; `saves`: how many; `state`: MB.
 """
 
 import argparse
@@ -57,8 +57,10 @@ def trained(steps: str, is_large: bool, is_saving: bool) -> Any:
         y = (x @ torch.randn(COLUMNS, CLASSES, generator=draw)).argmax(1)
         width = options.width if is_large else 32
 
+        spent = Spent()
+
         def fit() -> dict[str, float]:
-            spent = Spent()
+            spent.seconds, spent.saves = 0.0, 0
             with tempfile.TemporaryDirectory() as folder:
                 run = gipi.fit(
                     (x, y),
