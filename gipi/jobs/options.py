@@ -29,7 +29,8 @@ class Fit:
     patience: int | None = None  # epochs without improvement until it stops; 0: never, keep the last weights
     label_smoothing: float = 0.0  # share of certainty that is given to the other classes
     mixup: float = 0.0  # alpha of the mixing of rows; 0: none
-    augment: tuple[str, ...] | None = None  # flip shift affine, or none: what pictures go through
+    cutmix: float = 0.0  # alpha of the patches that pictures take from each other; 0: none
+    augment: tuple[str, ...] | None = None  # flip crop affine colour ... (docs/augmentation.md), or none
     # --- the data and its parts
     test: str | None = None  # a file or folder of test rows, in place of a share
     valid: str | None = None  # a file or folder of validation rows, in place of a share
