@@ -20,7 +20,7 @@ def fit(line: Line) -> dict[str, Any]:
     from gipi.run import Run
 
     (data,) = line.words
-    return _result(Run(carry_out(Request(data, line.options, read=system_reader(line.rest)))))
+    return _result(Run(carry_out(Request(data, line.options, read=system_reader(line.rest, line.begun)))))
 
 
 def resume(line: Line) -> dict[str, Any]:

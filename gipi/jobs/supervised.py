@@ -35,6 +35,7 @@ FEWEST_STEPS = 1500  # by default, unless nothing improves any more
 SMALL = 32  # rows in a batch, by default; a larger one that a system suggests is for many rows
 STEPS_TO_LEARN = 40  # in an epoch, before batches are larger than SMALL
 PATIENT_STEPS = 500  # without improvement, by default, are not yet a reason to stop
+PREPARED = 5000  # training rows that a system may look at to prepare its network
 REFRESH = 4096  # training rows that averaged weights get their batch-norm statistics from
 
 
@@ -170,7 +171,7 @@ class Supervised(Job):
     def build(self, number: int) -> Member:
         options, setting = self.setting.options, self.setting
         train, valid = self._rows(number)
-        net = self.network()
+        net = self.network(train)
         if setting.is_sharded:
             self.described = self.layers(net)
             shard(net, setting.device, setting.ranks.size)
@@ -196,14 +197,17 @@ class Supervised(Job):
             return net
         weights = whole(net.state_dict(), self.setting.ranks)
         if weights:
-            net = self.network()
+            net = self.network(self._rows(0)[0])
             net.load_state_dict(weights)
         return net
 
-    def network(self) -> nn.Module:
-        """A new network on its device, with the weights of `--from` where they fit."""
+    def network(self, rows: np.ndarray) -> nn.Module:
+        """A new network on its device, prepared by training rows, with the weights of `--from` where they fit."""
         setting = self.setting
         net = setting.system.Net(self.sizes, setting.config).to(self.home, self.dtype)
+        if hasattr(setting.system, "prepare"):
+            some = rows[:: max(1, len(rows) // PREPARED)][:PREPARED]  # rows often lie class by class
+            setting.system.prepare(net, normalize(self.schema, self.of(self.x, some)[:].to(self.home)).to(self.dtype))
         if setting.arithmetic.channels_last:
             net = net.to(memory_format=torch.channels_last)
         self._check(net)
