@@ -18,7 +18,7 @@ ABOUT = {
     "compare": "two runs beside each other",
     "save": "keep a run's model as one file",
     "systems": "the systems, or what one of them takes",
-    "data": "the data sets that have a name",
+    "data": "the data sets that have a name, or pictures as a model sees them",
 }
 
 
@@ -54,7 +54,7 @@ def of_verb(verb: str) -> str:
 
     lines = [f"gipi {verb} {VERBS[verb]}".strip(), "", _(ABOUT[verb]), ""]
     if verb != "fit":
-        lines += _options(_read(HERE / "cli" / "lines.py", "Common"))
+        lines += _options(_read(HERE / "cli" / "lines.py", "Shown" if verb == "data" else "Common"))
         return "\n".join(lines)
     from gipi import systems
 

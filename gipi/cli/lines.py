@@ -23,13 +23,27 @@ class Common:
     quiet: bool = False  # say nothing
 
 
+@dataclass(frozen=True)
+class Shown:
+    """What `gipi data` understands."""
+
+    show: bool = False  # draw some pictures as they are read, and as a model sees them in four epochs
+    augment: tuple[str, ...] | None = None  # flip crop affine colour ... (docs/augmentation.md); fit's own if not given
+    picture_size: int | None = None  # height and width that pictures are brought to
+    target: tuple[str, ...] = ()  # column or columns to be predicted
+    seed: int = 0  # of the run that would see them so
+    json: bool = False  # the last line of standard output is the result as JSON
+    lang: str | None = None  # en or ko; from the locale if not given
+    quiet: bool = False  # say nothing
+
+
 @dataclass
 class Line:
     """What was typed."""
 
     verb: str
     words: list[str]  # data, run, inputs
-    options: Any  # Fit, or Common
+    options: Any  # Fit, Shown, or Common
     rest: list[str] = field(default_factory=list)  # for the system
     begun: dict[str, Any] = field(default_factory=dict)  # the system's options by the recipe
 
@@ -78,7 +92,7 @@ def read_line(verb: str, arguments: list[str]) -> Line:
             usual = Fit(system=system, **{name: begun.pop(name) for name in known})
             options, rest = parsed(Fit, flags, usual)
         return Line(verb, words, options, rest, begun)
-    options, rest = parsed(Common, flags)
+    options, rest = parsed(Shown if verb == "data" else Common, flags)
     if rest:
         raise UsageError(_("gipi {verb} has no option {option}. See gipi {verb} --help", verb=verb, option=rest[0]))
     return Line(verb, words, options, rest)
