@@ -23,7 +23,7 @@ VERBS = {
     "compare": "RUN RUN",
     "save": "RUN FILE",
     "systems": "[SYSTEM]",
-    "data": "[NAME]",
+    "data": "[NAME] [--show]",
 }
 
 
