@@ -66,7 +66,8 @@ def rows_of(data: Dataset, rows: np.ndarray) -> Dataset:
     """Many rows of data on disk, column by column or piece by piece; what lay on disk goes there again."""
     if data.pictures is None:
         return replace(data, frame=_rows_of_frame(data.frame, rows), parts={})
-    return replace(data, frame=data.frame[rows], pictures=_on_disk([data.pictures], [rows]), parts={})
+    names = [data.names[row] for row in rows] if data.names else ()
+    return replace(data, frame=data.frame[rows], pictures=_on_disk([data.pictures], [rows]), parts={}, names=names)
 
 
 def joined_pictures(sets: list[np.ndarray]) -> np.ndarray | None:

@@ -17,6 +17,7 @@ from gipi.errors import DataError, UsageError, nearest
 from gipi.messages import _
 
 TARGET_NAMES = ("target", "label", "class", "y")
+TARS = (".tar.gz", ".tgz", ".tar")
 ARCHIVES = (".zip", ".tar", ".tgz", ".tar.gz", ".tar.xz", ".tar.bz2", ".7z", ".rar", ".xz", ".bz2")
 CODE = (".pkl", ".pickle", ".pt", ".pth", ".joblib", ".npy", ".npz", ".h5", ".hdf5", ".mat")
 
@@ -90,13 +91,29 @@ def _of_text(source: str | PathLike, size: Any, separator: str | None, progress:
 
 def _of_path(path: Path, size: Any, separator: str | None, progress: Any) -> Dataset:
     """An existing file or folder."""
+    from gipi.data.cifar import BATCH, are_pickles, pickled, pictures_of_cifar_archive, pictures_of_cifar_folder
     from gipi.data.idx import is_idx, pictures_of_idx
+    from gipi.data.zips import open_zip
 
     if path.is_dir():
         return _of_folder(path, size, progress)
     lower = path.name.lower()
+    if lower.endswith(".zip"):
+        return open_zip(path, size, separator, progress)
+    if lower.endswith(TARS) and "cifar" in lower:
+        return pictures_of_cifar_archive(path)
     if lower.endswith(ARCHIVES):
-        raise DataError(_("{path} is an archive; unpack it and give the folder or file that was in it.", path=path))
+        raise DataError(
+            _(
+                "{path} is an archive of a kind that is not read; unpack it and give the folder or file that was in "
+                "it, or make it a zip.",
+                path=path,
+            )
+        )
+    if are_pickles([path.name]):
+        raise pickled(str(path))
+    if BATCH.fullmatch(path.name):
+        return pictures_of_cifar_folder(path.parent, only=path.name)
     if lower.endswith(CODE):
         raise DataError(
             _(
@@ -118,8 +135,10 @@ def _of_path(path: Path, size: Any, separator: str | None, progress: Any) -> Dat
 
 
 def _of_folder(path: Path, size: Any, progress: Any) -> Dataset:
+    from gipi.data.cifar import is_cifar, pictures_of_cifar_folder
     from gipi.data.idx import is_idx, pictures_of_idx
     from gipi.data.picture_sets import folder_of_pictures
+    from gipi.data.zips import TABLES
 
     try:
         files = [file for file in path.iterdir() if file.is_file() and not file.name.startswith(".")]
@@ -127,31 +146,35 @@ def _of_folder(path: Path, size: Any, progress: Any) -> Dataset:
         raise DataError(_("{path}: reading this folder is not permitted.", path=path)) from None
     if any(is_idx(file) for file in files):
         return pictures_of_idx(path)
+    if is_cifar(file.name for file in files):
+        data = pictures_of_cifar_folder(path)
+        data.name = path.resolve().name
+        return data
     if (path / "run.json").is_file():
         raise UsageError(_("{path} is a run, not data; expected a file or folder of data.", path=path))
     try:
         return folder_of_pictures(path, size, progress)
     except DataError as error:
-        tables = sorted(file.name for file in files if file.suffix.lower() in (".csv", ".tsv", ".parquet", ".xlsx"))
+        tables = sorted(file for file in files if file.suffix.lower() in TABLES)
         if not tables:
             raise
-        raise DataError(str(error) + " " + _("Perhaps you mean the table {path}.", path=path / tables[0])) from None
+        if len(tables) == 1 and (data := _of_table(tables[0], size, None, progress)).kind == "picture":
+            return data
+        raise DataError(str(error) + " " + _("Perhaps you mean the table {path}.", path=tables[0])) from None
 
 
 def _of_table(path: Path, size: Any, separator: str | None, progress: Any) -> Dataset:
     from gipi.data.large_tables import is_large_table, open_large_table
-    from gipi.data.picture_sets import picture_column, pictures_of_table
+    from gipi.data.picture_tables import picture_column, pictures_of_table, tree_beside
     from gipi.data.tables import read_table
 
     is_large = is_large_table(path)
     frame, notes = open_large_table(path, separator, progress) if is_large else read_table(path, separator=separator)
     stem = path.name.removesuffix(".gz").rpartition(".")[0] or path.name
-    column = picture_column(frame, path.parent)
-    if column is None:
-        data = Dataset(stem, frame, mapped=is_large)
-    else:
-        data = pictures_of_table(frame, path.parent, column, size, progress)
-        data.name = stem
+    tree = tree_beside(frame, path.parent)
+    found = picture_column(frame, tree)
+    data = pictures_of_table(frame, tree, *found, size, progress) if found else Dataset(stem, frame, mapped=is_large)
+    data.name = stem
     data.notes = [*notes, *data.notes]
     data.origin = str(path.resolve())
     return data
