@@ -13,6 +13,7 @@ from typing import Any
 import polars as pl
 
 from gipi.data.dataset import Dataset
+from gipi.data.several import spread, spread_like, without_lists
 from gipi.errors import DataError, UsageError, nearest
 from gipi.messages import _
 
@@ -60,8 +61,10 @@ def open_data(
         data = _of_memory(source, picture_size)
     if name:
         data.name = name
+    if target is not None and not isinstance(target, str):
+        data = spread_like(data, target)
     data.target = _target(data, target)
-    return data
+    return without_lists(spread(data))
 
 
 # --- paths and names ---------------------------------------------------------------------------------------------
@@ -234,7 +237,10 @@ def _target(data: Dataset, asked: str | Sequence[str] | None) -> tuple[str, ...]
         named = [column for column in data.frame.columns if column.lower() in TARGET_NAMES]
         if len(named) == 1:
             return (named[0],)
-        return tuple(data.frame.columns) if data.kind == "picture" and data.frame.width == 1 else ()
+        if data.kind != "picture":
+            return ()
+        columns = data.frame.columns  # one beside the pictures, or several that say of each label whether it is there
+        return tuple(columns) if len(columns) == 1 or (columns and all(map(_is_flag, data.frame))) else ()
     names = (asked,) if isinstance(asked, str) else tuple(asked)
     for column in names:
         if column not in data.frame.columns:
@@ -247,6 +253,11 @@ def _target(data: Dataset, asked: str | Sequence[str] | None) -> tuple[str, ...]
     if twice := [column for column in names if names.count(column) > 1]:
         raise UsageError(_("The target '{name}' is given twice.", name=twice[0]))
     return names
+
+
+def _is_flag(column: pl.Series) -> bool:
+    """Whether it holds nothing but 0 and 1."""
+    return not column.dtype.is_nested() and set(column.cast(pl.String).unique().to_list()) <= {"0", "1"}
 
 
 def _first(columns: Sequence[str], most: int = 20) -> str:

@@ -19,6 +19,7 @@ class View:
         labels: The classes.
         history: A record for each epoch.
         error: Why training stopped, if it failed.
+        names: What the rows are called; empty where they have no names.
     """
 
     x: np.ndarray
@@ -28,6 +29,7 @@ class View:
     labels: Sequence[Any] = ()
     history: Sequence[Mapping[str, Any]] = ()
     error: str = ""
+    names: Sequence[str] = ()
 
 
 @dataclass(frozen=True)

@@ -99,7 +99,9 @@ def view_of_sample(job: "Supervised", history: Sequence[Mapping[str, Any]], erro
     starts = np.cumsum([0, *map(len, chosen.values())])
     parts = {part: np.arange(starts[n], starts[n + 1]) for n, part in enumerate(chosen)}
     x, y = job.x.numpy()[kept], job.y.numpy()[kept]
-    return View(x, y, parts, job.material.target_kind, job.schema.targets[0].values, history, error)
+    named = job.material.data.names
+    names = [named[row] for row in kept] if named else ()
+    return View(x, y, parts, job.material.target_kind, job.schema.targets[0].values, history, error, names)
 
 
 def add_verdict(outcome: "Outcome", job: "Supervised", answers: Tensor, truth: np.ndarray, seconds: float) -> None:
