@@ -64,7 +64,7 @@ def open_data(
     if target is not None and not isinstance(target, str):
         data = spread_like(data, target)
     data.target = _target(data, target)
-    return without_lists(spread(data))
+    return without_lists(_with_joined_classes(spread(data)))
 
 
 # --- paths and names ---------------------------------------------------------------------------------------------
@@ -253,6 +253,22 @@ def _target(data: Dataset, asked: str | Sequence[str] | None) -> tuple[str, ...]
     if twice := [column for column in names if names.count(column) > 1]:
         raise UsageError(_("The target '{name}' is given twice.", name=twice[0]))
     return names
+
+
+def _with_joined_classes(data: Dataset) -> Dataset:
+    """Labels of pictures that differ only in case or blanks are one class, as those of folders are."""
+    from gipi.data.layout import joined_classes
+
+    if data.kind != "picture" or len(data.target) != 1 or data.frame.schema[data.target[0]] != pl.String:
+        return data
+    column, notes = data.frame[data.target[0]], [*data.notes]
+    known = column.drop_nulls().unique().to_list()
+    if len({name.strip().casefold() for name in known}) == len(known):
+        return data
+    there = column.is_not_null()
+    joined = pl.Series(column.name, joined_classes(column.filter(there).to_list(), notes), dtype=pl.String)
+    frame = data.frame.with_columns(column.scatter(there.arg_true(), joined))
+    return dataclasses.replace(data, frame=frame, notes=notes)
 
 
 def _is_flag(column: pl.Series) -> bool:

@@ -72,11 +72,12 @@ def _near(x: np.ndarray, rows: np.ndarray, train: np.ndarray) -> list[tuple[int,
     Saving a picture anew moves a few means over the threshold, hardly ever one in each quarter of the hash: only those
     with an equal quarter are compared.
     """
-    if min(x.shape[2:]) < SIDE:
+    if min(x.shape[2:]) < SIDE or not len(rows):
         return []
     white = 255.0 if x.dtype == np.uint8 else float(np.abs(x[rows[:1000]]).max(initial=0.0)) or 1.0
-    found, known = (_by_piece(x, some, average_hash) for some in (rows, train))
-    light, known_light = (_by_piece(x, some, _light) * (255 / white / STEP) for some in (rows, train))
+    means, known_means = (_by_piece(x, some, _means) for some in (rows, train))  # (N, 64)
+    found, known = average_hash(means), average_hash(known_means)
+    light, known_light = (one.mean(1).clip(0) * (255 / white / STEP) for one in (means, known_means))
     pairs: dict[int, int] = {}
     for quarter in range(4):  # 16 bits each; with them the mean light, which saving anew changes by less than a step
         some, all_known = (hashes.view(np.uint16).reshape(-1, 4)[:, quarter] for hashes in (found, known))
@@ -84,6 +85,9 @@ def _near(x: np.ndarray, rows: np.ndarray, train: np.ndarray) -> list[tuple[int,
             bins, known_bins = ((values + shift / 2).astype(np.int64) << 16 for values in (light, known_light))
             places, twins = _with_equal_keys(bins + some, known_bins + all_known)
             alike = np.bitwise_count(known[twins] ^ found[places]) <= MOST_BITS
+            places, twins = places[alike], twins[alike]
+            # the means of two pictures are at most as far from each other as their pixels are
+            alike = np.abs(means[places] - known_means[twins]).mean(1) <= NEAR * white
             for place, twin in zip(places[alike], twins[alike], strict=True):
                 row, other = int(rows[place]), int(train[twin])
                 if row not in pairs and _are_same(x[row], x[other], white):
@@ -108,21 +112,19 @@ def _with_equal_keys(found: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, 
     return places, order[first[places] + steps]
 
 
-def average_hash(x: np.ndarray) -> np.ndarray:
-    """`(N,)` 64 bits of pictures `(N, C, H, W)`: which of 8 x 8 means lie above the mean of all."""
+def _means(x: np.ndarray) -> np.ndarray:
+    """`(N, 64)` means of 8 x 8 fields of pictures `(N, C, H, W)`."""
     grey = x.mean(axis=1, dtype=np.float32)  # (N, H, W)
     for axis in (1, 2):
         edges = np.arange(SIDE) * grey.shape[axis] // SIDE
-        grey = np.add.reduceat(grey, edges, axis) / np.diff([*edges, grey.shape[axis]]).reshape(
-            (-1, 1) if axis == 1 else (-1,)
-        )
-    above = (grey > grey.mean(axis=(1, 2), keepdims=True)).reshape(len(x), -1)  # (N, 64)
-    return np.packbits(above, axis=1).view(np.uint64)[:, 0]
+        sizes = np.diff([*edges, grey.shape[axis]])
+        grey = np.add.reduceat(grey, edges, axis) / sizes.reshape((-1, 1) if axis == 1 else (-1,))
+    return grey.reshape(len(x), -1).astype(np.float32)
 
 
-def _light(x: np.ndarray) -> np.ndarray:
-    """`(N,)` means of pictures."""
-    return x.mean(axis=(1, 2, 3), dtype=np.float32).clip(0)
+def average_hash(means: np.ndarray) -> np.ndarray:
+    """`(N,)` 64 bits: which of 8 x 8 means `(N, 64)` lie above the mean of all."""
+    return np.packbits(means > means.mean(axis=1, keepdims=True), axis=1).view(np.uint64)[:, 0]
 
 
 def _digests(x: np.ndarray) -> np.ndarray:
