@@ -21,8 +21,8 @@ from gipi.data.mapped import as_tensor, gathered, written
 from gipi.data.schema import Schema, encode
 
 ELEMENTS = 1 << 22  # that are encoded at once
-SAMPLE = 1 << 24  # elements that are looked at, where all rows would be too many
-FEWEST, MOST = 2000, 100_000  # rows of a sample
+SAMPLE = 1 << 23  # elements that are looked at, where all rows would be too many: the baselines hold them eight times
+FEWEST, MOST = 200, 100_000  # rows of a sample
 
 
 def conform_large(
