@@ -99,7 +99,7 @@ def scratch() -> Path:
 
 
 def clear() -> int:
-    """Remove every kept set that no process is making; gives the bytes that were freed. Fetched files stay."""
+    """Remove every kept set, once nobody is making it; gives the bytes that were freed. Fetched files stay."""
     freed, home = 0, cache_folder()
     for kind in SET_KINDS:
         for folder in [*(home / kind).glob("*/")] if (home / kind).is_dir() else []:

@@ -1,5 +1,6 @@
 """Pictures are decoded once: what is kept is what decoding gives, is found by its content, and survives a kill."""
 
+import json
 import os
 import shutil
 import signal
@@ -14,6 +15,7 @@ import torch
 from PIL import Image
 
 import gipi
+from gipi.cli.main import main
 from gipi.data import budget, picture_sets, picture_store
 from gipi.data.mapped import is_mapped
 from gipi.data.sources import open_data
@@ -285,3 +287,18 @@ def test_pictures_are_generated_from_disk_too(folder, monkeypatch, tmp_path):
     held = gipi.fit(folder, run=tmp_path / "held", **how)
     weights = [[*gipi.load(run.path / "model.gipi").members[0].state_dict().values()] for run in (far, held)]
     assert all(torch.equal(a, b) for a, b in zip(*weights, strict=True))
+
+
+def test_what_is_kept_can_be_cleared(folder, monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(picture_store, "SETTLED", -60.0)
+    cache = tmp_path / "cache" / "gipi"
+    (cache / "data").mkdir(parents=True)
+    (cache / "data" / "fetched.csv").write_text("x")
+    array = open_data(folder).pictures
+    assert array is not None and [*cache.glob("pictures/*.key")]
+    assert main(["data", "--clear-cache", "--json"]) == 0
+    said = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert said["folder"] == str(cache) and said["freed"] >= array.nbytes
+    assert [path.name for path in cache.rglob("*") if path.is_file() and path.suffix != ".lock"] == ["fetched.csv"]
+    seen = _decodes(monkeypatch)
+    assert (open_data(folder).pictures == array).all() and len(seen) == 40
