@@ -91,12 +91,12 @@ class Archive:
         if len(entries) > MOST_FILES or size > MOST_BYTES or size > max(HARMLESS, MOST_TIMES * packed):
             raise DataError(
                 _(
-                    "{path}: {count} files of {size} MB in an archive of {packed} MB were not unpacked: so much in so "
+                    "{path}: {count} files of {size} MB in an archive of {packed} kB were not unpacked: so much in so "
                     "little is a zip bomb. If it is not, unpack it and give the folder.",
                     path=self.path,
                     count=len(entries),
                     size=size >> 20,
-                    packed=packed / (1 << 20) if packed < 1 << 20 else packed >> 20,
+                    packed=packed >> 10,
                 )
             )
         found: dict[Place, zipfile.ZipInfo] = {}
