@@ -1,4 +1,4 @@
-"""One batch, before the first step: does what comes out fit the task, and the loss? A person's own may give anything."""
+"""One batch, before the first step: does what comes out fit the task, and the loss? One's own may give anything."""
 
 from collections.abc import Callable
 from typing import Any
