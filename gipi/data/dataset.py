@@ -28,6 +28,7 @@ class Dataset:
         mapped: It is larger than memory: numbers of a table (gaps are NaN there) or the pictures lie on disk, and
             nobody may copy them as a whole.
         start: The number of the first row, where it is a piece of a larger set; errors count from there.
+        answers: `(rows, H', W', C')` uint8: what each picture should become, a mask of class numbers or a picture.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Dataset:
     white: float = 255.0
     mapped: bool = False
     start: int = 0
+    answers: np.ndarray | None = None
 
     @property
     def kind(self) -> Kind:
@@ -51,10 +53,13 @@ class Dataset:
     def rows(self, index: np.ndarray) -> "Dataset":
         """These rows, in this order."""
         pictures = None if self.pictures is None else self.pictures[index]
-        return Dataset(self.name, self.frame[index], pictures, self.target, self.notes, {}, self.origin, self.white)
+        answers = None if self.answers is None else self.answers[index]
+        kept = (self.name, self.frame[index], pictures, self.target, self.notes, {}, self.origin, self.white)
+        return Dataset(*kept, answers=answers)
 
     def piece(self, start: int, stop: int) -> "Dataset":
         """The rows from `start` to before `stop`; nothing is copied."""
         pictures = None if self.pictures is None else self.pictures[start:stop]
+        answers = None if self.answers is None else self.answers[start:stop]
         frame = self.frame[start:stop]
-        return replace(self, frame=frame, pictures=pictures, parts={}, start=self.start + start)
+        return replace(self, frame=frame, pictures=pictures, answers=answers, parts={}, start=self.start + start)
