@@ -75,7 +75,7 @@ def _written(answers: list[dict[str, Any]], name: str) -> Path:
     import numpy as np
     from PIL import Image
 
-    from gipi.tasks.generate import picture_grid
+    from gipi.tasks.pictures import picture_grid
 
     Image.fromarray(picture_grid(np.stack([answer["picture"] for answer in answers]))).save(name)
     return Path(name)
