@@ -5,13 +5,16 @@ What is beside a picture repeats its edge, and is never counted: `height` and `w
 N pictures, H W the canvas, C channels
 """
 
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import polars as pl
+import torch
 from PIL import Image
+from torch import Tensor
 
 from gipi.data.dataset import Dataset
 from gipi.data.images import decoded, read_picture, resized
@@ -21,6 +24,7 @@ from gipi.messages import _
 
 MOST_BYTES = 4 << 30  # all canvases together
 MOST_PAGES = 10_000  # of one file
+MASK = "mask"  # the target of pictures whose answers are masks
 
 
 @dataclass(frozen=True)
@@ -35,8 +39,6 @@ class Item:
 
 def pages_of(content: bytes, name: str) -> list[np.ndarray]:
     """Each page of a picture file, `(H, W, C)` uint8; most have one."""
-    import io
-
     first = decoded(content, name, None)
     try:
         image = Image.open(io.BytesIO(content))
@@ -143,7 +145,8 @@ def laid_out(
     frame = pl.DataFrame({"file": [item.name for item in items], "height": sizes[:, 0], "width": sizes[:, 1]})
     named = {item.part for item in items} - {""}
     parts = {part: np.flatnonzero([item.part == part for item in items]) for part in named} if named - {"train"} else {}
-    return Dataset(name, frame, pictures, (), notes, parts, origin, answers=answers)
+    target = () if padding is None else (MASK,)
+    return Dataset(name, frame, pictures, target, notes, parts, origin, answers=answers)
 
 
 def _is_grey(picture: np.ndarray) -> bool:
@@ -159,3 +162,26 @@ def _padded(picture: np.ndarray, height: int, width: int, value: int | None = No
     if value is None:
         return np.pad(picture, reach, "edge")
     return np.pad(picture, reach, constant_values=value)
+
+
+def tensors(data: Dataset, channels: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Pictures `(N, C, H, W)` and answers, masks `(N, H, W)` or pictures `(N, C, H', W')`, uint8; sizes `(N, 2)` int64.
+
+    `channels` is C, which a model may know already.
+    """
+    assert data.pictures is not None and data.answers is not None
+    held = data.pictures.shape[3]
+    is_mask = MASK in data.target
+    x, y = data.pictures, data.answers
+    if held != channels:
+        x, y = (_converted(part, channels) for part in (x, y)) if not is_mask else (_converted(x, channels), y)
+    pictures = torch.from_numpy(np.ascontiguousarray(x.transpose(0, 3, 1, 2)))
+    answers = torch.from_numpy(np.ascontiguousarray(y[..., 0] if is_mask else y.transpose(0, 3, 1, 2)))
+    sizes = torch.from_numpy(data.frame.select("height", "width").to_numpy().astype(np.int64))
+    return pictures, answers, sizes
+
+
+def _converted(pictures: np.ndarray, channels: int) -> np.ndarray:
+    """Grey pictures as RGB, or the other way, `(N, H, W, C)`."""
+    shape = (channels, *pictures.shape[1:3])
+    return np.stack([read_picture(picture, shape) for picture in pictures])
