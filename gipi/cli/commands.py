@@ -62,6 +62,10 @@ def predict(line: Line) -> dict[str, Any]:
 
     run, *inputs = line.words
     answers = answers_to(run, inputs)
+    if answers and answers[0].keys() & {"mask", "factor"}:  # one or several pictures for each that came in
+        from gipi.cli.picture_answers import written_each
+
+        return {"predictions": written_each(answers, Path(run).stem, is_said=not line.options.json)}
     if not line.options.json and answers and "picture" in answers[0]:
         print(_("written to {path}", path=_written(answers, f"{Path(run).stem}-{len(answers)}.png")))
     elif not line.options.json:

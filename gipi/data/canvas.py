@@ -29,7 +29,7 @@ MASK = "mask"  # the target of pictures whose answers are masks
 
 @dataclass(frozen=True)
 class Item:
-    """A picture `(H, W, C)` uint8, what belongs to it (a mask, a larger picture), its name, and the part it is put in."""
+    """A picture `(H, W, C)` uint8, what belongs to it (a mask, a larger picture), its name, the part it is put in."""
 
     name: str
     part: str
@@ -57,7 +57,7 @@ def pages_of(content: bytes, name: str) -> list[np.ndarray]:
 def picture_of(array: np.ndarray, number: int) -> np.ndarray:
     """A picture of an array, `(H, W)` or `(H, W, C)`: bytes as they are, numbers up to 1 as shares of white."""
     name = _("picture {number}", number=number + 1)
-    if array.dtype != np.uint8 and array.dtype.kind == "f" and array.size and 0 <= array.min() and array.max() <= 1:
+    if array.dtype != np.uint8 and array.dtype.kind == "f" and array.size and array.min() >= 0 and array.max() <= 1:
         array = (array * 255 + 0.5).astype(np.uint8)
     return read_picture(array, None, 255.0, name)
 
@@ -66,7 +66,11 @@ def check_count(items: Sequence[Item], damaged: Sequence[str], notes: list[str])
     """Enough pictures to learn from; those that cannot be read are set aside, and said."""
     if damaged:
         notes.append(
-            _("{count} pictures cannot be read and were set aside: {names}", count=len(damaged), names=few([*damaged], 3))
+            _(
+                "{count} pictures cannot be read and were set aside: {names}",
+                count=len(damaged),
+                names=few([*damaged], 3),
+            )
         )
     if not items and damaged:
         raise DataError(notes[-1])
@@ -97,7 +101,7 @@ def fitting_size(height: int, width: int, most: int) -> tuple[int, int]:
 
 
 def _scaled(item: Item, most: int) -> Item:
-    height, width = fitting_size(*item.picture.shape[:2], most)
+    height, width = fitting_size(item.picture.shape[0], item.picture.shape[1], most)
     mask = Image.fromarray(item.answer[:, :, 0]).resize((width, height), Image.Resampling.NEAREST)
     return replace(item, picture=resized(item.picture, height, width), answer=np.asarray(mask)[:, :, None])
 

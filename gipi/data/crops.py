@@ -10,12 +10,10 @@ import torch
 from torch import Tensor
 
 PLACE = 2  # draws that a piece needs
-TURNS = {"flip": 1, "turn": 3}  # draws: left and right exchanged in half of them; quarter turns and mirrors, 8 ways
+TURN = 3  # draws of a turn
 
 
-def pieces(
-    x: Tensor, rows: Tensor, sizes: Tensor, draws: Tensor, sides: tuple[int, int], factor: int = 1
-) -> Tensor:
+def pieces(x: Tensor, rows: Tensor, sizes: Tensor, draws: Tensor, sides: tuple[int, int], factor: int = 1) -> Tensor:
     """A piece `(B, C, factor * S, factor * S')` of each of these pictures, anywhere within its size.
 
     Args:
@@ -39,11 +37,6 @@ def pieces(
     return found.permute(0, 3, 1, 2).contiguous()
 
 
-def flip(x: Tensor, draws: Tensor) -> Tensor:
-    """Left and right are exchanged in half of the pieces `(B, C, S, S')`. D = 1."""
-    return torch.where(draws[:, 0, None, None, None] < 0.5, x.flip(3), x)
-
-
 def turn(x: Tensor, draws: Tensor) -> Tensor:
     """One of the eight ways in which a square lies on a square: for what has neither above nor below. D = 3."""
     if x.shape[2] != x.shape[3]:  # no square: four ways are left
@@ -52,12 +45,3 @@ def turn(x: Tensor, draws: Tensor) -> Tensor:
     x = torch.where(draws[:, 0, None, None, None] < 0.5, x.flip(2), x)
     x = torch.where(draws[:, 1, None, None, None] < 0.5, x.flip(3), x)
     return torch.where(draws[:, 2, None, None, None] < 0.5, x.transpose(2, 3), x)
-
-
-def turned(x: Tensor, names: tuple[str, ...], draws: Tensor) -> Tensor:
-    """These ways of turning one after the other; the same draws turn a picture and its answer alike."""
-    start = 0
-    for name in names:
-        x = {"flip": flip, "turn": turn}[name](x, draws[:, start : start + TURNS[name]])
-        start += TURNS[name]
-    return x

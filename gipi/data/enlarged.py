@@ -53,7 +53,7 @@ def open_enlarged(source: Any, factor: int, size: int | None = None, progress: A
     if small:
         notes.append(
             _(
-                "{count} pictures are smaller than {least} pixels a side once they are small, and were set aside: {names}.",
+                "{count} pictures have less than {least} pixels a side once made small, and were set aside: {names}.",
                 count=len(small),
                 least=SMALLEST,
                 names=few(small),
@@ -176,10 +176,14 @@ def _pair(item: Item, factor: int, most: int) -> Item:
                 )
             )
     height, width = (min(side, most) // factor * factor for side in large.shape[:2])
-    top, left = ((side - kept) // 2 // factor * factor for side, kept in zip(large.shape, (height, width), strict=False))
+    top, left = (
+        (side - kept) // 2 // factor * factor for side, kept in zip(large.shape, (height, width), strict=False)
+    )
     large = np.ascontiguousarray(large[top : top + height, left : left + width])
     if min(height, width) < factor:
-        raise DataError(_("{name}: the picture is too small to be made {factor} times smaller", name=item.name, factor=factor))
+        raise DataError(
+            _("{name}: the picture is too small to be made {factor} times smaller", name=item.name, factor=factor)
+        )
     if item.picture is None:
         small = shrunk(large, factor)
     else:

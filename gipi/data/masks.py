@@ -58,9 +58,7 @@ class Classes:
     @staticmethod
     def from_json(held: dict[str, Any]) -> "Classes":
         colours = tuple(tuple(one) for one in held["colours"])
-        return Classes(
-            tuple(held["names"]), tuple(held["values"]), tuple(held["ignored"]), colours, held["is_colour"]
-        )
+        return Classes(tuple(held["names"]), tuple(held["values"]), tuple(held["ignored"]), colours, held["is_colour"])
 
 
 def open_masks(
@@ -275,9 +273,7 @@ def _classes(items: list[Item], table: _Table | None, notes: list[str]) -> Class
 def _named(table: _Table, seen: Counter, is_colour: bool, items: list[Item], notes: list[str]) -> Classes:
     """The classes of a file; a value that is none of them is an error."""
     if is_colour and not table.colours:
-        raise DataError(
-            _("{file}: the masks are of colours; expected lines such as: 64 128 64 name.", file=table.file)
-        )
+        raise DataError(_("{file}: the masks are of colours; expected lines such as: 64 128 64 name.", file=table.file))
     count = len(table.names)
     if is_colour:
         values = [red << 16 | green << 8 | blue for red, green, blue in table.colours]
@@ -307,7 +303,9 @@ def _numbers(mask: np.ndarray, is_colour: bool, name: str) -> np.ndarray:
         raise DataError(_("{name}: the mask holds fractions; expected whole numbers of classes.", name=name))
     numbers = mask.astype(np.int64)
     if (numbers < 0).any():
-        raise DataError(_("{name}: the mask holds the value {value}; classes begin at 0.", name=name, value=numbers.min()))
+        raise DataError(
+            _("{name}: the mask holds the value {value}; classes begin at 0.", name=name, value=numbers.min())
+        )
     return numbers
 
 
@@ -323,7 +321,7 @@ def _coded(item: Item, classes: Classes) -> np.ndarray:
         value = int(numbers[is_odd][0])
         raise DataError(
             _(
-                "{name}: the mask holds the value {value} ({count} pixels), which is no class; the classes are {known}.",
+                "{name}: the mask holds the value {value} ({count} pixels), which is no class; classes: {known}.",
                 name=item.name,
                 value=f"#{value:06x}" if classes.is_colour else value,
                 count=int(is_odd.sum()),
@@ -356,12 +354,18 @@ def _without(classes: Classes, items: list[Item], ignore: Sequence[str]) -> tupl
 
 
 def _check_several(classes: Classes, items: list[Item]) -> None:
-    counts = sum(np.bincount(item.answer.reshape(-1), minlength=256) for item in items)
+    counts = np.zeros(256, np.int64)
+    for item in items:
+        counts += np.bincount(item.answer.reshape(-1), minlength=256)
     present = [name for name, count in zip(classes.names, counts, strict=False) if count]
     if len(present) < 2:
         what = present[0] if present else _("not counted")
         raise DataError(
-            _("every pixel of the {count} masks is '{name}': there is nothing to tell apart.", count=len(items), name=what)
+            _(
+                "every pixel of the {count} masks is '{name}': there is nothing to tell apart.",
+                count=len(items),
+                name=what,
+            )
         )
 
 

@@ -1,7 +1,7 @@
 """Which mask belongs to which picture: by folders, names and lists, as segmentation sets come.
 
 Known layouts: folders `images` and `masks` (or labels, annotations, gt ...), above or below folders train, valid and
-test; `train` beside `trainannot` or `train_masks`; both in one folder, the mask with a suffix (`_L`, `_P`, `_mask` ...).
+test; `train` beside `trainannot` or `train_masks`; both in one folder, the mask with a suffix (`_L`, `_mask` ...).
 A mask may have the suffix in a folder of its own too. Parts: those folders, or lists train.txt, valid.txt, test.txt.
 """
 
@@ -88,9 +88,7 @@ def _matched(files: PictureFiles, pictures: list[str], masks: list[str], notes: 
             _("{count} pictures have no mask and were set aside: {names}.", count=len(alone), names=few(alone))
         )
     if left:
-        notes.append(
-            _("{count} masks have no picture and were set aside: {names}.", count=len(left), names=few(left))
-        )
+        notes.append(_("{count} masks have no picture and were set aside: {names}.", count=len(left), names=few(left)))
     return _listed(files, pairs, notes)
 
 
@@ -117,7 +115,7 @@ def _is_in_mask_folder(name: str) -> bool:
 
 
 def _is_mask_word(folder: str) -> bool:
-    """`masks`, `LabeledApproved_full`, `trainannot`, `train_gt`: a word of masks is in the name, at its begin or end."""
+    """`masks`, `LabeledApproved_full`, `trainannot`, `train_gt`: one of its words is one of masks."""
     words = [word for word in re.split(r"[ _-]|(?<=[a-z])(?=[A-Z])", folder) if word]
     glued = [folder.lower().removeprefix(part) for part in PARTS if folder.lower().startswith(part)]
     return any(MASKS.fullmatch(word) for word in (*words, *glued) if word)
@@ -149,4 +147,7 @@ def _is_role(folder: str) -> bool:
     if _is_mask_word(folder) or lower in PARTS:
         return True
     words = [word for word in re.split(r"[ _-]|(?<=[a-z])(?=[A-Z])", folder) if word]
-    return any(re.fullmatch(r"images?|imgs?|pictures?|photos?|jpegimages|raw|stills\w*|inputs?|frames?", w, re.I) for w in words)
+    return any(
+        re.fullmatch(r"images?|imgs?|pictures?|photos?|jpegimages|raw|stills\w*|inputs?|frames?", w, re.I)
+        for w in words
+    )

@@ -1,4 +1,4 @@
-"""The picture files of a folder or of a zip archive, by their names inside it; what they hold is read when it is wanted.
+"""The picture files of a folder or of a zip archive, by their names in it; what they hold is read when it is wanted.
 
 A folder in which there is nothing but archives is looked at through them, so that a set can be used as it was fetched.
 """

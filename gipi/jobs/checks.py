@@ -51,7 +51,18 @@ _MIXES = ("label_smoothing", "mixup", "cutmix")
 _OF_ANSWERS = ("distribution", "loss", "positive", "class_weight", *_MIXES, "weight", "warm_start")
 _OF_PARTS = ("distribution", "positive", "class_weight", *_MIXES, "weight", "ensemble", "task")
 _OF_DATA = ("target", "test", "valid", "group", "time", "no_target", "scale", "picture_size", "separator")
-_OF_PIXELS = ("distribution", "positive", "label_smoothing", "mixup", "weight", "target", "test", "valid", "group", "time")
+_OF_PIXELS = (
+    "distribution",
+    "positive",
+    "label_smoothing",
+    "mixup",
+    "weight",
+    "target",
+    "test",
+    "valid",
+    "group",
+    "time",
+)
 _OF_PIXELS += ("no_target", "scale", "separator", "clusters", "folds", "workers")
 NO_USE = {
     "classify": ("distribution", "clusters", "ignore"),

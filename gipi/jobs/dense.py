@@ -18,6 +18,7 @@ from gipi import systems
 from gipi.algorithms.averaging import Average, refresh_statistics
 from gipi.algorithms.schedules import schedule
 from gipi.data import crops
+from gipi.data.augment import AUGMENTATIONS, alternating, compose, following
 from gipi.data.canvas import tensors
 from gipi.data.dataset import Dataset
 from gipi.data.learning import learn
@@ -28,6 +29,7 @@ from gipi.errors import DataError, UsageError, nearest
 from gipi.jobs import judge
 from gipi.jobs.checks import check_use
 from gipi.jobs.job import Job, Outcome, Setting, layers_of
+from gipi.losses.dense import IGNORED
 from gipi.messages import _
 from gipi.release.bundle import warm_start
 from gipi.release.model import Model
@@ -41,7 +43,6 @@ EXAMPLE = 32  # pixels a side of the pictures that a bundle is checked with; any
 LOOKS = 12  # at validation in a run: whole pictures cost more than pieces
 MOST_LOOKED_AT = 4 << 20  # pixels of validation pictures at each look
 SHOWN = 6  # test pictures in the report
-AUGMENTATIONS = tuple(crops.TURNS)
 
 
 def parts_of(data: Dataset, seed: int, test: float, valid: float) -> dict[str, np.ndarray]:
@@ -148,20 +149,30 @@ class Dense(Job):
         options = self.setting.options
         names = self.defaults.get("augment", ()) if options.augment is None else options.augment
         names = tuple(name for name in names if name != "none")
-        odd = [name for name in names if name not in AUGMENTATIONS]
+        known = ("turn", *(AUGMENTATIONS if self.factor == 1 else ("flip",)))
+        odd = [name for name in names if name not in known]
         if odd:
-            known = ", ".join(AUGMENTATIONS)
-            text = _("masks and large pictures cannot follow '{name}'; they follow: {known}.", name=odd[0], known=known)
-            raise UsageError(text + nearest(odd[0], list(AUGMENTATIONS)))
+            text = _(
+                "the answers of the task {task} cannot follow '{name}'; they follow: {known}.",
+                task=self.task_name,
+                name=odd[0],
+                known=", ".join(known),
+            )
+            raise UsageError(text + nearest(odd[0], list(known)))
         return names
 
     def _facts(self) -> list[str]:
         words = {"train": _("training"), "valid": _("validation"), "test": _("test")}
         held = ", ".join(
-            _("{count} {part}", count=len(self.parts[part]), part=said) for part, said in words.items() if part in self.parts
+            _("{count} {part}", count=len(self.parts[part]), part=said)
+            for part, said in words.items()
+            if part in self.parts
         )
         shape = tuple(self.x.shape[1:])
-        return [_("{rows} pictures of up to {shape}: {parts}", rows=len(self.x), shape=shape, parts=held), *self.data.notes]
+        return [
+            _("{rows} pictures of up to {shape}: {parts}", rows=len(self.x), shape=shape, parts=held),
+            *self.data.notes,
+        ]
 
     def _ways(self) -> list[str]:
         ways = [self.schedule_name] if self.schedule_name != "constant" else []
@@ -236,21 +247,29 @@ class Dense(Job):
             raise UsageError(text)
 
     def _stream(self, number: int) -> Stream:
-        device, dtype, schema, names = self.setting.device, self.dtype, self.schema, self.augment
+        device, dtype, schema = self.setting.device, self.dtype, self.schema
         x, reach = self.x.to(device), self.reach.to(device)
         y = (self.y[:, None] if self.factor == 1 and self.y.ndim == 3 else self.y).to(device)
         rows = torch.from_numpy(np.tile(self.parts["train"], self.repeats)).to(device)
 
+        turns = crops.TURN if "turn" in self.augment else 0
+        names = tuple(name for name in self.augment if name != "turn")
+        augment, count = compose(names, fill=schema.inputs[0].center)
+        follow = following(names, fill=IGNORED)
+        first = crops.PLACE + turns  # of the draws of `augment`
+
         def prepare(batch: tuple[Tensor, ...], draws: Tensor) -> tuple[Tensor, ...]:
             (chosen,) = batch
-            place, ways = draws[:, : crops.PLACE], draws[:, crops.PLACE :]
-            piece = crops.turned(crops.pieces(x, chosen, reach, place, self.sides), names, ways)
-            answer = crops.turned(crops.pieces(y, chosen, reach, place, self.sides, self.factor), names, ways)
-            return normalize(schema, piece).to(dtype), self._target(answer)
+            found = []
+            for values, factor, change in ((x, 1, augment), (y, self.factor, follow)):
+                piece = crops.pieces(values, chosen, reach, draws[:, : crops.PLACE], self.sides, factor)
+                piece = crops.turn(piece, draws[:, crops.PLACE : first]) if turns else piece
+                found.append(change(piece, draws[:, first:]))
+            return normalize(schema, found[0]).to(dtype), self._target(found[1])
 
-        draws = crops.PLACE + sum(crops.TURNS[name] for name in names)
+        places = tuple(first + place for place in alternating(names))
         seed = self.setting.options.seed * 1000 + number
-        return Stream((rows,), self.batch_size, seed, prepare, draws)
+        return Stream((rows,), self.batch_size, seed, prepare, first + count, alternating=places)
 
     def _target(self, answer: Tensor) -> Tensor:
         """An answer's piece as the loss wants it: large pictures in the units of the small ones."""
@@ -334,5 +353,7 @@ def dense_job(source: Any, task: str, setting: Setting, progress: Any) -> Dense:
     if hasattr(source, "__fspath__") or isinstance(source, str):
         source = str(source)
     elif isinstance(source, Dataset):
-        raise DataError(_("pictures and answers are given as a folder, an archive or arrays for the task {task}", task=task))
+        raise DataError(
+            _("pictures and answers are given as a folder, an archive or arrays for the task {task}", task=task)
+        )
     return {"segment": Segment, "upscale": Upscale}[task](source, setting, progress)

@@ -86,7 +86,12 @@ class Upscale(Dense):
             small, r = self._picture(row), self.factor
             top, left = _busiest(small)
             wide = (slice(top * r, (top + CLOSE_UP) * r), slice(left * r, (left + CLOSE_UP) * r))
-            views = [enlarged(small, r, "nearest")[wide], enlarged(small, r)[wide], made[place][wide], truth[place][wide]]
+            views = [
+                enlarged(small, r, "nearest")[wide],
+                enlarged(small, r)[wide],
+                made[place][wide],
+                truth[place][wide],
+            ]
             file = self.data.frame["file"][row]
             shown.append((f"{file} ({each[place, 0]:.1f} dB)", views))
         columns = [_("small"), _("bicubic"), self.setting.system_name, _("true")]
@@ -102,4 +107,6 @@ def _busiest(picture: np.ndarray) -> tuple[int, int]:
         for top in range(0, max(1, grey.shape[0] - CLOSE_UP + 1), step)
         for left in range(0, max(1, grey.shape[1] - CLOSE_UP + 1), step)
     ]
-    return max(corners, key=lambda corner: grey[corner[0] : corner[0] + CLOSE_UP, corner[1] : corner[1] + CLOSE_UP].std())
+    return max(
+        corners, key=lambda corner: grey[corner[0] : corner[0] + CLOSE_UP, corner[1] : corner[1] + CLOSE_UP].std()
+    )

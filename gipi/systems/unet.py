@@ -9,6 +9,7 @@ B batch, C channels, H W height and width, K classes
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 import torch
@@ -51,8 +52,8 @@ class Net(nn.Module):
 
         self.multiple = 2**config.depth
         self.down = nn.ModuleList([stage(sizes.input[0], widths[0])])
-        self.down.extend(stage(narrow, wide) for narrow, wide in zip(widths, widths[1:], strict=False))
-        back = [*zip(widths[1:], widths, strict=False)][::-1]
+        self.down.extend(stage(narrow, wide) for narrow, wide in pairwise(widths))
+        back = [*pairwise(reversed(widths))]
         self.rise = nn.ModuleList([nn.ConvTranspose2d(wide, narrow, 2, stride=2) for wide, narrow in back])
         self.up = nn.ModuleList([stage(2 * narrow, narrow) for _wide, narrow in back])
         self.scores = nn.Conv2d(config.width, sizes.output, 1)

@@ -8,6 +8,7 @@ N pictures, C channels, H W of the canvas, h w of a picture, K classes, F featur
 """
 
 import time
+from typing import Any
 
 import numpy as np
 import torch
@@ -56,7 +57,9 @@ def pixel_baselines(
     began = time.perf_counter()
     common = _at_each_place(y, reach, train, classes)
     fit, began = time.perf_counter() - began, time.perf_counter()
-    placed = [common[_places(height, GRID)][:, _places(width, GRID)] for height, width in (true.shape for true in truth)]
+    placed = [
+        common[_places(height, GRID)][:, _places(width, GRID)] for height, width in (true.shape for true in truth)
+    ]
     found.append(way("place", _("most frequent class of each place"), placed, fit, began, ""))
     title = _("trees on colours, place and surroundings")
     began = time.perf_counter()
@@ -122,7 +125,8 @@ def _trees(x: Tensor, y: Tensor, reach: list, rows: Array, classes: int, seconds
         chosen = random.choice(known, min(each, len(known)), replace=False)
         seen.append(features(x[row : row + 1, :, :height, :width])[chosen])
         answers.append(mask[chosen])
-    model = HistGradientBoostingClassifier(max_iter=TREES, max_leaf_nodes=31, early_stopping=False, random_state=seed)
+    never: Any = False  # its stub says text
+    model = HistGradientBoostingClassifier(max_iter=TREES, early_stopping=never, random_state=seed)
     labels = np.concatenate(answers)
     if len(np.unique(labels)) < 2:  # all that was drawn is of one class
         return int(labels[0]) if len(labels) else 0, len(labels)

@@ -78,7 +78,7 @@ def loss(name: str | None, weight: Tensor | None = None) -> tuple[Callable[..., 
 
 
 def confusion(said: Array, truth: Array, classes: int) -> Array:
-    """`(K * K,)`: how often the true class i was taken for class j, at i * K + j; pixels that do not count are not in it.
+    """`(K * K,)`: how often the true class i was taken for class j, at i * K + j, over the pixels that count.
 
     Args:
         said: Class numbers, of any shape.

@@ -128,7 +128,9 @@ def evaluate(model: Any, data: Any, intervals: bool = True) -> dict[str, Metric]
     x, y, sizes = tensors(held, model.schema.inputs[0].shape[0])
     rows = np.arange(len(x))
     made = enlarged_by(model, x, sizes, rows)
-    truth = [y[row, :, : one.shape[0], : one.shape[1]].permute(1, 2, 0).numpy() for row, one in zip(rows, made, strict=True)]
+    truth = [
+        y[row, :, : one.shape[0], : one.shape[1]].permute(1, 2, 0).numpy() for row, one in zip(rows, made, strict=True)
+    ]
     each = np.stack([scores(one, true, factor) for one, true in zip(made, truth, strict=True)])
     return metrics(each, intervals)
 

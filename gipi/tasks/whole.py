@@ -103,4 +103,4 @@ def loose(rows: Any, channels: int) -> list[tuple[str | None, Array]]:
 
 def as_tensor(picture: Array) -> Tensor:
     """`(h, w, C)` uint8 as a batch of one, `(1, C, h, w)`."""
-    return torch.from_numpy(np.ascontiguousarray(picture.transpose(2, 0, 1)))[None]
+    return torch.from_numpy(np.array(picture.transpose(2, 0, 1), order="C"))[None]
