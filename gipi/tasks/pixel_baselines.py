@@ -24,7 +24,8 @@ from gipi.tasks.segment import confusion
 REACHES = (2, 6, 18)  # pixels to each side that a mean is taken over
 PIXELS_A_SECOND = 4000  # learned from, for each second that the trees may take: 100 trees of 2 classes
 MOST_PIXELS = 60_000
-TREES = 100
+TREES = 330  # in all: a round of boosting has one for each class, or one for two classes
+ROUNDS = (20, 100)  # fewest and most
 GRID = 96  # places along each side that are counted apart
 
 
@@ -66,7 +67,7 @@ def pixel_baselines(
     model, pixels = _trees(x, y, reach, train, classes, seconds, seed)
     fit, began = time.perf_counter() - began, time.perf_counter()
     masks = [_mask(model, x[row : row + 1, :, : reach[row][0], : reach[row][1]]) for row in test.tolist()]
-    settings = _("{trees} rounds, {pixels} pixels of the training pictures", trees=TREES, pixels=pixels)
+    settings = _("{rounds} rounds, {pixels} pixels of the training pictures", rounds=_rounds(classes), pixels=pixels)
     found.append(way("trees", title, masks, fit, began, settings))
     return found
 
@@ -126,11 +127,15 @@ def _trees(x: Tensor, y: Tensor, reach: list, rows: Array, classes: int, seconds
         seen.append(features(x[row : row + 1, :, :height, :width])[chosen])
         answers.append(mask[chosen])
     never: Any = False  # its stub says text
-    model = HistGradientBoostingClassifier(max_iter=TREES, early_stopping=never, random_state=seed)
+    model = HistGradientBoostingClassifier(max_iter=_rounds(classes), early_stopping=never, random_state=seed)
     labels = np.concatenate(answers)
     if len(np.unique(labels)) < 2:  # all that was drawn is of one class
         return int(labels[0]) if len(labels) else 0, len(labels)
     return model.fit(np.concatenate(seen), labels), len(labels)
+
+
+def _rounds(classes: int) -> int:
+    return min(ROUNDS[1], max(ROUNDS[0], TREES // (classes if classes > 2 else 1)))
 
 
 def _mask(model, picture: Tensor) -> Array:

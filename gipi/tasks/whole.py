@@ -82,7 +82,8 @@ def loose(rows: Any, channels: int) -> list[tuple[str | None, Array]]:
     if hasattr(rows, "detach"):
         rows = plain_array(rows)
     if isinstance(rows, np.ndarray):
-        is_one = rows.ndim == 2 or (rows.ndim == 3 and (rows.shape[2] in (1, 3, 4) or rows.shape[0] in (1, 3)))
+        is_first = rows.shape[0] == 1 or rows.shape[0] == channels == 3  # channels stand first, or last
+        is_one = rows.ndim == 2 or (rows.ndim == 3 and (rows.shape[2] in (1, 3, 4) or is_first))
         rows = [rows] if is_one else [*rows]
     elif isinstance(rows, Mapping | int | float):
         raise DataError(_("a picture was expected, as a file or an array; {came} came", came=repr(rows)[:60]))
