@@ -309,20 +309,3 @@ def test_membranes(shared_data, tmp_path):
     assert run.verdict.winner == "unet" and run.verdict.difference > 0.02
     trees = next(model for model in run.verdict.models if model.name == "trees")
     assert run.metrics["dice"] > trees.metrics["dice"]
-
-
-@pytest.mark.slow
-def test_streets(shared_data, tmp_path):
-    run = gipi.fit(
-        str(shared_data / "camvid_subset"),
-        task="segment",
-        ignore=("11",),
-        picture_size=240,
-        width=12,
-        steps=400,
-        batch_size=4,
-        threads=1,
-        quiet=True,
-        run=str(tmp_path / "r"),
-    )
-    assert run.verdict.difference > 0
