@@ -63,6 +63,10 @@ def predict(line: Line) -> dict[str, Any]:
 
     run, *inputs = line.words
     answers = answers_to(run, inputs)
+    if answers and answers[0].keys() & {"mask", "factor"}:  # one or several pictures for each that came in
+        from gipi.cli.picture_answers import written_each
+
+        return {"predictions": written_each(answers, Path(run).stem, is_said=not line.options.json)}
     if not line.options.json and answers and "picture" in answers[0]:
         print(_("written to {path}", path=_written(answers, f"{Path(run).stem}-{len(answers)}.png")))
     elif not line.options.json:
@@ -76,7 +80,7 @@ def _written(answers: list[dict[str, Any]], name: str) -> Path:
     import numpy as np
     from PIL import Image
 
-    from gipi.tasks.generate import picture_grid
+    from gipi.tasks.pictures import picture_grid
 
     Image.fromarray(picture_grid(np.stack([answer["picture"] for answer in answers]))).save(name)
     return Path(name)

@@ -33,6 +33,9 @@ _LIMITS: tuple[tuple[str, Callable[[], str], Callable[[Any], bool]], ...] = (
     ("width widest latent code members embedding", lambda: _("a whole number, at least 1"), lambda v: v >= 1),
     ("ray_workers", lambda: _("a whole number, at least 1"), lambda v: v >= 1),
     ("memory first_moves moves batches copy_every", lambda: _("a whole number, at least 1"), lambda v: v >= 1),
+    ("crop blocks", lambda: _("a whole number, at least 1"), lambda v: v >= 1),
+    ("factor", lambda: _("a whole number from {low} to {high}", low=2, high=8), lambda v: 2 <= v <= 8),
+    ("depth", lambda: _("a whole number from {low} to {high}", low=1, high=8), lambda v: 1 <= v <= 8),
     ("explore_moves", lambda: _("a whole number, at least 1"), lambda v: v >= 1),
     ("clusters", lambda: _("a whole number, at least 2"), lambda v: v >= 2),
     ("folds", lambda: _("0 (none), or a whole number, at least 2"), lambda v: v == 0 or v >= 2),
@@ -48,14 +51,30 @@ _MIXES = ("label_smoothing", "mixup", "cutmix")
 _OF_ANSWERS = ("distribution", "loss", "positive", "class_weight", *_MIXES, "weight", "warm_start")
 _OF_PARTS = ("distribution", "positive", "class_weight", *_MIXES, "weight", "ensemble", "task")
 _OF_DATA = ("target", "test", "valid", "group", "time", "no_target", "scale", "picture_size", "separator")
+_OF_PIXELS = (
+    "distribution",
+    "positive",
+    "label_smoothing",
+    "mixup",
+    "weight",
+    "target",
+    "test",
+    "valid",
+    "group",
+    "time",
+)
+_OF_PIXELS += ("no_target", "scale", "separator", "clusters", "folds", "workers")
 NO_USE = {
-    "classify": ("distribution", "clusters"),
-    "regress": ("positive", "label_smoothing", "class_weight", "clusters"),
-    "cluster": (*_OF_ANSWERS, "averaging", "augment", "folds", "ensemble"),
-    "generate": (*_OF_ANSWERS, "averaging", "augment", "folds", "ensemble", "patience", "clusters"),
-    "act": (*_OF_ANSWERS, *_OF_DATA, "averaging", "augment", "epochs", "clusters"),
+    "classify": ("distribution", "clusters", "ignore"),
+    "regress": ("positive", "label_smoothing", "class_weight", "clusters", "ignore"),
+    "cluster": (*_OF_ANSWERS, "averaging", "augment", "folds", "ensemble", "ignore"),
+    "generate": (*_OF_ANSWERS, "averaging", "augment", "folds", "ensemble", "patience", "clusters", "ignore"),
+    "segment": _OF_PIXELS,
+    "upscale": (*_OF_PIXELS, "class_weight", "ignore"),
+    "act": (*_OF_ANSWERS, *_OF_DATA, "averaging", "augment", "epochs", "clusters", "ignore"),
     "stream": (*_OF_PARTS, *_OF_DATA, "averaging", "augment", "epochs", "batch_size", "patience", "clusters", "folds"),
 }
+NO_USE["stream"] += ("ignore",)
 
 
 def checked(options: Options, except_for: Sequence[str] = ()) -> Options:

@@ -52,6 +52,11 @@ def make_job(request: Request, device: Any) -> "Job":
         check_use(options, "act", "", "environment")
         setting = _setting(request, "act", "environment", own, device)
         return Act(request.data, setting)
+    if options.task in ("segment", "upscale"):
+        from gipi.jobs.dense import dense_job
+
+        setting = _setting(request, options.task, "picture", own, device)
+        return dense_job(request.data, options.task, setting, request.progress)
     from gipi.jobs.material import gather
 
     material = gather(request.data, options, request.progress)

@@ -137,6 +137,8 @@ class Model:
             UsageError: The task has no targets to compare with.
         """
         task = tasks.load(self.task)
+        if hasattr(task, "evaluate"):
+            return task.evaluate(self, data, intervals)
         if not self.schema.targets or not hasattr(task, "truth"):
             raise UsageError(_("the task {task} has no right answers to compare with", task=self.task))
         x, y = self.encode(as_rows(self.schema, data), with_targets=True)

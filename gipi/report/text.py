@@ -17,6 +17,7 @@ SHARES = ("accuracy", "balanced_accuracy", "coverage", "error_rate", "exact_matc
 NAMES = (
     *("accuracy", "balanced accuracy", "f1 macro", "f1 micro", "auc", "log loss", "brier", "calibration error"),
     *("subset accuracy", "hamming loss", "rmse", "mae", "r2", "coverage", "interval width", "nll", "pinball"),
+    *("mean iou", "dice", "pixel accuracy"),
     *("frechet", "frechet of real", "told apart", "variety", "return", "worst return"),
     *("silhouette", "silhouette code", "agreement", "loss", "inspector", "forger", "learner", "player"),
     *("running", "done", "interrupted", "diverged", "failed"),

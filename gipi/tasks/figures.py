@@ -27,6 +27,8 @@ def metric_title(metric: str) -> str:
         "interval_width": _("interval width"),
         "nll": _("negative log likelihood"),
         "pinball": _("pinball loss"),
+        "mean_iou": _("mean IoU"),
+        "psnr": _("PSNR in dB"),
     }
     return titles.get(metric, metric)
 
