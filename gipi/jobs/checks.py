@@ -24,7 +24,7 @@ MOST_THREADS = 1024
 # Names of options of the verb and of systems, what they can be, in words and as a test.
 _LIMITS: tuple[tuple[str, Callable[[], str], Callable[[Any], bool]], ...] = (
     ("lr clip minutes", lambda: _("a number above 0"), lambda v: v > 0),
-    ("l2 weight_decay mixup verdict_seconds", lambda: _("a number, at least 0"), lambda v: v >= 0),
+    ("l2 weight_decay mixup verdict_seconds noise beta", lambda: _("a number, at least 0"), lambda v: v >= 0),
     ("dropout momentum label_smoothing smoothing", lambda: _("from 0 to below 1"), lambda v: 0 <= v < 1),
     ("test_share valid_share", lambda: _("a share, from 0 to below 1"), lambda v: 0 <= v < 1),
     ("warmup explore explore_last discount", lambda: _("from 0 to 1"), lambda v: 0 <= v <= 1),
@@ -46,14 +46,21 @@ LIMITS = {name: (words, fits) for names, words, fits in _LIMITS for name in name
 # Options of the verb that a task has no use for: to take no notice of what was asked for would change the answer.
 _OF_ANSWERS = ("distribution", "loss", "positive", "class_weight", "label_smoothing", "mixup", "weight", "warm_start")
 _OF_PARTS = ("distribution", "positive", "class_weight", "label_smoothing", "mixup", "weight", "ensemble", "task")
+_OF_MEMBERS = ("averaging", "folds", "ensemble")
 _OF_DATA = ("target", "test", "valid", "group", "time", "no_target", "scale", "picture_size", "separator")
 NO_USE = {
-    "classify": ("distribution", "clusters"),
-    "regress": ("positive", "label_smoothing", "class_weight", "clusters"),
-    "cluster": (*_OF_ANSWERS, "averaging", "augment", "folds", "ensemble"),
-    "generate": (*_OF_ANSWERS, "averaging", "augment", "folds", "ensemble", "patience", "clusters"),
-    "act": (*_OF_ANSWERS, *_OF_DATA, "averaging", "augment", "epochs", "clusters"),
-    "stream": (*_OF_PARTS, *_OF_DATA, "averaging", "augment", "epochs", "batch_size", "patience", "clusters", "folds"),
+    "classify": ("distribution", "clusters", "noise"),
+    "regress": ("positive", "label_smoothing", "class_weight", "clusters", "noise"),
+    "cluster": (*_OF_ANSWERS, *_OF_MEMBERS, "augment", "noise"),
+    "generate": (*_OF_ANSWERS, *_OF_MEMBERS, "augment", "patience", "clusters", "noise"),
+    "compress": (*_OF_ANSWERS, *_OF_MEMBERS, "augment", "clusters", "noise"),
+    "denoise": (*_OF_ANSWERS, *_OF_MEMBERS, "augment", "clusters"),
+    "embed": (*_OF_ANSWERS, *_OF_MEMBERS, "clusters", "noise"),
+    "act": (*_OF_ANSWERS, *_OF_DATA, "averaging", "augment", "epochs", "clusters", "noise"),
+    "stream": (
+        *(*_OF_PARTS, *_OF_DATA, "averaging", "augment", "epochs", "batch_size", "patience", "clusters", "folds"),
+        "noise",
+    ),
 }
 
 
@@ -99,7 +106,7 @@ def check_use(options: Fit, task: str, target_kind: str, kind: str) -> None:
     for name in NO_USE.get(task, ()):
         if name in given and not (name == "target" and options.no_target):
             raise UsageError(_("{option} has no use for the task {task}; leave it out", option=flag(name), task=task))
-    if options.precision == "float64" and task in ("cluster", "generate", "act"):
+    if options.precision == "float64" and task not in ("classify", "regress", "stream"):
         raise UsageError(_("--precision float64 has no use for the task {task}; leave it out", task=task))
     if target_kind == "labels":
         for name in given & {"class_weight", "positive"}:

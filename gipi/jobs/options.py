@@ -11,7 +11,7 @@ from typing import Any, Literal
 @dataclass(frozen=True)
 class Fit:
     target: tuple[str, ...] = ()  # column or columns to be predicted
-    task: str | None = None  # classify, regress, cluster, generate or act; from the target if not given
+    task: str | None = None  # classify regress cluster generate compress denoise embed act; from the target if not given
     system: str | None = None  # see gipi systems; from the data if not given
     seed: int = 0  # decides parts, order, weights, everything that is drawn
     # --- how long, and by what
@@ -41,6 +41,7 @@ class Fit:
     class_weight: Literal["none", "balanced"] = "none"  # balanced: rare classes count as much as frequent ones
     positive: str | None = None  # one class against all others
     no_target: bool = False  # nothing is to be predicted: look for clusters
+    noise: float = 0.3  # denoise: standard deviation of the noise that is to be taken out, white being 1
     clusters: int | None = None  # how many; from the data if not given
     scale: Literal["standard", "none"] = "standard"  # none: numbers reach the model as they are
     picture_size: int | None = None  # height and width that pictures are brought to

@@ -64,6 +64,10 @@ def make_job(request: Request, device: Any) -> "Job":
         from gipi.jobs.generate import Generate
 
         return Generate(material, setting)
+    if material.task in ("compress", "denoise"):
+        from gipi.jobs.reconstruct import Reconstruct
+
+        return Reconstruct(material, setting)
     from gipi.jobs.supervised import Supervised
 
     return Supervised(material, setting)
