@@ -121,8 +121,8 @@ class Job(ABC):
         players = setting.system.players(net, setting.config, self.loss, sizes)
         own, is_alone = setting.own, setting.ranks.is_alone
         is_ours = own.model is None and own.loss is None and setting.system.__name__.startswith("gipi.")
-        precision, parts = setting.arithmetic.precision, options.parts
-        players = prepared(players, net, precision, options.clip, parts, is_ours and is_alone, self.count)
+        is_ours = is_ours and is_alone
+        players = prepared(players, net, setting.arithmetic, options.clip, options.parts, is_ours, self.count)
         return of_all_ranks(players, net, setting.ranks, setting.is_sharded)
 
     @abstractmethod

@@ -29,7 +29,8 @@ class Fit:
     patience: int | None = None  # epochs without improvement until it stops; 0: never, keep the last weights
     label_smoothing: float = 0.0  # share of certainty that is given to the other classes
     mixup: float = 0.0  # alpha of the mixing of rows; 0: none
-    augment: tuple[str, ...] | None = None  # flip shift affine, or none: what pictures go through
+    cutmix: float = 0.0  # alpha of the patches that pictures take from each other; 0: none
+    augment: tuple[str, ...] | None = None  # flip crop affine colour ... (docs/augmentation.md), or none
     # --- the data and its parts
     test: str | None = None  # a file or folder of test rows, in place of a share
     valid: str | None = None  # a file or folder of validation rows, in place of a share
@@ -55,6 +56,7 @@ class Fit:
     workers: int | None = None  # threads that fetch rows of data larger than memory; by rule if not given, 0: none
     threads: int | None = None  # for the arithmetic; by the size of the model if not given
     precision: Literal["auto", "float32", "float64", "bf16"] = "auto"  # of the arithmetic; auto: bf16 where it pays
+    compile: Literal["auto", "on", "off"] = "auto"  # the network (torch.compile); auto: before long runs, where it pays
     shard: bool = False  # cut the model among the processes (FSDP2), if it is larger than a device
     ray: str | None = None  # train on the Ray cluster at this address; local: one of its own on this machine
     ray_workers: int | None = None  # processes on Ray; one for each of its GPUs if not given

@@ -9,9 +9,9 @@ from torch import Tensor, nn
 
 from gipi import systems, tasks
 from gipi.algorithms.averaging import Average, refresh_statistics
-from gipi.algorithms.regularization import DRAWS, mixed, mixup
+from gipi.algorithms.regularization import CUTMIX_DRAWS, DRAWS, cutmix, mixed, mixup
 from gipi.algorithms.schedules import schedule
-from gipi.data.augment import compose
+from gipi.data.augment import alternating, compose
 from gipi.data.large_frames import encode_large
 from gipi.data.learning import learn, learn_target
 from gipi.data.mapped import Chosen
@@ -60,7 +60,7 @@ class Supervised(Job):
         self.sizes = sizes(self.schema, self.task.output(self.schema))
         self.x, self.y = (encode_large if data.mapped else encode)(self.schema, data, dtype=self.dtype)
         self.plain_loss = self._loss()
-        self.loss = mixed(self.plain_loss) if options.mixup else self.plain_loss
+        self.loss = mixed(self.plain_loss) if options.mixup or options.cutmix else self.plain_loss
         if material.weights is not None or options.class_weight != "none":
             self.count = _weight
         self.members = max(1, len(material.folds)) * options.ensemble
@@ -138,8 +138,7 @@ class Supervised(Job):
             ways.append(_("average of weights: {kind}", kind=self.averaging))
         if self.augment:
             ways.append(_("augmentation: {names}", names=" ".join(self.augment)))
-        if self.setting.options.mixup:
-            ways.append("mixup")
+        ways += [name for name in ("mixup", "cutmix") if getattr(self.setting.options, name)]
         return ways
 
     @property
@@ -268,8 +267,8 @@ class Supervised(Job):
         tensors = [self.of(self.x, rows), self.of(self.y, rows)]
         weights = judge.row_weights(self.material, self.y, rows, options.class_weight)
         if weights is not None:
-            if options.mixup:
-                raise UsageError(_("--mixup does not go together with weights"))
+            if options.mixup or options.cutmix:
+                raise UsageError(_("--mixup and --cutmix do not go together with weights"))
             tensors.append(torch.from_numpy(weights).to(self.dtype))
         prepare, draws = self._prepare()
         ranks = self.setting.ranks
@@ -282,25 +281,31 @@ class Supervised(Job):
             )
             raise UsageError(text)
         seed, part, device = options.seed * 1000 + number, (ranks.rank, ranks.size), self.setting.device
+        turns = alternating(self.augment)
         if self.material.data.mapped:
-            return MappedStream(tensors, self.batch_size, seed, prepare, draws, options.workers, device, part=part)
-        return Stream(tuple(tensor.to(device) for tensor in tensors), self.batch_size, seed, prepare, draws, part)
+            size, workers = self.batch_size, options.workers
+            return MappedStream(tensors, size, seed, prepare, draws, workers, device, part=part, alternating=turns)
+        held = tuple(tensor.to(device) for tensor in tensors)
+        return Stream(held, self.batch_size, seed, prepare, draws, part, turns)
 
     def _prepare(self):
-        """Augmentation, normalisation and mixup of a batch, and the draws that a row needs for them."""
-        schema, alpha, dtype = self.schema, self.setting.options.mixup, self.dtype
-        augment, count = compose(self.augment)
+        """Augmentation, normalisation and mixing of a batch, and the draws that a row needs for them."""
+        schema, options, dtype = self.schema, self.setting.options, self.dtype
+        augment, count = None, 0
+        if self.augment:
+            augment, count = compose(self.augment, schema.inputs[0].white, schema.inputs[0].center)
+        alpha, mix = options.mixup or options.cutmix, mixup if options.mixup else cutmix
         if not (schema.is_picture or alpha):
             return None, 0
 
         def prepare(batch: tuple[Tensor, ...], draws: Tensor) -> tuple[Tensor, ...]:
             x, *target = batch
-            if count:
+            if augment is not None:
                 x = augment(x, draws)
             x = normalize(schema, x).to(dtype)
-            return mixup(x, target[0], draws[:, count:], alpha) if alpha else (x, *target)
+            return mix(x, target[0], draws[:, count:], alpha) if alpha else (x, *target)
 
-        return prepare, count + (DRAWS if alpha else 0)
+        return prepare, count + (0 if not alpha else DRAWS if options.mixup else CUTMIX_DRAWS)
 
     def _average(self, net: nn.Module) -> Average | None:
         """Exponential: over about two epochs. Equal: over the last quarter."""
