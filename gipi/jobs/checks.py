@@ -53,7 +53,6 @@ _OF_MEMBERS = ("averaging", "folds", "ensemble")
 _MIXES = ("label_smoothing", "mixup", "cutmix")
 _OF_ANSWERS = ("distribution", "loss", "positive", "class_weight", *_MIXES, "weight", "warm_start")
 _OF_PARTS = ("distribution", "positive", "class_weight", *_MIXES, "weight", "ensemble", "task")
->>>>>>> 241e4898d1d87fc76a1624d5a016e8f31c351bf5
 _OF_DATA = ("target", "test", "valid", "group", "time", "no_target", "scale", "picture_size", "separator")
 NO_USE = {
     "classify": ("distribution", "clusters", "noise"),
