@@ -45,14 +45,10 @@ _OF_MEMBERS = ("averaging", "folds", "ensemble")
 LIMITS = {name: (words, fits) for names, words, fits in _LIMITS for name in names.split()}
 
 # Options of the verb that a task has no use for: to take no notice of what was asked for would change the answer.
-<<<<<<< HEAD
-_OF_ANSWERS = ("distribution", "loss", "positive", "class_weight", "label_smoothing", "mixup", "weight", "warm_start")
-_OF_PARTS = ("distribution", "positive", "class_weight", "label_smoothing", "mixup", "weight", "ensemble", "task")
-_OF_MEMBERS = ("averaging", "folds", "ensemble")
-=======
 _MIXES = ("label_smoothing", "mixup", "cutmix")
 _OF_ANSWERS = ("distribution", "loss", "positive", "class_weight", *_MIXES, "weight", "warm_start")
 _OF_PARTS = ("distribution", "positive", "class_weight", *_MIXES, "weight", "ensemble", "task")
+_OF_MEMBERS = ("averaging", "folds", "ensemble")
 _OF_DATA = ("target", "test", "valid", "group", "time", "no_target", "scale", "picture_size", "separator")
 NO_USE = {
     "classify": ("distribution", "clusters", "noise"),
