@@ -1,7 +1,7 @@
 """The figures of learning without labels: `python bench/unsupervised.py [denoise] [compress] [embed] [--full]`.
 
-Each line is what was reached beside what was to be reached, on test pictures of Fashion-MNIST. Short by default, on some
-of the pictures; `--full` takes them all and gipi's own number of steps.
+Each line is what was reached beside what was to be reached, on test pictures of Fashion-MNIST. Short by default, on
+some of the pictures; `--full` takes them all and gipi's own number of steps.
 """
 
 import argparse
@@ -57,7 +57,7 @@ def embed(full: bool) -> None:
     source, options = data(full)
     verdict, metrics = fitted(source, task="embed", **options, **({} if full else {"steps": 600}))
     found = {row.name: round(float(row.figure), 4) for row in verdict.models}
-    print(f"embed: {({name: round(float(value), 4) for name, value in metrics.items()})}", flush=True)
+    print(f"embed: { ({name: round(float(value), 4) for name, value in metrics.items()}) }", flush=True)
     print(f"  linear probes: {found}, goal: above random_network and tenth", flush=True)
 
 

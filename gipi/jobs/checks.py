@@ -23,16 +23,15 @@ MOST_THREADS = 1024
 
 # Names of options of the verb and of systems, what they can be, in words and as a test.
 _LIMITS: tuple[tuple[str, Callable[[], str], Callable[[Any], bool]], ...] = (
-    ("lr clip minutes", lambda: _("a number above 0"), lambda v: v > 0),
-    ("l2 weight_decay mixup cutmix verdict_seconds", lambda: _("a number, at least 0"), lambda v: v >= 0),
-_OF_MEMBERS = ("averaging", "folds", "ensemble")
-    ("dropout momentum label_smoothing smoothing", lambda: _("from 0 to below 1"), lambda v: 0 <= v < 1),
+    ("lr clip minutes temperature", lambda: _("a number above 0"), lambda v: v > 0),
+    ("l2 weight_decay mixup cutmix verdict_seconds noise beta", lambda: _("a number, at least 0"), lambda v: v >= 0),
+    ("dropout momentum label_smoothing smoothing momentum_share", lambda: _("from 0 to below 1"), lambda v: 0 <= v < 1),
     ("test_share valid_share", lambda: _("a share, from 0 to below 1"), lambda v: 0 <= v < 1),
     ("warmup explore explore_last discount", lambda: _("from 0 to 1"), lambda v: 0 <= v <= 1),
     ("batch_size patience bins", lambda: _("a whole number, at least 0"), lambda v: v >= 0),
     ("epochs steps ensemble parts picture_size hidden", lambda: _("a whole number, at least 1"), lambda v: v >= 1),
     ("width widest latent code members embedding", lambda: _("a whole number, at least 1"), lambda v: v >= 1),
-    ("ray_workers", lambda: _("a whole number, at least 1"), lambda v: v >= 1),
+    ("ray_workers projection", lambda: _("a whole number, at least 1"), lambda v: v >= 1),
     ("memory first_moves moves batches copy_every", lambda: _("a whole number, at least 1"), lambda v: v >= 1),
     ("explore_moves", lambda: _("a whole number, at least 1"), lambda v: v >= 1),
     ("clusters", lambda: _("a whole number, at least 2"), lambda v: v >= 2),

@@ -1,4 +1,4 @@
-"""Compress and denoise: pictures in, pictures out, each compared with the one that it should be; labels are not used."""
+"""Compress and denoise: pictures in, pictures out, each compared with the one that it should be; labels play no part."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -68,7 +68,9 @@ class Reconstruct(Job):
         self.facts = [_("{rows} pictures of {shape}", rows=len(material.data), shape=self.sizes.input), *material.notes]
         if self.is_noisy:
             words = {"noise": f"{options.noise:g}"}
-            self.facts.append(_("noise: normal, standard deviation {noise} of white, cut off at black and white", **words))
+            self.facts.append(
+                _("noise: normal, standard deviation {noise} of white, cut off at black and white", **words)
+            )
         self.loss_name = _("squared error of the rebuilt pictures")
         self.ways = [self._schedule]
         self.algorithm = self.describe_algorithm()

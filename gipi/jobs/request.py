@@ -64,6 +64,10 @@ def make_job(request: Request, device: Any) -> "Job":
         from gipi.jobs.generate import Generate
 
         return Generate(material, setting)
+    if material.task == "embed":
+        from gipi.jobs.embed import Embed
+
+        return Embed(material, setting)
     if material.task in ("compress", "denoise"):
         from gipi.jobs.reconstruct import Reconstruct
 

@@ -1,8 +1,8 @@
 """Compress: a picture in, a few numbers out that say it (the code), and the picture rebuilt from them.
 
-Scored by how near the rebuilt pictures are to the ones of the test part (tasks/pictures.py), beside two that are rebuilt
-without a network: principal components, as many as the code has numbers (Pearson 1901; of all linear ways to say a
-picture in so many numbers the one with the smallest squared error), and the mean picture, which needs none.
+Scored by how near the rebuilt pictures are to the ones of the test part (tasks/pictures.py), beside two ways without a
+network: principal components, as many as the code has numbers (Pearson 1901; of all linear ways to say a picture in so
+many numbers the one with the smallest squared error), and the mean picture, which needs none.
 
 n pictures, H W C a picture, Z numbers of the code
 """

@@ -2,8 +2,8 @@
 
 A network learns from pairs that are made from clean pictures: normal noise of one standard deviation is added (white is
 1, so 0.3 is strong), and what leaves black or white is cut off, as a file would (data/noise.py). Each training picture
-has other noise in each epoch; validation and test pictures have one noise each, a function of the seed and the row. Kept
-models take pictures that are noisy already.
+has other noise in each epoch; validation and test pictures have one noise each, a function of the seed and the row.
+Kept models take pictures that are noisy already.
 
 Scored by how near the answers are to the clean pictures of the test part (tasks/pictures.py), beside what needs no
 network: doing nothing, the median of 3 x 3 or 5 x 5 elements (Tukey 1977), a Gaussian filter; which median and how wide

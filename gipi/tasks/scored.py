@@ -51,8 +51,9 @@ def judge_scores(
 
     Example:
         >>> ours = {"psnr": np.linspace(20, 30, 50)}
-        >>> print(judge_scores("net", ours, 1.0, [Rival("still", "nothing", {"psnr": ours["psnr"] - 2})], "psnr").winner)
-        net
+        >>> rival = Rival("untouched", "doing nothing", {"psnr": ours["psnr"] - 2})
+        >>> judge_scores("net", ours, 1.0, [rival], "psnr").winner
+        'net'
     """
     found = means(ours, seed=seed)
     models = [Row(name, name, found[metric], found, seconds, is_ours=True)]
@@ -63,7 +64,9 @@ def judge_scores(
             continue
         compared[rival.name] = pair_scores(ours[metric], rival.scores[metric], found[metric].higher_is_better, seed)
         theirs, p_value = means(rival.scores, seed=seed), compared[rival.name][1]
-        models.append(Row(rival.name, rival.title, theirs[metric], theirs, rival.seconds, None, rival.settings, p_value))
+        models.append(
+            Row(rival.name, rival.title, theirs[metric], theirs, rival.seconds, None, rival.settings, p_value)
+        )
     note = _("the best of the classical models was chosen on these same test rows, which flatters it a little")
     return concluded(models, compared, metric, len(ours[metric]), note)
 
