@@ -1,4 +1,4 @@
-"""Compress and denoise: pictures in, pictures out, each compared with the one that it should be; labels play no part."""
+"""Compress and denoise: pictures in, pictures out, each compared with the one that it should be; without labels."""
 
 from collections.abc import Callable, Sequence
 from typing import Any

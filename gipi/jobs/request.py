@@ -97,6 +97,10 @@ def _setting(request: Request, task: str, kind: str, own: Any, device: Any) -> "
     else:
         name = request.options.system or tasks.load(task).default.get(kind, "")
         system = systems.load(name)
+    known = tasks.load(task).default
+    if task in tasks.TASKS and kind not in known:
+        words = {"task": task, "kind": kind, "known": ", ".join(known)}
+        raise UsageError(_("the task {task} does not take a {kind}; it takes a {known}", **words))
     if task not in system.tasks:
         fitting = [n for n in systems.names() if task in systems.describe(n).tasks]
         text = _(
