@@ -8,7 +8,8 @@ Ours differs: trained at once, without stacked Boltzmann machines. Tables: numbe
 categories by cross-entropy; the code is what tasks/cluster.py groups. Pictures: convolutions with batch norm; where a
 picture is wanted and no code, nothing need pass through a few numbers, so the way up sees what the way down saw at the
 same size (Ronneberger 2015, https://arxiv.org/abs/1505.04597), and only what must change is learned (Zhang 2017,
-https://arxiv.org/abs/1608.03981). The variational one takes pictures to have unit variance once centered and scaled.
+https://arxiv.org/abs/1608.03981); both at half the size, with four elements side by side as channels (Zhang 2018,
+https://arxiv.org/abs/1710.04026). The variational one takes pictures to have unit variance once centered and scaled.
 
 B rows, N numeric features, K category columns, V categories in all columns together, Z numbers of the code, C H W a
 picture
@@ -39,7 +40,7 @@ CODE = {"table": 2, "picture": 32}  # numbers of a code: two can be drawn
 @dataclass(frozen=True)
 class Config:
     hidden: tuple[int, ...] = (64, 32)  # tables: width of each hidden layer down to the code; the way back mirrors it
-    width: int = 16  # pictures: channels at full size; twice as many after each halving
+    width: int = 32  # pictures: channels at half the size; twice as many after each halving
     code: int | None = None  # numbers that a row (2 if not given) or a picture (32) is said in
     variational: bool = False  # the code is drawn from a normal distribution, and new pictures can be made
     beta: float = 1.0  # weight of the code's distance from a standard normal one, if variational; 1: as in the paper
@@ -113,10 +114,18 @@ class Crop(nn.Module):
         return x[:, :, : self.height, : self.width]
 
 
-def margin(height: int, width: int, halvings: int) -> nn.Module:
-    """The edge repeated until both sides can be halved so often."""
-    unit = 2**halvings
-    return nn.ReplicationPad2d((0, -width % unit, 0, -height % unit))
+def begin(shape: tuple[int, ...]) -> nn.Sequential:
+    """`(B, C, H, W)` to `(B, 4 C, h, w)`: four elements that lie together become channels, and from there on a picture
+    is worked at half its size (Shi 2016, Zhang 2018); the edge is repeated until it can be halved to the end."""
+    _channels, height, width = shape
+    unit = 2 ** smallest(height, width)[0]
+    return nn.Sequential(nn.ReplicationPad2d((0, -width % unit, 0, -height % unit)), nn.PixelUnshuffle(2))
+
+
+def end(inputs: int, shape: tuple[int, ...]) -> nn.Sequential:
+    """`(B, inputs, h, w)` to `(B, C, H, W)`: `begin` undone."""
+    channels, height, width = shape
+    return nn.Sequential(nn.Conv2d(inputs, 4 * channels, 3, padding=1), nn.PixelShuffle(2), Crop(height, width))
 
 
 def upwards(inputs: int, outputs: int, activation: str) -> nn.Sequential:
@@ -126,17 +135,16 @@ def upwards(inputs: int, outputs: int, activation: str) -> nn.Sequential:
 
 def picture_ways(shape: tuple[int, ...], config: Config, numbers: int, code: int) -> tuple[nn.Module, nn.Module]:
     """Down from `(B, C, H, W)` to `(B, numbers)`, and from `(B, code)` up to `(B, C, H, W)`."""
-    channels, height, width = shape
-    halvings, low, narrow = smallest(height, width)
-    widths = [config.width * 2**place for place in range(halvings + 1)]
-    down: list[nn.Module] = [margin(height, width, halvings), conv_block(channels, widths[0], config.activation)]
+    halvings, low, narrow = smallest(*shape[1:])
+    widths = [config.width * 2**place for place in range(halvings)]  # from half the size on
+    down: list[nn.Module] = [begin(shape), conv_block(4 * shape[0], widths[0], config.activation)]
     for inputs, outputs in pairwise(widths):
         down.append(conv_block(inputs, outputs, config.activation, stride=2))
     up: list[nn.Module] = [linear(code, widths[-1] * low * narrow), nn.Unflatten(1, (widths[-1], low, narrow))]
     up.append(conv_block(widths[-1], widths[-1], config.activation))
     for inputs, outputs in pairwise(reversed(widths)):
         up.append(upwards(inputs, outputs, config.activation))
-    up += [nn.Conv2d(widths[0], channels, 3, padding=1), Crop(height, width)]
+    up.append(end(widths[0], shape))
     return nn.Sequential(*down, nn.Flatten(), linear(widths[-1] * low * narrow, numbers)), nn.Sequential(*up)
 
 
@@ -145,11 +153,11 @@ class Repair(nn.Module):
 
     def __init__(self, shape: tuple[int, ...], config: Config):
         super().__init__()
-        channels, height, width = shape
-        halvings = min(2, smallest(height, width)[0])  # noise is a thing of near elements
-        widths = [config.width * 2**place for place in range(halvings + 1)]
+        halvings = min(3, smallest(*shape[1:])[0])  # noise is a thing of near elements
+        widths = [config.width * 2**place for place in range(halvings)]
         name = config.activation
-        self.begin = nn.Sequential(margin(height, width, halvings), conv_block(channels, widths[0], name))
+        self.begin = nn.Sequential(begin(shape), conv_block(4 * shape[0], widths[0], name))
+        self.first = conv_block(widths[0], widths[0], name)
         self.down = nn.ModuleList(
             nn.Sequential(conv_block(inputs, outputs, name, stride=2), conv_block(outputs, outputs, name))
             for inputs, outputs in pairwise(widths)
@@ -157,10 +165,10 @@ class Repair(nn.Module):
         back = [*pairwise(reversed(widths))]
         self.up = nn.ModuleList(upwards(inputs, outputs, name) for inputs, outputs in back)
         self.join = nn.ModuleList(conv_block(2 * outputs, outputs, name) for _inputs, outputs in back)
-        self.end = nn.Sequential(nn.Conv2d(widths[0], channels, 3, padding=1), Crop(height, width))
+        self.end = end(widths[0], shape)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.begin(x)
+        x = self.first(self.begin(x))
         seen = []
         for down in self.down:
             seen.append(x)
