@@ -45,7 +45,7 @@ def denoise(full: bool) -> None:
 def compress(full: bool) -> None:
     source, options = data(full)
     for variational in (False, True) if full else (False,):
-        steps = {} if full else {"steps": 800}
+        steps = {} if full else {"steps": 450}
         verdict, metrics = fitted(source, task="compress", code=32, variational=variational, **options, **steps)
         found = {row.name: float(row.figure) for row in verdict.models}
         name = "compress --variational" if variational else "compress"
