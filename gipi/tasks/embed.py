@@ -12,6 +12,7 @@ the mean of exp(-2 d^2) over pairs of pictures, d their distance; both on the un
 n m pictures, F features, K classes
 """
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -71,7 +72,9 @@ def probe(train: Array, y: Array, test: Array, classes: int, seconds: float | No
     scale = np.where(scale > 1e-6 * max(scale.max(), 1e-30), scale, 1)
     z = ((train - center) / scale).astype(np.float32)
     rows = Rows("classify", z, z, y, None, classes, (), seed)
-    predict, settings, used = linear(rows, seconds, len(test))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what did not converge is said in settings
+        predict, settings, used = linear(rows, seconds, len(test))
     asked = ((test - center) / scale).astype(np.float32)
     if used < len(train):
         settings += "; " + _("fitted on {rows} of {all} training rows to stay in time", rows=used, all=len(train))

@@ -43,7 +43,9 @@ def test_views_that_agree_cost_less():
 def test_the_backbone_is_the_classifiers_but_for_its_last_layer():
     net = build(simclr.Config())
     theirs = {name: one.shape for name, one in convnet.Net(Sizes((1, 8, 8), 10), convnet.Config()).state_dict().items()}
-    ours = {name.removeprefix("model."): one.shape for name, one in net.state_dict().items() if name.startswith("model.")}
+    ours = {
+        name.removeprefix("model."): one.shape for name, one in net.state_dict().items() if name.startswith("model.")
+    }
     missing = {name for name in theirs if name not in ours}
     assert ours == {name: shape for name, shape in theirs.items() if name not in missing}
     assert {name.rpartition(".")[2] for name in missing} == {"weight", "bias"} and len(missing) == 2
