@@ -54,12 +54,12 @@ def test_the_backbone_is_the_classifiers_but_for_its_last_layer():
 
 @pytest.mark.parametrize("name", ["tabm", "gan", "simclr"])
 def test_a_backbone_is_a_system_that_classifies_pictures(name):
-    with pytest.raises(UsageError, match="these are: .*convnet"):
+    with pytest.raises(UsageError, match=r"these are: .*convnet"):
         simclr.backbone(name, SIZES)
 
 
 def test_an_unknown_backbone_is_named():
-    with pytest.raises(UsageError, match="'alex' is no system for pictures.*convnet"):
+    with pytest.raises(UsageError, match=r"'alex' is no system for pictures.*convnet"):
         build(simclr.Config(backbone="alex"))
 
 
