@@ -11,9 +11,7 @@ from typing import Any, Literal
 @dataclass(frozen=True)
 class Fit:
     target: tuple[str, ...] = ()  # column or columns to be predicted
-    task: str | None = (
-        None  # classify regress cluster generate compress denoise embed act; from the target if not given
-    )
+    task: str | None = None  # classify regress cluster generate compress denoise embed act; by the target if not given
     system: str | None = None  # see gipi systems; from the data if not given
     seed: int = 0  # decides parts, order, weights, everything that is drawn
     # --- how long, and by what
