@@ -23,7 +23,7 @@ MOST_THREADS = 1024
 
 # Names of options of the verb and of systems, what they can be, in words and as a test.
 _LIMITS: tuple[tuple[str, Callable[[], str], Callable[[Any], bool]], ...] = (
-    ("lr clip minutes temperature", lambda: _("a number above 0"), lambda v: v > 0),
+    ("lr head_lr bias_lr clip minutes temperature", lambda: _("a number above 0"), lambda v: v > 0),
     ("l2 weight_decay mixup cutmix verdict_seconds noise beta", lambda: _("a number, at least 0"), lambda v: v >= 0),
     ("dropout momentum label_smoothing smoothing momentum_share", lambda: _("from 0 to below 1"), lambda v: 0 <= v < 1),
     ("test_share valid_share", lambda: _("a share, from 0 to below 1"), lambda v: 0 <= v < 1),

@@ -13,6 +13,7 @@ class Fit:
     target: tuple[str, ...] = ()  # column or columns to be predicted
     task: str | None = None  # classify regress cluster generate compress denoise embed act; by the target if not given
     system: str | None = None  # see gipi systems; from the data if not given
+    recipe: str | None = None  # a named set of options, see the system's page: speed; what is typed beside it wins
     seed: int = 0  # decides parts, order, weights, everything that is drawn
     # --- how long, and by what
     epochs: int | None = None  # times that each training row is seen, at most
@@ -21,7 +22,7 @@ class Fit:
     batch_size: int | None = None  # rows in a step; 0: all
     loss: str | None = None  # cross_entropy focal hinge bce; mse mae huber; nll; quantile
     distribution: Literal["point", "normal", "quantiles"] = "point"  # a number, or how sure it is too
-    schedule: str | None = None  # constant cosine one-cycle step warm-up: how the step size changes
+    schedule: str | None = None  # constant cosine linear one-cycle step warm-up: how the step size changes
     warmup: float = 0.0  # part of the run, 0 to 1, over which the step size rises first
     clip: float | None = None  # largest norm of the gradient
     parts: int = 1  # that a batch is worked through in, to save memory; the gradient is the same
