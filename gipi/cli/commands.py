@@ -6,10 +6,10 @@ Each takes the line and gives what `--json` prints; without `--json` it prints f
 import json
 import math
 import sys
-from pathlib import Path
 from typing import Any
 
 from gipi.cli.lines import Line, system_reader
+from gipi.cli.pictures import written
 from gipi.errors import UsageError, nearest
 from gipi.jobs.checks import flag
 from gipi.messages import _
@@ -68,22 +68,12 @@ def predict(line: Line) -> dict[str, Any]:
 
         return {"predictions": written_each(answers, Path(run).stem, is_said=not line.options.json)}
     if not line.options.json and answers and "picture" in answers[0]:
-        print(_("written to {path}", path=_written(answers, f"{Path(run).stem}-{len(answers)}.png")))
+        for path in written(answers, run, inputs):
+            print(_("written to {path}", path=path))
     elif not line.options.json:
         for answer in answers:
             print(_said(answer))
     return {"predictions": answers}
-
-
-def _written(answers: list[dict[str, Any]], name: str) -> Path:
-    """Pictures side by side in one file."""
-    import numpy as np
-    from PIL import Image
-
-    from gipi.tasks.pictures import picture_grid
-
-    Image.fromarray(picture_grid(np.stack([answer["picture"] for answer in answers]))).save(name)
-    return Path(name)
 
 
 def _said(answer: dict[str, Any]) -> str:
@@ -98,6 +88,8 @@ def _said(answer: dict[str, Any]) -> str:
                 if isinstance(value, list)
                 else str(value)
             )
+        elif name == "vector":
+            parts.append(" ".join(f"{number:.6g}" for number in value))
         elif name == "probability":
             parts.append(f"{value:.1%}")
         elif name in ("low", "high", "disagreement"):

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from gipi.jobs.job import Outcome
     from gipi.jobs.material import Material
     from gipi.jobs.supervised import Supervised
+    from gipi.tasks.verdict import Verdict
 
 JUDGED = 1_000_000  # rows; their figures are sure to the third digit
 WORST = 24  # mistakes that a report shows
@@ -139,9 +140,14 @@ def add_verdict(outcome: "Outcome", job: "Supervised", answers: Tensor, truth: n
             )
         )
     outcome.baseline_metric = outcome.verdict.metric
-    outcome.baselines = [
+    outcome.baselines = baselines_of(outcome.verdict)
+
+
+def baselines_of(verdict: "Verdict") -> list[Baseline]:
+    """The models of a verdict, for the report."""
+    return [
         Baseline(row.title, float(row.figure), row.figure.low, row.figure.high, row.seconds_fit, row.is_ours)
-        for row in outcome.verdict.models
+        for row in verdict.models
         if row.figure is not None
     ]
 

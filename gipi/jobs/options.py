@@ -11,7 +11,7 @@ from typing import Any, Literal
 @dataclass(frozen=True)
 class Fit:
     target: tuple[str, ...] = ()  # column or columns to be predicted
-    task: str | None = None  # classify regress cluster generate segment upscale act; from the target if not given
+    task: str | None = None  # classify, regress, segment ... (gipi systems lists all); by the target if not given
     system: str | None = None  # see gipi systems; from the data if not given
     recipe: str | None = None  # a named set of options, see the system's page: speed; what is typed beside it wins
     seed: int = 0  # decides parts, order, weights, everything that is drawn
@@ -43,6 +43,7 @@ class Fit:
     class_weight: Literal["none", "balanced"] = "none"  # balanced: rare classes count as much as frequent ones
     positive: str | None = None  # one class against all others
     no_target: bool = False  # nothing is to be predicted: look for clusters
+    noise: float = 0.3  # denoise: standard deviation of the noise that is to be taken out, white being 1
     clusters: int | None = None  # how many; from the data if not given
     ignore: tuple[str, ...] = ()  # classes of masks that are not counted, neither in the loss nor in the figures
     scale: Literal["standard", "none"] = "standard"  # none: numbers reach the model as they are

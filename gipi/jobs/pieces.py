@@ -13,9 +13,11 @@ import polars as pl
 from gipi.data.dataset import Dataset
 from gipi.data.header import check_name
 from gipi.data.large_frames import concat_large, joined_pictures, rows_of, sample
+from gipi.data.plain_folder import plain_folder
 from gipi.data.schema import Field
 from gipi.errors import DataError, UsageError
 from gipi.jobs.options import Fit
+from gipi.jobs.target import OF_PICTURES
 from gipi.messages import _
 from gipi.release.rows import like_these, where_in
 
@@ -36,7 +38,8 @@ def open_piece(
 ) -> Piece:
     from gipi.data.sources import open_data
 
-    data = open_data(
+    data = plain_folder(source, size or options.picture_size, progress) if options.task in OF_PICTURES else None
+    data = data or open_data(
         source,
         target=target or options.target or None,
         picture_size=size or options.picture_size,

@@ -165,7 +165,7 @@ def masks_of(model: Any, x: Tensor, sizes: Tensor, rows: Array) -> list[Array]:
     return found
 
 
-def evaluate(model: Any, data: Any, intervals: bool = True) -> dict[str, Metric]:
+def score_source(model: Any, data: Any, intervals: bool = True) -> dict[str, Metric]:
     """All figures on other pictures that have masks: a folder, an archive or arrays, as `fit` takes them."""
     classes = Classes.from_json(model.extra["classes"])
     held, _classes = open_masks(data, model.extra["longest"], known=classes)

@@ -121,7 +121,7 @@ def enlarged_by(model: Any, x: Tensor, sizes: Tensor, rows: Array) -> list[Array
     return found
 
 
-def evaluate(model: Any, data: Any, intervals: bool = True) -> dict[str, Metric]:
+def score_source(model: Any, data: Any, intervals: bool = True) -> dict[str, Metric]:
     """All figures on other pictures: a folder, an archive or arrays, as `fit` takes them."""
     factor = model.extra["factor"]
     held = open_enlarged(data, factor, model.extra["longest"])

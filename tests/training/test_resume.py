@@ -101,6 +101,10 @@ RUNS = {
     "perceptron": ("iris", {"system": "perceptron", "steps": 60}),
     "autoencoder": ("iris", {"no_target": True, "epochs": 4}),
     "gan": ("digits", {"system": "gan", "task": "generate", "steps": 12, "batch_size": 32}),
+    "compress": ("digits", {"task": "compress", "variational": True, "width": 4, "steps": 12, "batch_size": 32}),
+    "denoise": ("digits", {"task": "denoise", "width": 4, "epochs": 2, "batch_size": 128}),
+    "simclr": ("digits", {"task": "embed", "steps": 8, "batch_size": 32, "verdict_seconds": 0.1}),
+    "byol": ("digits", {"task": "embed", "variant": "byol", "steps": 8, "batch_size": 32, "verdict_seconds": 0.1}),
     "dqn": (
         "gym:CartPole-v1",
         {"steps": 60, "memory": 300, "first_moves": 50, "moves": 60, "batches": 16, "copy_every": 7, "hidden": (16,)},
