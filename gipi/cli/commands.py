@@ -6,6 +6,7 @@ Each takes the line and gives what `--json` prints; without `--json` it prints f
 import json
 import math
 import sys
+from pathlib import Path
 from typing import Any
 
 from gipi.cli.lines import Line, system_reader
