@@ -60,6 +60,7 @@ def folder(tmp_path, monkeypatch) -> Path:
     return tmp_path / "set"
 
 
+@pytest.mark.slow
 def test_a_folder_larger_than_the_limit_is_learned_and_scored(folder, tmp_path):
     command = [sys.executable, "-c", RUN, str(folder), str(tmp_path / "run"), str(LIMIT)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=240)
