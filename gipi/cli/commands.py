@@ -31,7 +31,7 @@ def resume(line: Line) -> dict[str, Any]:
     run = Run((line.words or ["last"])[0])
     if run.status == "done" and not (line.options.json or line.options.quiet):
         print(_("{path} is finished; there is nothing to go on with", path=run.path))
-    return _result(go_on(run, quiet=line.options.quiet, json=line.options.json))
+    return _result(go_on(run, device=line.options.device, quiet=line.options.quiet, json=line.options.json))
 
 
 def _result(run: Any) -> dict[str, Any]:
@@ -226,6 +226,8 @@ def data(line: Line) -> dict[str, Any]:
 
     if line.options.show:
         return _show_pictures(line)
+    if line.options.clear_cache:
+        return _clear_cache(line)
     for name in ("augment", "picture_size", "target", "seed"):
         if getattr(line.options, name) not in (None, (), 0):
             raise UsageError(_("{option} goes with --show", option=flag(name)))
@@ -254,6 +256,16 @@ def data(line: Line) -> dict[str, Any]:
         ]
         print_table("", [_("name"), _("task"), _("what it is"), _("licence"), ""], rows)
     return {"data": described}
+
+
+def _clear_cache(line: Line) -> dict[str, Any]:
+    from gipi.data.fetch import cache_folder
+    from gipi.data.kept import clear
+
+    freed, folder = clear(), str(cache_folder())
+    if not (line.options.json or line.options.quiet):
+        print(_("{folder}: {count} MB of decoded data removed", folder=folder, count=round(freed / 1e6, 1)))
+    return {"folder": folder, "freed": freed}
 
 
 def _show_pictures(line: Line) -> dict[str, Any]:

@@ -24,6 +24,16 @@ class Common:
 
 
 @dataclass(frozen=True)
+class Resume:
+    """What `gipi resume` understands."""
+
+    device: str | None = None  # auto, cpu, cuda, cuda:1, mps; where it began if not given
+    json: bool = False  # the last line of standard output is the result as JSON
+    lang: str | None = None  # en or ko; from the locale if not given
+    quiet: bool = False  # say nothing
+
+
+@dataclass(frozen=True)
 class Shown:
     """What `gipi data` understands."""
 
@@ -32,9 +42,13 @@ class Shown:
     picture_size: int | None = None  # height and width that pictures are brought to
     target: tuple[str, ...] = ()  # column or columns to be predicted
     seed: int = 0  # of the run that would see them so
+    clear_cache: bool = False  # remove decoded pictures and columns of large tables that were kept; fetched sets stay
     json: bool = False  # the last line of standard output is the result as JSON
     lang: str | None = None  # en or ko; from the locale if not given
     quiet: bool = False  # say nothing
+
+
+OPTIONS = {"resume": Resume, "data": Shown}  # what verbs understand; `fit` has a file of its own, all others Common
 
 
 @dataclass
@@ -43,7 +57,7 @@ class Line:
 
     verb: str
     words: list[str]  # data, run, inputs
-    options: Any  # Fit, Shown, or Common
+    options: Any  # Fit, Resume, Shown, or Common
     rest: list[str] = field(default_factory=list)  # for the system
     begun: dict[str, Any] = field(default_factory=dict)  # the system's options by the recipe
 
@@ -92,7 +106,7 @@ def read_line(verb: str, arguments: list[str]) -> Line:
             usual = Fit(system=system, **{name: begun.pop(name) for name in known})
             options, rest = parsed(Fit, flags, usual)
         return Line(verb, words, options, rest, begun)
-    options, rest = parsed(Shown if verb == "data" else Common, flags)
+    options, rest = parsed(OPTIONS.get(verb, Common), flags)
     if rest:
         raise UsageError(_("gipi {verb} has no option {option}. See gipi {verb} --help", verb=verb, option=rest[0]))
     return Line(verb, words, options, rest)

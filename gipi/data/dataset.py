@@ -3,6 +3,7 @@
 Everything that can be opened (a file, a folder, a frame, arrays, a name) becomes one of these, by data/sources.py.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -29,6 +30,7 @@ class Dataset:
             nobody may copy them as a whole.
         start: The number of the first row, where it is a piece of a larger set; errors count from there.
         answers: `(rows, H', W', C')` uint8: what each picture should become, a mask of class numbers or a picture.
+        names: What the pictures are called, in order; empty where they have no names.
     """
 
     name: str
@@ -42,6 +44,7 @@ class Dataset:
     mapped: bool = False
     start: int = 0
     answers: np.ndarray | None = None
+    names: Sequence[str] = ()
 
     @property
     def kind(self) -> Kind:
@@ -54,12 +57,14 @@ class Dataset:
         """These rows, in this order."""
         pictures = None if self.pictures is None else self.pictures[index]
         answers = None if self.answers is None else self.answers[index]
+        names = [self.names[i] for i in index] if self.names else ()
         kept = (self.name, self.frame[index], pictures, self.target, self.notes, {}, self.origin, self.white)
-        return Dataset(*kept, answers=answers)
+        return Dataset(*kept, answers=answers, names=names)
 
     def piece(self, start: int, stop: int) -> "Dataset":
         """The rows from `start` to before `stop`; nothing is copied."""
         pictures = None if self.pictures is None else self.pictures[start:stop]
         answers = None if self.answers is None else self.answers[start:stop]
         frame = self.frame[start:stop]
-        return replace(self, frame=frame, pictures=pictures, answers=answers, parts={}, start=self.start + start)
+        made = replace(self, frame=frame, pictures=pictures, parts={}, start=self.start + start)
+        return replace(made, answers=answers, names=self.names[start:stop])
