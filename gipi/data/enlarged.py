@@ -15,8 +15,8 @@ from PIL import Image
 from gipi.data.canvas import Item, check_count, laid_out, pages_of, picture_of
 from gipi.data.dataset import Dataset
 from gipi.data.images import plain_array, quiet
+from gipi.data.layout import PARTS
 from gipi.data.picture_files import PictureFiles, few
-from gipi.data.picture_sets import PARTS
 from gipi.errors import DataError
 from gipi.messages import _
 

@@ -9,8 +9,8 @@ import re
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
+from gipi.data.layout import PARTS
 from gipi.data.picture_files import PictureFiles, few
-from gipi.data.picture_sets import PARTS
 from gipi.errors import DataError
 from gipi.messages import _
 
