@@ -8,6 +8,7 @@ import dataclasses
 import datetime
 import os
 import platform
+import re
 import sys
 import time
 from collections.abc import Iterator
@@ -127,7 +128,8 @@ def as_seen_here(run: Path) -> Path:
 def _new_folder(job: Job) -> Folder:
     options = job.setting.options
     safe = "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in job.name).strip("-.") or "data"
-    return Folder.create(Path(options.run) if options.run else None, f"{safe}-{job.setting.system_name}")
+    system = "-".join(re.split(r"[^\w.-]+", job.setting.system_name)).strip("-.")
+    return Folder.create(Path(options.run) if options.run else None, f"{safe}-{system}")
 
 
 def _say_what(job: Job, member: Member, display: Any) -> None:
@@ -145,8 +147,8 @@ def _write_down(job: Job, folder: Folder, request: Request) -> None:
     """run.json before the first step; on resume, check that everything is what it was."""
     setting = job.setting
     if request.folder:
-        for key, what in (("data", _("the data")), ("split", _("the parts"))):
-            if folder.record.get(key) != job.record.get(key):
+        for key, what in (("data", _("the data")), ("split", _("the parts")), ("weights", _("what it began with"))):
+            if key in folder.record and folder.record[key] != job.record.get(key):
                 raise RunError(
                     _(
                         "{what} of the run {name} is not what it was: it cannot be continued exactly",

@@ -17,13 +17,12 @@ from gipi.messages import LANGUAGES, _
 
 Options = TypeVar("Options")
 
-WRITTEN = {"warm_start": "from"}  # names that are another word on the command line
 LARGEST_SEED = 2**32 - 1  # scikit-learn takes no larger one
 MOST_THREADS = 1024
 
 # Names of options of the verb and of systems, what they can be, in words and as a test.
 _LIMITS: tuple[tuple[str, Callable[[], str], Callable[[Any], bool]], ...] = (
-    ("lr clip minutes", lambda: _("a number above 0"), lambda v: v > 0),
+    ("lr clip minutes trunk_lr", lambda: _("a number above 0"), lambda v: v > 0),
     ("l2 weight_decay mixup verdict_seconds", lambda: _("a number, at least 0"), lambda v: v >= 0),
     ("dropout momentum label_smoothing smoothing", lambda: _("from 0 to below 1"), lambda v: 0 <= v < 1),
     ("test_share valid_share", lambda: _("a share, from 0 to below 1"), lambda v: 0 <= v < 1),
@@ -44,8 +43,19 @@ _LIMITS: tuple[tuple[str, Callable[[], str], Callable[[Any], bool]], ...] = (
 LIMITS = {name: (words, fits) for names, words, fits in _LIMITS for name in names.split()}
 
 # Options of the verb that a task has no use for: to take no notice of what was asked for would change the answer.
-_OF_ANSWERS = ("distribution", "loss", "positive", "class_weight", "label_smoothing", "mixup", "weight", "warm_start")
-_OF_PARTS = ("distribution", "positive", "class_weight", "label_smoothing", "mixup", "weight", "ensemble", "task")
+_OF_WEIGHTS = ("weights", "freeze", "trunk_lr", "model")
+_OF_ANSWERS = ("distribution", "loss", "positive", "class_weight", "label_smoothing", "mixup", "weight", *_OF_WEIGHTS)
+_OF_PARTS = (
+    "distribution",
+    "positive",
+    "class_weight",
+    "label_smoothing",
+    "mixup",
+    "weight",
+    "ensemble",
+    "task",
+    "model",
+)
 _OF_DATA = ("target", "test", "valid", "group", "time", "no_target", "scale", "picture_size", "separator")
 NO_USE = {
     "classify": ("distribution", "clusters"),
@@ -171,7 +181,7 @@ def _can_be(word: str, hint: Any) -> bool:
 
 def flag(name: str) -> str:
     """An option as it is typed: `--batch-size`."""
-    return "--" + WRITTEN.get(name, name).replace("_", "-")
+    return "--" + name.replace("_", "-")
 
 
 _UNFIT = object()

@@ -22,11 +22,11 @@ from gipi.data.stream import Stream
 from gipi.doctor.finding import View
 from gipi.errors import UsageError, nearest
 from gipi.jobs import judge
-from gipi.jobs.job import Job, Outcome, Setting, layers_of
+from gipi.jobs.job import Job, Outcome, Setting, evaluating, layers_of
 from gipi.jobs.material import Material
 from gipi.messages import _
-from gipi.release.bundle import warm_start
 from gipi.release.model import Model, gathered, rows_at_once
+from gipi.release.weights import as_trained
 from gipi.training.member import Member, Plan, Progress
 from gipi.training.parallel import shard, whole
 from gipi.training.prepare import dtype_of
@@ -57,6 +57,8 @@ class Supervised(Job):
         targets = learn_target(train, material.target_kind, standardize, levels, options.positive, rows)
         bins = getattr(setting.config, "bins", 0)
         self.schema = learn(train, material.kinds, targets, standardize, rows, bins)
+        if setting.weights and standardize:
+            self.schema = as_trained(self.schema, setting.weights)
         self.sizes = sizes(self.schema, self.task.output(self.schema))
         self.x, self.y = (encode_large if data.mapped else encode)(self.schema, data, dtype=self.dtype)
         self.plain_loss = self._loss()
@@ -80,6 +82,7 @@ class Supervised(Job):
             "data": judge.fingerprint_of(self.x, self.y),
             "schema": self.schema.to_json(),
             "rows": {name: len(rows) for name, rows in material.parts.items()},
+            "weights": setting.weights and setting.weights.sha256,
         }
         self.facts = self._facts()
         self.loss_name, self.ways = self._name_loss(), self._describe_ways()
@@ -182,7 +185,7 @@ class Supervised(Job):
         member = Member(number, net, players, stream, self.plan, average=average)
         if valid is not None:
             member.validate = self._validator(net, valid)
-        if average and self.averaging == "swa":
+        if average and self.averaging == "swa" and not options.freeze:  # the statistics of what is frozen stay
             some = normalize(self.schema, self.x[train[:REFRESH]].to(setting.device))
             member.refresh = lambda: refresh_statistics(net, some.split(rows_at_once(self.x)))
         if hasattr(setting.system, "after"):
@@ -202,29 +205,25 @@ class Supervised(Job):
         return net
 
     def network(self) -> nn.Module:
-        """A new network on its device, with the weights of `--from` where they fit."""
+        """A new network on its device, with the weights of `--weights` where they fit."""
         setting = self.setting
         net = setting.system.Net(self.sizes, setting.config).to(self.home, self.dtype)
         if setting.arithmetic.channels_last:
             net = net.to(memory_format=torch.channels_last)
         self._check(net)
-        if setting.options.warm_start:
-            warm_start(net, setting.options.warm_start)
+        self.take_weights(net)
         return net
 
     def _check(self, net: nn.Module) -> None:
         """One batch through the network before the first step: does what comes out fit the task, and the loss?"""
         x = normalize(self.schema, self.x[:2].to(self.home)).to(self.dtype)
-        was_training = net.training
-        net.eval()
         try:
-            output = net(x)
+            with evaluating(net):
+                output = net(x)
         except Exception as error:  # a module of a person's own may raise anything
             shape, reason = tuple(x.shape), f"{type(error).__name__}: {error}"
             text = _("the network does not take a batch of shape {shape}: {reason}", shape=shape, reason=reason)
             raise UsageError(text) from error
-        finally:
-            net.train(was_training)
         came = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
         expected = (len(x), self.sizes.output)
         if came != expected:
@@ -347,7 +346,8 @@ class Supervised(Job):
     def finish(self, nets: Sequence[nn.Module], progress: Sequence[Progress], seconds: float) -> Outcome:
         setting = self.setting
         config = {name: value for name, value in vars(setting.config).items() if not callable(value)}
-        model = Model(self.material.task, setting.system_name, self.schema, self.sizes, config, [*nets])
+        kept = dict(getattr(setting.system, "kept", {}))
+        model = Model(self.material.task, setting.system_name, self.schema, self.sizes, config, [*nets], extra=kept)
         part = "test" if "test" in self.material.parts else "train"
         rows = judge.judged(self, self.material.parts[part])
         answers, _disagreement = model.answers(self.of(self.x, rows))
