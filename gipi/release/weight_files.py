@@ -5,6 +5,7 @@ by torch's reader of tensors, which runs no code and refuses whatever is none, a
 """
 
 import re
+import warnings
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -196,13 +197,16 @@ def _unpickled(path: Path) -> Any:
                 raise _damaged(path, "compressed")
             if any(part.file_size > LARGEST_PICKLE for part in parts if part.filename.endswith(".pkl")):
                 raise _damaged(path, "data.pkl")
-        return torch.load(path, map_location="cpu", weights_only=True, mmap=is_zip)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # of a pickle that another program made
+            return torch.load(path, map_location="cpu", weights_only=True, mmap=is_zip)
     except (RunError, OSError):
         raise
     except Exception as error:  # a file that was made to do harm may raise anything
-        found = re.search(r"Unsupported (?:global|class|operand)[: ]+(?:GLOBAL )?([\w.]+)", str(error))
+        found = re.search(r"GLOBAL ([\w.]+)", str(error))
         if not found:
-            raise _damaged(path, error) from error
+            *_advice, reason = str(error).partition("WeightsUnpickler error:")  # torch's advice: run it nonetheless
+            raise _damaged(path, reason.partition("Check the")[0] or type(error).__name__) from error
         text = _(
             "{path} holds more than tensors ({what}), so opening it could run code; it is not opened. Where it was"
             " made, keep model.state_dict() alone",
