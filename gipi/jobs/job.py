@@ -128,12 +128,12 @@ class Job(ABC):
         players = setting.system.players(net, setting.config, self.loss, sizes)
         own, is_alone = setting.own, setting.ranks.is_alone
         is_ours = own.model is None and own.loss is None and setting.system.__name__.startswith("gipi.")
-        precision, parts = setting.arithmetic.precision, options.parts
         if options.freeze:
             check_frozen(players, setting.system_name)
         if options.trunk_lr is not None:
             players = paced(players, net, trunk(net, self.loaded), options.trunk_lr)
-        players = prepared(players, net, precision, options.clip, parts, is_ours and is_alone, self.count)
+        is_ours = is_ours and is_alone
+        players = prepared(players, net, setting.arithmetic, options.clip, options.parts, is_ours, self.count)
         return of_all_ranks(players, net, setting.ranks, setting.is_sharded)
 
     def take_weights(self, net: nn.Module) -> None:

@@ -58,6 +58,7 @@ class Fit:
     workers: int | None = None  # threads that fetch rows of data larger than memory; by rule if not given, 0: none
     threads: int | None = None  # for the arithmetic; by the size of the model if not given
     precision: Literal["auto", "float32", "float64", "bf16"] = "auto"  # of the arithmetic; auto: bf16 where it pays
+    compile: Literal["auto", "on", "off"] = "auto"  # the network (torch.compile); auto: before long runs, where it pays
     shard: bool = False  # cut the model among the processes (FSDP2), if it is larger than a device
     ray: str | None = None  # train on the Ray cluster at this address; local: one of its own on this machine
     ray_workers: int | None = None  # processes on Ray; one for each of its GPUs if not given

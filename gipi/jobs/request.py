@@ -145,7 +145,7 @@ def _setting(
     if own.optimizer is not None:
         given["optimizer"] = own.optimizer
     precision = request.options.precision
-    arithmetic = Arithmetic("float32" if precision == "auto" else precision)
+    arithmetic = Arithmetic("float32" if precision == "auto" else precision, compiled=request.options.compile == "on")
     config = configured(system, name, given)
     return Setting(request.options, name, system, config, own, device, arithmetic, request.ranks or ALONE, weights)
 

@@ -25,6 +25,7 @@ from gipi.jobs import judge
 from gipi.jobs.job import Job, Outcome, Setting, evaluating, layers_of
 from gipi.jobs.material import Material
 from gipi.messages import _
+from gipi.models.dense import expanded
 from gipi.release.model import Model, gathered, rows_at_once
 from gipi.release.weights import as_trained
 from gipi.training.member import Member, Plan, Progress
@@ -35,6 +36,7 @@ FEWEST_STEPS = 1500  # by default, unless nothing improves any more
 SMALL = 32  # rows in a batch, by default; a larger one that a system suggests is for many rows
 STEPS_TO_LEARN = 40  # in an epoch, before batches are larger than SMALL
 PATIENT_STEPS = 500  # without improvement, by default, are not yet a reason to stop
+EXPANDED = 1 << 26  # numbers that rows may be as features, of all members together, to be held as such: 256 MB
 REFRESH = 4096  # training rows that averaged weights get their batch-norm statistics from
 
 
@@ -180,7 +182,7 @@ class Supervised(Job):
             shard(net, setting.device, setting.ranks.size)
         size_of = schedule(self.schedule_name, self.plan.steps, options.warmup)
         players = self.players(net, size_of)
-        stream = self._stream(train, number)
+        stream = self._stream(net, train, number)
         average = self._average(net)
         member = Member(number, net, players, stream, self.plan, average=average)
         if valid is not None:
@@ -262,7 +264,12 @@ class Supervised(Job):
         """These rows; of data on disk a choice that is gathered piece by piece."""
         return Chosen(values.numpy(), rows) if self.material.data.mapped else values[torch.from_numpy(rows)]
 
-    def _stream(self, rows: np.ndarray, number: int) -> Stream | MappedStream:
+    def _ready(self, net: nn.Module, x: Tensor) -> Tensor:
+        """Rows of a table as the features that the network would make of them at each step, where that is known."""
+        is_known = self.setting.system_name in systems.names() or type(net) is nn.Sequential
+        return expanded(net, x, EXPANDED // self.members) if is_known and not self.schema.is_picture else x
+
+    def _stream(self, net: nn.Module, rows: np.ndarray, number: int) -> Stream | MappedStream:
         options = self.setting.options
         tensors = [self.of(self.x, rows), self.of(self.y, rows)]
         weights = judge.row_weights(self.material, self.y, rows, options.class_weight)
@@ -283,7 +290,8 @@ class Supervised(Job):
         seed, part, device = options.seed * 1000 + number, (ranks.rank, ranks.size), self.setting.device
         if self.material.data.mapped:
             return MappedStream(tensors, self.batch_size, seed, prepare, draws, options.workers, device, part=part)
-        return Stream(tuple(tensor.to(device) for tensor in tensors), self.batch_size, seed, prepare, draws, part)
+        x, *others = (tensor.to(device) for tensor in tensors)
+        return Stream((self._ready(net, x), *others), self.batch_size, seed, prepare, draws, part)
 
     def _prepare(self):
         """Augmentation, normalisation and mixup of a batch, and the draws that a row needs for them."""
@@ -314,6 +322,8 @@ class Supervised(Job):
         y = self.y[torch.from_numpy(rows)].to(self.setting.device)
         x = self.of(self.x, rows).to(self.setting.device)
         at_once = rows_at_once(self.x)
+        if isinstance(x, Tensor):
+            x = self._ready(net, x)
         if len(rows) <= at_once:
             x = normalize(self.schema, x[:]).to(self.dtype)
         weights = judge.row_weights(self.material, self.y, rows, self.setting.options.class_weight)
