@@ -60,6 +60,8 @@ def hub_net(name: str, architecture: dict[str, Any], sizes: Sizes) -> nn.Module:
     channels, height, width = sizes.input
     try:
         if name.startswith("timm:"):
+            if ":" in architecture["name"]:  # timm would fetch a description from elsewhere, even to open a bundle
+                raise ValueError(_("a name of timm's own list is needed"))
             timm = timm_library()
             known = architecture["name"]
             settled = timm.get_pretrained_cfg(known)

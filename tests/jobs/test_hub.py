@@ -112,6 +112,8 @@ def test_on_the_command_line_and_cut(calls, tmp_path, capsys):
 def test_what_timm_does_not_know_is_said(calls):
     with pytest.raises(UsageError, match=r"timm:tyni cannot be made: Unknown model \(tyni\)"):
         fit(model="timm:tyni")
+    with pytest.raises(UsageError, match="a name of timm's own list"):
+        fit(model="timm:hf-hub:someone/something")
     with pytest.raises(UsageError, match="does not take a table"):
         gipi.fit("iris", model="timm:tiny", quiet=True)
     with pytest.raises(UsageError, match="exclude each other"):
