@@ -31,7 +31,7 @@ QUIET = {"quiet": True, "verdict": False, "doctor": False, "threads": 1, "system
 
 
 def unpacked(archive: str, into: Path, parts: tuple[str, ...]) -> Path:
-    """The pictures of an archive `.../PART/CLASS/NAME`, in a folder for each class; what part they were in is dropped."""
+    """The pictures of an archive `.../PART/CLASS/NAME`, those of all parts together, in a folder for each class."""
     with zipfile.ZipFile(Path(os.environ["GIPI_DATA"]) / archive) as packed:
         for name in packed.namelist():
             *_above, part, label, file = f"//{name}".split("/")

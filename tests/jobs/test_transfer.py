@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 import gipi
-from gipi.algorithms.optimizers import make
+from gipi.algorithms.optimizers import FirstOrder, make
 from gipi.cli.main import main
 from gipi.errors import RunError, UsageError
 from gipi.jobs.options import Fit
@@ -133,7 +133,9 @@ def test_a_factor_is_a_step_size_of_its_own(name):
     torch.manual_seed(0)
     begin, slopes = torch.randn(3, 4, 5), torch.randn(3, 6, 4, 5)
     together = [one.clone() for one in begin]
-    optimizer = make(name, together, 0.01, weight_decay=0.1).with_factors([1.0, 0.1, 0.1])
+    optimizer = make(name, together, 0.01, weight_decay=0.1)
+    assert isinstance(optimizer, FirstOrder)
+    optimizer = optimizer.with_factors([1.0, 0.1, 0.1])
     apart = [[one.clone()] for one in begin]
     sizes = [0.01, 0.001, 0.001]
     alone = [make(name, one, size, weight_decay=0.1) for one, size in zip(apart, sizes, strict=True)]
