@@ -41,7 +41,7 @@ def options_of_system(name: str) -> list[Row]:
 def options_of_verb(name: str) -> list[Row]:
     if name == "fit":
         return options_of_class(HOME / "jobs" / "options.py", "Fit")
-    return options_of_class(HOME / "cli" / "lines.py", "Common")
+    return options_of_class(HOME / "cli" / "lines.py", "Shown" if name == "data" else "Common")
 
 
 def table(rows: list[Row], language: str) -> str:

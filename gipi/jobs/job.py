@@ -176,7 +176,10 @@ class Job(ABC):
 
 
 def layers_of(net: nn.Module, x: torch.Tensor) -> list[tuple[str, Any, int | None]]:
-    """The leaves of a network in the order in which a batch passes them: name and kind, output shape, parameters."""
+    """The parts of a network that hold parameters, and its leaves: name and kind, output shape, parameters.
+
+    In the order in which a batch has passed them; a part that holds some itself comes after those inside it.
+    """
     rows: list[tuple[str, Any, int | None]] = []
     hooks = []
 
@@ -189,7 +192,8 @@ def layers_of(net: nn.Module, x: torch.Tensor) -> list[tuple[str, Any, int | Non
         return saw
 
     for name, part in net.named_modules():
-        if not any(True for _child in part.children()):
+        is_leaf = not any(True for _child in part.children())
+        if is_leaf or any(True for _param in part.parameters(recurse=False)):
             hooks.append(part.register_forward_hook(watch(name)))
     try:
         with evaluating(net), torch.no_grad():
