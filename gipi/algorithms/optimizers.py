@@ -165,6 +165,7 @@ class FirstOrder:
         pair: The rule for weights (two axes and more) and the rule for the rest.
         weight_decay: Of weights.
         axes: So many axes in front count members; they do not make a bias a weight.
+        factors: Of the step size, one for each parameter; None: 1 for all.
     """
 
     def __init__(
@@ -174,8 +175,10 @@ class FirstOrder:
         pair: tuple[Rule, Rule],
         weight_decay: float = 0.0,
         axes: int = 0,
+        factors: Sequence[float] | None = None,
     ):
         self.params = params
+        self.factors = factors
         self.schedule = lr if callable(lr) else lambda step: lr
         self.pair, self.weight_decay, self.axes = pair, weight_decay, axes
         self.scale = 1.0
@@ -194,16 +197,21 @@ class FirstOrder:
         """The same optimizer for several members' parameters, stacked; None where a rule looks at whole tensors."""
         if not all(rule.is_elementwise for rule in self.pair):
             return None
-        return FirstOrder(params, self.schedule, self.pair, self.weight_decay, self.axes + 1)
+        return FirstOrder(params, self.schedule, self.pair, self.weight_decay, self.axes + 1, self.factors)
+
+    def with_factors(self, factors: Sequence[float]) -> "FirstOrder":
+        """The same optimizer, at its beginning, with step sizes that differ by these factors."""
+        return FirstOrder(self.params, self.schedule, self.pair, self.weight_decay, self.axes, factors)
 
     def _grouped(self, pair: tuple[Rule, Rule], weight_decay: float) -> list[Group]:
         is_split = pair[0] is not pair[1] or weight_decay != 0.0
         kinds: dict[tuple, list[int]] = {}
         for place, param in enumerate(self.params):
             is_rest = is_split and param.ndim - self.axes < 2
-            kinds.setdefault((is_rest, param.dtype, param.device), []).append(place)
+            factor = self.factors[place] if self.factors is not None else 1.0
+            kinds.setdefault((is_rest, param.dtype, param.device, factor), []).append(place)
         groups = []
-        for (is_rest, _dtype, device), index in kinds.items():
+        for (is_rest, _dtype, device, factor), index in kinds.items():
             rule = pair[is_rest]
             params = [self.params[i] for i in index]
             memory = [[torch.zeros_like(p, requires_grad=False) for p in params] for _name in rule.memory]
@@ -212,7 +220,7 @@ class FirstOrder:
             counts = [self._count(device)] * len(index) if rule.is_counted else []
             decay = 0.0 if is_rest else weight_decay
             every = None if len(index) == len(self.params) else index
-            groups.append(Group(params, memory, counts, rule.update, rule.ratio, decay, rule.skips, every))
+            groups.append(Group(params, memory, counts, rule.update, rule.ratio * factor, decay, rule.skips, every))
         return groups
 
     def _count(self, device: torch.device) -> Tensor:

@@ -111,7 +111,7 @@ def _options(rows: list[tuple[str, str, str]]) -> list[str]:
     lines = []
     for name, default, remark in rows:
         is_on = default == "True"
-        flag = "--" + ("[no-]" if is_on else "") + ("from" if name == "warm_start" else name.replace("_", "-"))
+        flag = "--" + ("[no-]" if is_on else "") + name.replace("_", "-")
         said = _(remark) + (_(" (default {value})", value=_("on") if is_on else default) if default else "")
         lines += _wrapped(said, f"  {flag:<18} ")
     return lines

@@ -92,7 +92,7 @@ def read_line(verb: str, arguments: list[str]) -> Line:
         raise UsageError(
             _("expected: {usage}; what has no -- comes first. See gipi {verb} --help", usage=usage, verb=verb)
         )
-    flags = [f"--warm-start{flag[6:]}" if flag == "--from" or flag.startswith("--from=") else flag for flag in flags]
+    flags = [f"--weights{flag[6:]}" if flag == "--from" or flag.startswith("--from=") else flag for flag in flags]
     if verb == "fit":
         from gipi.jobs.options import Fit
 

@@ -52,7 +52,7 @@ def fetch(
 
     Args:
         address: https://...
-        sha256: What the file must hash to, in hexadecimal.
+        sha256: What the file must hash to, in hexadecimal; or how that begins, where no more is known.
         target: Where it goes; folders are made.
         progress: Called with the bytes so far and in all, after each piece.
         timeout: Seconds without a byte after which an attempt ends.
@@ -64,11 +64,11 @@ def fetch(
     """
     _check_address(address, None)
     try:
-        if hash_of(target) == sha256:
+        if _is(hash_of(target), sha256):
             return target
         target.parent.mkdir(parents=True, exist_ok=True)
         with alone(target.with_name(f".{target.name}.lock")):
-            if hash_of(target) != sha256:  # another process may have finished it while this one waited
+            if not _is(hash_of(target), sha256):  # another process may have finished it while this one waited
                 _download(address, sha256, target, progress, timeout, size, pause)
     except OSError as error:
         raise _cannot_write(error, target, size) from error
@@ -82,6 +82,11 @@ def hash_of(path: Path) -> str | None:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except FileNotFoundError:
         return None
+
+
+def _is(found: str | None, sha256: str) -> bool:
+    """Whether a file's hash is the one that is meant."""
+    return found is not None and found.startswith(sha256)
 
 
 class _BrokenOffError(Exception):
@@ -107,7 +112,7 @@ def _download(
         except _BrokenOffError as error:
             last = str(error)
             continue
-        if (found := hash_of(part)) == sha256:
+        if _is(found := hash_of(part), sha256):
             os.replace(part, target)
             return
         part.unlink(missing_ok=True)

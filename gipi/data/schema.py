@@ -7,6 +7,7 @@ B rows, N numeric features, K category columns, C H W a picture
 
 import math
 from dataclasses import asdict, dataclass
+from functools import cache
 
 import numpy as np
 import polars as pl
@@ -41,6 +42,8 @@ class Field:
         white: The value of white in a picture; picture files (0..255) are brought to it.
         positive: For a class of yes or no that was made of several: the one label that is yes.
         edges: Of bins along a number or date, centered and scaled; none unless a system wants them.
+        centers: Of a picture, one for each channel, in place of `center`: as weights that were loaded learned it.
+        scales: In place of `scale`, as `centers`.
     """
 
     name: str
@@ -54,6 +57,8 @@ class Field:
     white: float = 255.0
     positive: str | None = None
     edges: tuple[float, ...] = ()
+    centers: tuple[float, ...] = ()
+    scales: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -142,7 +147,15 @@ def normalize(schema: Schema, x: Tensor) -> Tensor:
         return x
     picture = schema.inputs[0]
     kind = x.dtype if x.is_floating_point() else torch.float32
+    if picture.centers:
+        return (x.to(kind) - _each(picture.centers, kind, x.device)) / _each(picture.scales, kind, x.device)
     return (x.to(kind) - picture.center) / picture.scale
+
+
+@cache
+def _each(values: tuple[float, ...], kind: torch.dtype, device: torch.device) -> Tensor:
+    """A number for each channel, `(C, 1, 1)`; kept, so that no step waits for a copy to a GPU."""
+    return torch.tensor(values, dtype=kind, device=device).view(-1, 1, 1)
 
 
 # --- rows to tensors ---------------------------------------------------------------------------------------------

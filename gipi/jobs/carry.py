@@ -6,6 +6,7 @@ same, and goes on from the newest checkpoint.
 
 import dataclasses
 import datetime
+import re
 import sys
 import time
 from collections.abc import Iterator
@@ -154,7 +155,8 @@ def as_seen_here(run: Path) -> Path:
 def _new_folder(job: Job) -> Folder:
     options = job.setting.options
     safe = "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in job.name).strip("-.") or "data"
-    return Folder.create(Path(options.run) if options.run else None, f"{safe}-{job.setting.system_name}")
+    system = "-".join(re.split(r"[^\w.-]+", job.setting.system_name)).strip("-.")
+    return Folder.create(Path(options.run) if options.run else None, f"{safe}-{system}")
 
 
 def _say_what(job: Job, member: Member, display: Any) -> None:

@@ -17,13 +17,12 @@ from gipi.messages import LANGUAGES, _
 
 Options = TypeVar("Options")
 
-WRITTEN = {"warm_start": "from"}  # names that are another word on the command line
 LARGEST_SEED = 2**32 - 1  # scikit-learn takes no larger one
 MOST_THREADS = 1024
 
 # Names of options of the verb and of systems, what they can be, in words and as a test.
 _LIMITS: tuple[tuple[str, Callable[[], str], Callable[[Any], bool]], ...] = (
-    ("lr head_lr bias_lr clip minutes temperature", lambda: _("a number above 0"), lambda v: v > 0),
+    ("lr head_lr bias_lr clip minutes temperature trunk_lr", lambda: _("a number above 0"), lambda v: v > 0),
     ("l2 weight_decay mixup cutmix verdict_seconds noise beta", lambda: _("a number, at least 0"), lambda v: v >= 0),
     ("dropout momentum label_smoothing smoothing momentum_share", lambda: _("from 0 to below 1"), lambda v: 0 <= v < 1),
     ("test_share valid_share", lambda: _("a share, from 0 to below 1"), lambda v: 0 <= v < 1),
@@ -48,8 +47,9 @@ LIMITS = {name: (words, fits) for names, words, fits in _LIMITS for name in name
 
 # Options of the verb that a task has no use for: to take no notice of what was asked for would change the answer.
 _MIXES = ("label_smoothing", "mixup", "cutmix")
-_OF_ANSWERS = ("distribution", "loss", "positive", "class_weight", *_MIXES, "weight", "warm_start")
-_OF_PARTS = ("distribution", "positive", "class_weight", *_MIXES, "weight", "ensemble", "task")
+_OF_WEIGHTS = ("weights", "freeze", "trunk_lr", "model")
+_OF_ANSWERS = ("distribution", "loss", "positive", "class_weight", *_MIXES, "weight", *_OF_WEIGHTS)
+_OF_PARTS = ("distribution", "positive", "class_weight", *_MIXES, "weight", "ensemble", "task", "model")
 _OF_MEMBERS = ("averaging", "folds", "ensemble")
 _OF_DATA = ("target", "test", "valid", "group", "time", "no_target", "scale", "picture_size", "separator")
 _OF_PIXELS = (
@@ -191,7 +191,7 @@ def _can_be(word: str, hint: Any) -> bool:
 
 def flag(name: str) -> str:
     """An option as it is typed: `--batch-size`."""
-    return "--" + WRITTEN.get(name, name).replace("_", "-")
+    return "--" + name.replace("_", "-")
 
 
 _UNFIT = object()

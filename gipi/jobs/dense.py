@@ -28,10 +28,10 @@ from gipi.data.stream import Stream
 from gipi.errors import DataError, UsageError, nearest
 from gipi.jobs import judge
 from gipi.jobs.checks import check_use
+from gipi.jobs.first_batch import check_network
 from gipi.jobs.job import Job, Outcome, Setting, layers_of
 from gipi.losses.dense import IGNORED
 from gipi.messages import _
-from gipi.release.bundle import warm_start
 from gipi.release.model import Model
 from gipi.report.page import Baseline, Pictures
 from gipi.tasks.compared import FEWEST
@@ -102,6 +102,7 @@ class Dense(Job):
             "data": judge.fingerprint_of(self.x, self.y, self.reach),
             "schema": self.schema.to_json(),
             "rows": {name: len(rows) for name, rows in self.parts.items()},
+            "weights": setting.weights and setting.weights.sha256,
         }
         self.facts = self._facts()
         self.loss_name = options.loss or getattr(setting.own.loss, "__name__", "") or self._usual_loss()
@@ -214,37 +215,11 @@ class Dense(Job):
         net = setting.system.Net(self.sizes, setting.config).to(setting.device, self.dtype)
         if setting.arithmetic.channels_last:
             net = net.to(memory_format=torch.channels_last)
-        self._check(net)
-        if setting.options.warm_start:
-            warm_start(net, setting.options.warm_start)
-        return net
-
-    def _check(self, net: nn.Module) -> None:
-        """Does what comes out fit the pictures? A network of a person's own may give anything."""
-        x = torch.zeros(2, *self.sizes.input, dtype=self.dtype, device=self.setting.device)
-        was_training = net.training
-        net.eval()
-        try:
-            with torch.no_grad():
-                output = net(x)
-        except Exception as error:
-            shape, reason = tuple(x.shape), f"{type(error).__name__}: {error}"
-            text = _("the network does not take a batch of shape {shape}: {reason}", shape=shape, reason=reason)
-            raise UsageError(text) from error
-        finally:
-            net.train(was_training)
-        came = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
+        x = torch.zeros(2, *self.sizes.input, dtype=self.dtype, device=setting.device)
         side = EXAMPLE * self.factor
-        expected = (2, self.sizes.output, side, side)
-        if came != expected:
-            text = _(
-                "for pictures of {shape} the network gives {came}; the task {task} needs {expected}",
-                shape=tuple(x.shape),
-                came=came,
-                task=self.task_name,
-                expected=expected,
-            )
-            raise UsageError(text)
+        check_network(net, x, (2, self.sizes.output, side, side), self.task_name)
+        self.take_weights(net)
+        return net
 
     def _stream(self, number: int) -> Stream:
         device, dtype, schema = self.setting.device, self.dtype, self.schema

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from gipi.errors import UsageError
+from gipi.jobs.job import evaluating
 from gipi.messages import _
 
 
@@ -22,16 +23,13 @@ def check_network(net: nn.Module, x: Tensor, expected: tuple[int, ...], task: st
     Raises:
         UsageError: It gives something else, or does not take the batch.
     """
-    was_training = net.training
-    net.eval()
     try:
-        output = net(x)
+        with evaluating(net):
+            output = net(x)
     except Exception as error:  # a module of a person's own may raise anything
         shape, reason = tuple(x.shape), f"{type(error).__name__}: {error}"
         text = _("the network does not take a batch of shape {shape}: {reason}", shape=shape, reason=reason)
         raise UsageError(text) from error
-    finally:
-        net.train(was_training)
     came = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
     if came != expected:
         text = _(

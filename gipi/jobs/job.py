@@ -1,7 +1,8 @@
 """What every job is: members to build, and an outcome when they are trained."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,8 +11,11 @@ from torch import nn
 
 from gipi.doctor.finding import View
 from gipi.jobs.options import Fit
+from gipi.jobs.trunk import check_frozen, paced
 from gipi.messages import _
 from gipi.release.model import Model
+from gipi.release.weight_files import Weights
+from gipi.release.weights import freeze, take, trunk
 from gipi.report.page import Baseline, Result
 from gipi.training.distributed import ALONE, Ranks
 from gipi.training.finder import Schedule
@@ -42,6 +46,7 @@ class Setting:
     device: torch.device
     arithmetic: Arithmetic
     ranks: Ranks = ALONE  # the processes that train together
+    weights: Weights | None = None  # to begin with
 
     @property
     def is_sharded(self) -> bool:
@@ -79,10 +84,12 @@ class Job(ABC):
         record: What run.json must hold to be sure, on resume, that all is as it was.
         facts: Lines on the data, for a person.
         algorithm: What `describe_algorithm` said.
+        loaded: Names of the weights that networks begin with.
         is_repeatable: A member can be built again and again, so something can be tried with one that is thrown away.
     """
 
     is_repeatable = True
+    loaded: frozenset[str] = frozenset()
 
     name: str
     setting: Setting
@@ -121,9 +128,23 @@ class Job(ABC):
         players = setting.system.players(net, setting.config, self.loss, sizes)
         own, is_alone = setting.own, setting.ranks.is_alone
         is_ours = own.model is None and own.loss is None and setting.system.__name__.startswith("gipi.")
+        if options.freeze:
+            check_frozen(players, setting.system_name)
+        if options.trunk_lr is not None:
+            players = paced(players, net, trunk(net, self.loaded), options.trunk_lr)
         is_ours = is_ours and is_alone
         players = prepared(players, net, setting.arithmetic, options.clip, options.parts, is_ours, self.count)
         return of_all_ranks(players, net, setting.ranks, setting.is_sharded)
+
+    def take_weights(self, net: nn.Module) -> None:
+        """What `--weights` brings into a new network; what fits is said among the facts."""
+        if self.setting.weights is None:
+            return
+        self.loaded, said = take(net, self.setting.weights)
+        if said not in self.facts:
+            self.facts.append(said)
+        if self.setting.options.freeze:
+            freeze(net, self.loaded)
 
     @abstractmethod
     def build(self, number: int) -> Member:
@@ -174,13 +195,22 @@ def layers_of(net: nn.Module, x: torch.Tensor) -> list[tuple[str, Any, int | Non
         is_leaf = not any(True for _child in part.children())
         if is_leaf or any(True for _param in part.parameters(recurse=False)):
             hooks.append(part.register_forward_hook(watch(name)))
-    was_training = net.training
-    net.eval()
     try:
-        with torch.no_grad():
+        with evaluating(net), torch.no_grad():
             net(x)
     finally:
-        net.train(was_training)
         for hook in hooks:
             hook.remove()
     return rows
+
+
+@contextmanager
+def evaluating(net: nn.Module) -> Iterator[None]:
+    """With the network in eval mode; then each part is in its own again: one that is frozen stays so."""
+    modes = [(part, part.training) for part in net.modules()]
+    net.eval()
+    try:
+        yield
+    finally:
+        for part, mode in modes:
+            part.training = mode

@@ -52,8 +52,8 @@ class Material:
         return np.sort(np.concatenate([rows for name, rows in self.parts.items() if name != "test"]))
 
 
-def gather(source: Any, options: Fit, progress: Progress | None = None) -> Material:
-    """Open, type, check and split.
+def gather(source: Any, options: Fit, progress: Progress | None = None, size: Any = None) -> Material:
+    """Open, type, check and split; `size`: (height, width) that picture files are brought to.
 
     Raises:
         DataError: The data cannot be used; names the file, row or column.
@@ -63,7 +63,7 @@ def gather(source: Any, options: Fit, progress: Progress | None = None) -> Mater
 
     if isinstance(source, Material):  # somebody has done it by hand: the scikit-learn estimators
         return source
-    own = open_piece(source, options, progress=progress)
+    own = open_piece(source, options, size=size, progress=progress)
     notes = list(own.data.notes)
     _check_asked(own.data, options)
     own.data = _without_target(own.data, options, notes)

@@ -13,6 +13,7 @@ class Fit:
     target: tuple[str, ...] = ()  # column or columns to be predicted
     task: str | None = None  # classify, regress, segment ... (gipi systems lists all); by the target if not given
     system: str | None = None  # see gipi systems; from the data if not given
+    model: str | None = None  # timm:NAME or hf:NAME, a network of these libraries in place of a system
     recipe: str | None = None  # a named set of options, see the system's page: speed; what is typed beside it wins
     seed: int = 0  # decides parts, order, weights, everything that is drawn
     # --- how long, and by what
@@ -52,7 +53,10 @@ class Fit:
     # --- several models
     folds: int = 0  # k-fold validation: so many models, each validated on its own part, kept together
     ensemble: int = 1  # so many models from different seeds, kept together
-    warm_start: str | None = None  # a run or bundle whose weights to begin with (command line: --from)
+    # --- weights to begin with
+    weights: str | None = None  # to begin with: a run, bundle or file, an address, or a published name; also --from
+    freeze: bool = False  # what was loaded stays as it is; only the rest learns, or the last layer
+    trunk_lr: float | None = None  # factor of the step size for what was loaded, the last layer apart
     # --- where it runs, and what it leaves
     device: str = "auto"  # auto, cpu, cuda, cuda:1, mps
     workers: int | None = None  # threads that fetch rows of data larger than memory; by rule if not given, 0: none
@@ -74,7 +78,8 @@ class Fit:
 
     @staticmethod
     def from_json(held: dict[str, Any]) -> "Fit":
-        """What run.json keeps."""
+        """What run.json keeps; `weights` was once called `warm_start`."""
+        held = {("weights" if name == "warm_start" else name): value for name, value in held.items()}
         known = {one.name for one in fields(Fit)}
         typed: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in held.items()}
         return Fit(**{name: value for name, value in typed.items() if name in known})

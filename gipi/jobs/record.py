@@ -20,8 +20,8 @@ def write_down(job: Job, folder: Folder, request: Request) -> None:
     """run.json before the first step; on resume, check that everything is what it was."""
     setting = job.setting
     if request.folder:
-        for key, what in (("data", _("the data")), ("split", _("the parts"))):
-            if folder.record.get(key) != job.record.get(key):
+        for key, what in (("data", _("the data")), ("split", _("the parts")), ("weights", _("what it began with"))):
+            if key in folder.record and folder.record[key] != job.record.get(key):
                 raise RunError(
                     _(
                         "{what} of the run {name} is not what it was: it cannot be continued exactly",

@@ -1,7 +1,7 @@
 """What was asked for, and the job it becomes: data opened, task and system chosen, configuration checked."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from gipi.errors import UsageError, nearest
@@ -11,6 +11,7 @@ from gipi.messages import _
 
 if TYPE_CHECKING:
     from gipi.jobs.job import Job, Setting
+    from gipi.release.weight_files import Weights
     from gipi.training.distributed import Ranks
     from gipi.training.folder import Folder
 
@@ -37,7 +38,12 @@ def make_job(request: Request, device: Any) -> "Job":
     """Open the data, choose task and system, and decide all that is decided before the first step."""
     from gipi.data.environments import is_environment
     from gipi.jobs.job import Own
+    from gipi.jobs.trunk import check_trunk
+    from gipi.release.weight_files import settled_source
 
+    check_trunk(request.options)
+    if request.options.weights is not None:
+        request.options = replace(request.options, weights=settled_source(request.options.weights))
     options, own = request.options, Own(**request.own)
     if hasattr(request.data, "__next__"):
         from gipi.jobs.streamed import Streamed
@@ -45,7 +51,7 @@ def make_job(request: Request, device: Any) -> "Job":
         check_use(options, "stream", "", "stream")
         if own.model is None:
             raise UsageError(_("a stream needs model, a torch.nn.Module of one's own"))
-        return Streamed(request.data, _setting(request, "stream", "stream", own, device))
+        return Streamed(request.data, _setting(request, "stream", "stream", own, device, _weights(request)))
     if is_environment(request.data):
         from gipi.jobs.act import Act
 
@@ -59,8 +65,10 @@ def make_job(request: Request, device: Any) -> "Job":
         return dense_job(request.data, options.task, setting, request.progress)
     from gipi.jobs.material import gather
 
-    material = gather(request.data, options, request.progress)
-    setting = _setting(request, material.task, material.data.kind, own, device)
+    weights = _weights(request)
+    size = options.picture_size or (weights.size if weights else None)
+    material = gather(request.data, options, request.progress, size)
+    setting = _setting(request, material.task, material.data.kind, own, device, weights)
     if material.task == "cluster":
         from gipi.jobs.cluster import Cluster
 
@@ -82,7 +90,23 @@ def make_job(request: Request, device: Any) -> "Job":
     return Supervised(material, setting)
 
 
-def _setting(request: Request, task: str, kind: str, own: Any, device: Any) -> "Setting":
+def _weights(request: Request) -> "Weights | None":
+    """What `--weights` names, opened."""
+    from gipi.release.weight_files import PRETRAINED, read_weights
+
+    source, model = request.options.weights, request.options.model
+    if source != PRETRAINED:
+        return None if source is None else read_weights(source, request.progress)
+    if model is None:
+        raise UsageError(_("--weights pretrained is for a network that --model names, timm:NAME or hf:NAME"))
+    from gipi.jobs.hub import pretrained
+
+    return pretrained(model)
+
+
+def _setting(
+    request: Request, task: str, kind: str, own: Any, device: Any, weights: "Weights | None" = None
+) -> "Setting":
     """The system for this task and kind of data, and its configuration."""
     from gipi import systems, tasks
     from gipi.jobs.job import Setting
@@ -95,12 +119,18 @@ def _setting(request: Request, task: str, kind: str, own: Any, device: Any) -> "
         from gipi.jobs.own import own_system
 
         name, system = "own", own_system(own.model)
+    elif request.options.model is not None:
+        if request.system is not None or request.options.system is not None:
+            raise UsageError(_("--model and --system exclude each other: such a network is a system of its own"))
+        from gipi.jobs.hub import hub_system
+
+        name, system = request.options.model, hub_system(request.options.model)
     elif request.system is not None:
         system = systems.load(request.system)
         name = getattr(system, "__name__", "own").rpartition(".")[2]
         name = f"own-{name}" if name in systems.names() else name
     else:
-        name = request.options.system or tasks.load(task).default.get(kind, "")
+        name = request.options.system or _system_of(weights, task, kind) or tasks.load(task).default.get(kind, "")
         system = systems.load(name)
     known = tasks.load(task).default
     if task in tasks.TASKS and kind not in known:
@@ -126,13 +156,25 @@ def _setting(request: Request, task: str, kind: str, own: Any, device: Any) -> "
     check_system(request.options, system, name, sorted(request.own))
     if request.read:
         request.system_options = request.read(system, name)
-    given = dict(request.system_options)
+    known = {f.name for f in fields(system.Config)}
+    begun = weights.options if weights and weights.system == name else {}  # the network that they fit
+    given = {option: v for option, v in begun.items() if option in known} | request.system_options
     if own.optimizer is not None:
         given["optimizer"] = own.optimizer
     precision = request.options.precision
     arithmetic = Arithmetic("float32" if precision == "auto" else precision, compiled=request.options.compile == "on")
     config = configured(system, name, given)
-    return Setting(request.options, name, system, config, own, device, arithmetic, request.ranks or ALONE)
+    return Setting(request.options, name, system, config, own, device, arithmetic, request.ranks or ALONE, weights)
+
+
+def _system_of(weights: "Weights | None", task: str, kind: str) -> str:
+    """The system that the weights belong to, if it does this task with this kind of data."""
+    from gipi import systems
+
+    if weights is None or weights.system not in systems.names():
+        return ""
+    found = systems.describe(weights.system)
+    return weights.system if task in found.tasks and kind in found.kinds else ""
 
 
 def configured(system: Any, name: str, given: dict[str, Any]) -> Any:

@@ -15,9 +15,8 @@ from gipi import losses
 from gipi.algorithms.schedules import schedule
 from gipi.data.schema import Schema, Sizes
 from gipi.errors import RunError, TrainingError, UsageError
-from gipi.jobs.job import Job, Outcome, Setting, layers_of
+from gipi.jobs.job import Job, Outcome, Setting, evaluating, layers_of
 from gipi.messages import _
-from gipi.release.bundle import warm_start
 from gipi.release.model import Model
 from gipi.release.own import own_net
 from gipi.tasks.intervals import Metric
@@ -112,7 +111,8 @@ class Streamed(Job):
         self.takes_floats = first[0].is_floating_point()
         looks = max(1, options.steps // LAST)
         self.plan = Plan(options.steps, -(-options.steps // looks))
-        self.record = {"task": "stream", "data": None, "split": None}
+        weights = setting.weights and setting.weights.sha256
+        self.record = {"task": "stream", "data": None, "split": None, "weights": weights}
         shapes = ", ".join(str(tuple(part.shape)) for part in first)
         self.facts = [_("a stream of batches of shapes {shapes}", shapes=shapes)]
         self.loss_name = options.loss or getattr(own.loss, "__name__", type(own.loss).__name__)
@@ -134,8 +134,7 @@ class Streamed(Job):
         setting, options = self.setting, self.setting.options
         net = own_net(setting.own.model, Sizes((), 0)).to(setting.device, self.dtype)
         self._check(net)
-        if options.warm_start:
-            warm_start(net, options.warm_start)
+        self.take_weights(net)
         size_of = schedule(options.schedule or "constant", self.plan.steps, options.warmup)
         member = Member(number, net, self.players(net, size_of), self.batches, self.plan)
         if isinstance(setting.config.lr, float):
@@ -146,15 +145,12 @@ class Streamed(Job):
         """The first batch through the network and the loss, before the first step."""
         assert self.loss is not None
         x, *target = self.batches.look()
-        was_training = net.training
-        net.eval()
         try:
-            loss = self.loss(net(x), *target)
+            with evaluating(net):
+                loss = self.loss(net(x), *target)
         except Exception as error:  # both are a person's own, and may raise anything
             reason = f"{type(error).__name__}: {error}"
             raise UsageError(_("network and loss do not take the stream's batches: {reason}", reason=reason)) from error
-        finally:
-            net.train(was_training)
         if not isinstance(loss, Tensor) or loss.ndim:
             came = tuple(loss.shape) if isinstance(loss, Tensor) else type(loss).__name__
             raise UsageError(_("the loss must give a tensor with one number; it gives {came}", came=came))

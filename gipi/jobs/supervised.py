@@ -27,8 +27,8 @@ from gipi.jobs.job import Job, Outcome, Setting, layers_of
 from gipi.jobs.material import Material
 from gipi.messages import _
 from gipi.models.dense import expanded
-from gipi.release.bundle import warm_start
 from gipi.release.model import Model, gathered, rows_at_once
+from gipi.release.weights import as_trained
 from gipi.training.member import Member, Plan, Progress
 from gipi.training.parallel import shard, whole
 from gipi.training.prepare import dtype_of
@@ -61,6 +61,8 @@ class Supervised(Job):
         targets = learn_target(train, material.target_kind, standardize, levels, options.positive, rows)
         bins = getattr(setting.config, "bins", 0)
         self.schema = learn(train, material.kinds, targets, standardize, rows, bins)
+        if setting.weights and standardize:
+            self.schema = as_trained(self.schema, setting.weights)
         self.sizes = sizes(self.schema, self.task.output(self.schema))
         self.x, self.y = (encode_large if data.mapped else encode)(self.schema, data, dtype=self.dtype)
         self.plain_loss = self._loss()
@@ -84,6 +86,7 @@ class Supervised(Job):
             "data": judge.fingerprint_of(self.x, self.y),
             "schema": self.schema.to_json(),
             "rows": {name: len(rows) for name, rows in material.parts.items()},
+            "weights": setting.weights and setting.weights.sha256,
         }
         self.facts = self._facts()
         self.loss_name, self.ways = self._name_loss(), self._describe_ways()
@@ -185,7 +188,7 @@ class Supervised(Job):
         member = Member(number, net, players, stream, self.plan, average=average)
         if valid is not None:
             member.validate = self._validator(net, valid)
-        if average and self.averaging == "swa":
+        if average and self.averaging == "swa" and not options.freeze:  # the statistics of what is frozen stay
             some = normalize(self.schema, self.x[train[:REFRESH]].to(setting.device))
             member.refresh = lambda: refresh_statistics(net, some.split(rows_at_once(self.x)))
         if hasattr(setting.system, "after"):
@@ -205,7 +208,7 @@ class Supervised(Job):
         return net
 
     def network(self, rows: np.ndarray) -> nn.Module:
-        """A new network on its device, prepared by training rows, with the weights of `--from` where they fit."""
+        """A new network on its device, prepared by training rows, with the weights of `--weights` where they fit."""
         setting = self.setting
         net = setting.system.Net(self.sizes, setting.config).to(self.home, self.dtype)
         if hasattr(setting.system, "prepare"):
@@ -217,8 +220,7 @@ class Supervised(Job):
         output = check_network(net, x, (len(x), self.sizes.output), self.material.task)
         if setting.own.loss is not None:
             check_loss(self.plain_loss, output, self.y, self._has_weights)
-        if setting.options.warm_start:
-            warm_start(net, setting.options.warm_start)
+        self.take_weights(net)
         return net
 
     def of(self, values: Tensor, rows: np.ndarray) -> Any:
@@ -322,7 +324,8 @@ class Supervised(Job):
     def finish(self, nets: Sequence[nn.Module], progress: Sequence[Progress], seconds: float) -> Outcome:
         setting = self.setting
         config = {name: value for name, value in vars(setting.config).items() if not callable(value)}
-        model = Model(self.material.task, setting.system_name, self.schema, self.sizes, config, [*nets])
+        kept = dict(getattr(setting.system, "kept", {}))
+        model = Model(self.material.task, setting.system_name, self.schema, self.sizes, config, [*nets], extra=kept)
         part = "test" if "test" in self.material.parts else "train"
         rows = judge.judged(self, self.material.parts[part])
         answers, _disagreement = model.answers(self.of(self.x, rows))

@@ -25,10 +25,10 @@ from gipi.data.schema import Schema, Sizes
 from gipi.data.schema import sizes as sizes_of
 from gipi.errors import RunError, cannot_write
 from gipi.messages import _
+from gipi.release.hub import hub_net, is_of_hub
 from gipi.release.model import Model
 from gipi.release.own import own_net
 from gipi.training.checkpoint import write_atomically
-from gipi.training.folder import find
 
 FORMAT = 1
 LARGEST_TEXT = 64 << 20  # bytes of bundle.json or examples.json
@@ -130,35 +130,21 @@ def read_bundle(path: str | Path, own: Any = None, system: Any = None) -> Model:
     return model
 
 
-def warm_start(net: nn.Module, source: str) -> None:
-    """Begin with the weights of a kept model, where names and shapes agree.
-
-    Args:
-        net: Gets the weights, in place.
-        source: A bundle, a run's folder, or a run's name.
+def weights_of_bundle(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
+    """What a bundle says of itself, and the weights of its first network, whatever that is.
 
     Raises:
-        RunError: There is no such model, or nothing of it fits.
+        RunError: There is no such file, or it is no bundle, or damaged.
     """
-    path = Path(source)
-    if path.suffix != ".gipi":
-        path = find(source) / "model.gipi"
     try:
         with zipfile.ZipFile(path) as archive:
-            _described(archive, path)
+            described = _described(archive, path)
             weights = load_tensors(_read(archive, "weights.safetensors"))
     except (OSError, *DAMAGED) as error:
         if isinstance(error, RunError):
             raise
         raise RunError(_("{path} is not a gipi bundle or is damaged: {reason}", path=path, reason=error)) from error
-    first = {name.partition(".")[2]: tensor for name, tensor in weights.items() if name.startswith("0.")}
-    own = net.state_dict()
-    fitting = {name: tensor for name, tensor in first.items() if name in own and own[name].shape == tensor.shape}
-    if not fitting:
-        raise RunError(_("nothing in {path} fits this network: no weight has the same name and shape", path=path))
-    with torch.no_grad():
-        for name, tensor in fitting.items():
-            own[name].copy_(tensor)
+    return described, {name[2:]: tensor for name, tensor in weights.items() if name.startswith("0.")}
 
 
 def _described(archive: zipfile.ZipFile, path: Path) -> dict[str, Any]:
@@ -226,6 +212,8 @@ def _net(described: dict[str, Any], sizes: Sizes, own: Any, system: Any) -> nn.M
                 _("this model is a module of a person's own: give one of the same make, gipi.load(path, model=...)")
             )
         return own_net(own, sizes)
+    if is_of_hub(name):
+        return hub_net(name, described["extra"]["architecture"], sizes)
     if system is None and name not in systems.names():
         raise RunError(
             _("this model's system, {name}, is a person's own: give it, gipi.load(path, system=...)", name=name)

@@ -193,7 +193,10 @@ def can_join(member: Member) -> bool:
     if member.after is not nothing or any(isinstance(part, ALONE) or not _is_known(part) for part in parts):
         return False
     optimizer = player.optimizer
-    return isinstance(optimizer, FirstOrder) and all(rule.is_elementwise for rule in optimizer.pair)
+    if not isinstance(optimizer, FirstOrder) or not all(rule.is_elementwise for rule in optimizer.pair):
+        return False
+    learned = [id(param) for param in member.net.parameters() if param.requires_grad]
+    return optimizer.factors is None or learned == [id(param) for param in player.params]  # each finds its factor
 
 
 def _is_known(part: nn.Module) -> bool:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from gipi.run import Run
 
 OWN = ("model", "loss", "optimizer")  # what a person may put in place of ours, as objects
+WEIGHTS = ("weights", "from", "warm_start")  # names of the same option
 
 
 def fit(data: Any, **options: Any) -> "Run":
@@ -55,10 +56,12 @@ def fit(data: Any, **options: Any) -> "Run":
 
 def sort_options(options: dict[str, Any]) -> tuple[Fit, dict[str, Any], dict[str, Any], Any]:
     """Options of the verb, options of the system, objects in place of ours, and a system of one's own."""
-    options = {("warm_start" if name == "from" else name): value for name, value in options.items()}
-    options = _with_recipe({name: value for name, value in options.items() if value is not None})
+    options = {name: value for name, value in options.items() if value is not None}
+    if len(said := [name for name in WEIGHTS if name in options]) > 1:
+        raise UsageError(_("{names} are names of one option; give one of them", names=", ".join(said)))
+    options = _with_recipe({("weights" if name in WEIGHTS else name): value for name, value in options.items()})
     own = {name: options.pop(name) for name in OWN if callable(options.get(name))}
-    if "model" in options:
+    if not isinstance(options.get("model"), str | None):
         text = _(
             "model must be a module, or a function of sizes that makes one; {came} came; ours are named by system",
             came=repr(options["model"])[:60],
@@ -89,6 +92,6 @@ def _as_typed(known: dataclasses.Field, value: Any) -> Any:
         return tuple(value)
     if known.name == "positive" and isinstance(value, int):  # a label; numbers are labels too
         return str(int(value))
-    if known.name in ("run", "valid", "test", "warm_start") and isinstance(value, (PathLike, Run)):
+    if known.name in ("run", "valid", "test", "weights") and isinstance(value, (PathLike, Run)):
         return str(getattr(value, "path", value))
     return value
