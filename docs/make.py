@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from gipi import messages, systems
+from gipi.cli.lines import OPTIONS, Common
 from gipi.cli.main import VERBS
 
 DOCS = Path(__file__).parent
@@ -41,7 +42,7 @@ def options_of_system(name: str) -> list[Row]:
 def options_of_verb(name: str) -> list[Row]:
     if name == "fit":
         return options_of_class(HOME / "jobs" / "options.py", "Fit")
-    return options_of_class(HOME / "cli" / "lines.py", "Common")
+    return options_of_class(HOME / "cli" / "lines.py", OPTIONS.get(name, Common).__name__)
 
 
 def table(rows: list[Row], language: str) -> str:

@@ -50,11 +50,12 @@ def _left(verb: str, words: str) -> str:
 
 def of_verb(verb: str) -> str:
     """`gipi VERB --help`."""
+    from gipi.cli.lines import OPTIONS, Common
     from gipi.cli.main import VERBS
 
     lines = [f"gipi {verb} {VERBS[verb]}".strip(), "", _(ABOUT[verb]), ""]
     if verb != "fit":
-        lines += _options(_read(HERE / "cli" / "lines.py", "Common"))
+        lines += _options(_read(HERE / "cli" / "lines.py", OPTIONS.get(verb, Common).__name__))
         return "\n".join(lines)
     from gipi import systems
 

@@ -23,13 +23,38 @@ class Common:
     quiet: bool = False  # say nothing
 
 
+@dataclass(frozen=True)
+class Predict:
+    """What `gipi predict` understands."""
+
+    explain: bool = False  # also why: where in a picture it looked, or what each column did
+    json: bool = False  # the last line of standard output is the result as JSON
+    lang: str | None = None  # en or ko; from the locale if not given
+    quiet: bool = False  # say nothing
+
+
+@dataclass(frozen=True)
+class Show:
+    """What `gipi show` understands."""
+
+    layer: str | None = None  # draw the filters of this layer; with a picture, what the layer makes of it
+    map: bool = False  # draw the test part, or other data, on a plane by what the network sees in it
+    json: bool = False  # the last line of standard output is the result as JSON
+    lang: str | None = None  # en or ko; from the locale if not given
+    quiet: bool = False  # say nothing
+
+
+# what a verb understands; `fit` has a page of its own, and all others Common
+OPTIONS = {"predict": Predict, "show": Show}
+
+
 @dataclass
 class Line:
     """What was typed."""
 
     verb: str
     words: list[str]  # data, run, inputs
-    options: Any  # Fit, or Common
+    options: Any  # Fit, one of OPTIONS, or Common
     rest: list[str] = field(default_factory=list)  # for the system
 
 
@@ -39,7 +64,7 @@ COUNTS = {
     "predict": (2, None),
     "resume": (0, 1),
     "runs": (0, 0),
-    "show": (0, 1),
+    "show": (0, 2),
     "compare": (2, 2),
     "save": (2, 2),
     "systems": (0, 1),
@@ -69,7 +94,7 @@ def read_line(verb: str, arguments: list[str]) -> Line:
 
         options, rest = parsed(Fit, flags)
         return Line(verb, words, options, rest)
-    options, rest = parsed(Common, flags)
+    options, rest = parsed(OPTIONS.get(verb, Common), flags)
     if rest:
         raise UsageError(_("gipi {verb} has no option {option}. See gipi {verb} --help", verb=verb, option=rest[0]))
     return Line(verb, words, options, rest)

@@ -12,10 +12,10 @@ from contextlib import nullcontext, redirect_stdout
 VERBS = {
     "fit": "DATA [OPTIONS]",
     "evaluate": "RUN [DATA]",
-    "predict": "RUN INPUT...",
+    "predict": "RUN INPUT... [OPTIONS]",
     "resume": "[RUN]",
     "runs": "",
-    "show": "[RUN]",
+    "show": "[RUN] [PICTURE] [OPTIONS]",
     "compare": "RUN RUN",
     "save": "RUN FILE",
     "systems": "[SYSTEM]",
