@@ -24,6 +24,7 @@ from gipi.errors import UsageError, nearest
 from gipi.jobs import judge
 from gipi.jobs.job import Job, Outcome, Setting, layers_of
 from gipi.jobs.material import Material
+from gipi.jobs.seen import add_looks
 from gipi.messages import _
 from gipi.release.bundle import warm_start
 from gipi.release.model import Model, gathered, rows_at_once
@@ -367,6 +368,7 @@ class Supervised(Job):
             outcome.results += judge.results(self, answers[shown], truth[shown], rows[shown])
         else:
             outcome.results += judge.results(self, answers, truth, rows)
+        add_looks(outcome, self, rows, seconds)
         if setting.options.verdict and part == "test":
             judge.add_verdict(outcome, self, answers, truth, seconds)
         return outcome

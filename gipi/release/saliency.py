@@ -23,7 +23,7 @@ from gipi.messages import _
 
 STEPS = 16  # of the path, at first
 MOST_POINTS = 256  # on it
-CLOSE = 0.01  # of the range that the score has on the path: what may be missing from the sum
+CLOSE = 0.02  # of the range that the score has on the path: what may be missing from the sum
 ENOUGH = 7  # places each way: what the paper's networks end with; measured in docs/seeing.md
 NUMBERS = 400_000  # that points of the path hold together at once, at most
 
@@ -105,7 +105,7 @@ def grids(seen: dict[str, tuple[int, ...]], x: Tensor) -> dict[str, Grid]:
             if lies_so and not {one[0] for one in tokens} & {*shape[2:]}:
                 found[name] = Grid(shape[2], shape[3])
                 maps.append(shape[1:])
-        elif len(shape) == 3 and (grid := _of_tokens(shape[1], shape[2], maps)):
+        elif len(shape) == 3 and (grid := _of_tokens(shape[1], shape[2], maps, x)):
             if tokens and tokens[-1][0] == shape[1] and tokens[-1][1] != shape[2]:
                 continue  # widened on the way through a block
             found[name] = grid
@@ -113,14 +113,16 @@ def grids(seen: dict[str, tuple[int, ...]], x: Tensor) -> dict[str, Grid]:
     return found
 
 
-def _of_tokens(tokens: int, features: int, maps: list[tuple[int, ...]]) -> Grid | None:
-    """How tokens lie: as the places of a map that came before, alone or behind a class token; else in a square."""
+def _of_tokens(tokens: int, features: int, maps: list[tuple[int, ...]], x: Tensor) -> Grid | None:
+    """How tokens lie: as the places of a map that came before, alone or behind a class token; else as x is shaped."""
     if maps and (tokens, features) == (maps[-1][0], maps[-1][1] * maps[-1][2]):
         return None  # that map, its places put in a row: these are channels
+    common = math.gcd(*x.shape[2:])
+    high, wide = x.shape[2] // common, x.shape[3] // common
     for first in (0, 1):
-        side = math.isqrt(max(0, tokens - first))
-        squares = [] if maps else [(side, side)]
-        for height, width in (*((h, w) for _channels, h, w in reversed(maps)), *squares):
+        times = math.isqrt(max(0, tokens - first) // (high * wide))  # a square picture is cut into a square
+        cut = [] if maps else [(high * times, wide * times)]
+        for height, width in (*((h, w) for _channels, h, w in reversed(maps)), *cut):
             if height * width == tokens - first and min(height, width) > 1:
                 return Grid(height, width, first)
     return None
@@ -279,8 +281,8 @@ def integrated_gradients(
     """What each number that goes in adds to an output, on the straight way from a baseline.
 
     The integral is a sum over the steps of a path (trapezoidal rule). Of each step it is known what it must add up to,
-    the difference of the scores at its ends: steps that are off are halved until the whole is off by at most
-    `tolerance` times the range that the score has on the path.
+    the difference of the scores at its ends: steps that are off are halved until all together, none made up for by
+    another, are off by at most `tolerance` times the range that the score has on the path.
 
     Args:
         net: A network, or any function that autograd can follow, `(B, ...)` to `(B, K)`.
@@ -299,13 +301,14 @@ def integrated_gradients(
         >>> integrated_gradients(line, torch.tensor([[1.0, 1.0]]), target=0).values
         tensor([[ 2., -3.]])
     """
-    wanted, x = numbers_of(target, len(x)), x.detach()
-    start = torch.zeros_like(x) if baseline is None else baseline.detach().to(x).expand_as(x)
-    values, ends = torch.zeros_like(x), []
+    wanted, ends = numbers_of(target, len(x)), []
     with examined([net] if isinstance(net, nn.Module) else []):
+        x = x.detach().clone()
+        start = torch.zeros_like(x) if baseline is None else baseline.detach().to(x).expand_as(x)
+        values = torch.zeros_like(x)
         for row in range(len(x)):
             path = _Path(net, start[row], x[row], int(wanted[row]), steps)
-            while len(path.shares) < most and abs(path.off().sum()) > tolerance * path.range():
+            while len(path.shares) < most and path.off().abs().sum() > tolerance * path.range():
                 path.halve(tolerance, most)
             values[row] = path.values()
             ends.append((float(path.scores[-1] - path.scores[0]), float(path.off().sum()), len(path.shares)))
