@@ -171,9 +171,7 @@ def _of_pictures(
             )
 
 
-def looked_at(
-    model: "Model", x: Tensor, wanted: Tensor, layer: str | None = None
-) -> tuple[np.ndarray, str] | None:
+def looked_at(model: "Model", x: Tensor, wanted: Tensor, layer: str | None = None) -> tuple[np.ndarray, str] | None:
     """Grad-CAM of pictures as the networks take them, the mean over members, `(B, H, W)`, and its layer.
 
     Args:

@@ -137,7 +137,15 @@ def _scale(paper: Image.Image, draw: Any, values: Array, left: int, top: int) ->
 
 
 def _line(
-    draw: Any, x: float, y: float, text: Any, size: int, room: float, ink: Colour, instead: str = "?", anchor: str = "la"
+    draw: Any,
+    x: float,
+    y: float,
+    text: Any,
+    size: int,
+    room: float,
+    ink: Colour,
+    instead: str = "?",
+    anchor: str = "la",
 ) -> None:
     if text != "":
         said, font = fitted(text, size, room, instead)

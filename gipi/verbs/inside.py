@@ -148,9 +148,7 @@ def _opened(source: Any) -> "Model":
 
 def _check_answers(model: "Model") -> None:
     if model.task not in ("classify", "regress"):
-        text = _(
-            "this can be drawn of models that classify or regress; this one's task is {task}", task=model.task
-        )
+        text = _("this can be drawn of models that classify or regress; this one's task is {task}", task=model.task)
         raise UsageError(text)
 
 

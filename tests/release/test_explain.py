@@ -197,7 +197,9 @@ def test_drawing_leaves_training_as_it_is(tmp_path, monkeypatch):
     without = gipi.fit(bars(80), run=tmp_path / "without", steps=12, ensemble=2, **QUICK)
     assert torch.equal(state, torch.get_rng_state())
     for one, other in zip(with_looks.model.members, without.model.members, strict=True):
-        assert all(torch.equal(a, b) for a, b in zip(one.state_dict().values(), other.state_dict().values(), strict=True))
+        assert all(
+            torch.equal(a, b) for a, b in zip(one.state_dict().values(), other.state_dict().values(), strict=True)
+        )
     assert 'class="whole"' in with_looks.report.read_text(encoding="utf-8")
     assert 'class="whole"' not in without.report.read_text(encoding="utf-8")
 
