@@ -18,7 +18,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from nets import GPT, Endless, ResNet, word_loss
+from nets import GPT, Endless, resnet, word_loss
 from torch import Tensor, nn
 
 import gipi
@@ -167,8 +167,8 @@ def main() -> None:
     rows, side, steps = (2, 32, 1) if tiny else (256, 224, 20)
     batch = torch.randn(rows, 3, side, side, device=device), classes(1000, rows)
     runs = {
-        "torch": plain(ResNet(50, 1000), F.cross_entropy, batch, steps, "bf16", device),
-        "gipi": ours(ResNet(50, 1000), F.cross_entropy, batch, steps, "bf16", device),
+        "torch": plain(resnet(50, 1000, side, "imagenet"), F.cross_entropy, batch, steps, "bf16", device),
+        "gipi": ours(resnet(50, 1000, side, "imagenet"), F.cross_entropy, batch, steps, "bf16", device),
     }
     for one, seconds in compare("ResNet-50", runs, options.turns).items():
         print(f"ResNet-50, {one}: {rows / seconds:.0f} pictures a second", flush=True)

@@ -1,7 +1,6 @@
 """The larger networks that are measured, as plain modules that any framework takes: ResNet-18 and -50, and GPT-2.
 
-He et al., "Deep Residual Learning for Image Recognition", 2015, https://arxiv.org/abs/1512.03385; Radford et al.,
-"Language Models are Unsupervised Multitask Learners", 2019.
+ResNet is gipi's (gipi/systems/resnet.py). Radford et al., "Language Models are Unsupervised Multitask Learners", 2019.
 
 B batch, T time, C channels, V words
 """
@@ -10,43 +9,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-
-def conv(inputs: int, outputs: int, kernel: int, stride: int = 1) -> nn.Sequential:
-    layer = nn.Conv2d(inputs, outputs, kernel, stride, padding=kernel // 2, bias=False)
-    return nn.Sequential(layer, nn.BatchNorm2d(outputs))
+from gipi.data.schema import Sizes
+from gipi.systems import resnet as resnets
 
 
-class Residual(nn.Module):
-    """Two 3x3 convolutions, or with `widening` a bottleneck of 1x1, 3x3, 1x1, beside a shortcut."""
-
-    def __init__(self, inputs: int, width: int, stride: int, widening: int):
-        super().__init__()
-        outputs = width * widening
-        if widening == 1:
-            self.way = nn.Sequential(conv(inputs, width, 3, stride), nn.ReLU(), conv(width, outputs, 3))
-        else:
-            first, second = conv(inputs, width, 1), conv(width, width, 3, stride)
-            self.way = nn.Sequential(first, nn.ReLU(), second, nn.ReLU(), conv(width, outputs, 1))
-        self.shortcut = nn.Identity() if inputs == outputs and stride == 1 else conv(inputs, outputs, 1, stride)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return F.relu(self.way(x) + self.shortcut(x))
-
-
-class ResNet(nn.Sequential):
-    """`depth` 18 or 50; `is_small`: the stem for pictures of 32 x 32, without the early halvings."""
-
-    def __init__(self, depth: int, classes: int, is_small: bool = False):
-        blocks, widening = {18: ((2, 2, 2, 2), 1), 50: ((3, 4, 6, 3), 4)}[depth]
-        stem = conv(3, 64, 3) if is_small else conv(3, 64, 7, 2)
-        layers: list[nn.Module] = [stem, nn.ReLU()] + ([] if is_small else [nn.MaxPool2d(3, 2, 1)])
-        inputs = 64
-        for stage, count in enumerate(blocks):
-            for block in range(count):
-                width, stride = 64 << stage, 2 if block == 0 and stage > 0 else 1
-                layers.append(Residual(inputs, width, stride, widening))
-                inputs = width * widening
-        super().__init__(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(inputs, classes))
+def resnet(depth: int, classes: int, side: int, stem: str = "auto") -> nn.Module:
+    """The system's network, as a plain module: for pictures of 3 x side x side, below 96 without the early halvings."""
+    return resnets.Net(Sizes((3, side, side), classes), resnets.Config(layers=depth, stem=stem))
 
 
 class Block(nn.Module):

@@ -2,9 +2,9 @@
 
     python bench/resnet.py [--quick] [--turns 3] [--steps 8] [--batch 64]
 
-At the same precision, and at what gipi does when nothing is said, beside plain PyTorch in float32. The network is a
-plain module (bench/nets.py, the stem for small pictures), the batch synthetic, SGD with momentum. The time is that of
-the steps; what gipi does once around them (a report, a folder) is not in it.
+At the same precision, and at what gipi does when nothing is said, beside plain PyTorch in float32. The network is the
+system's, given as a plain module (bench/nets.py, the stem for small pictures), the batch synthetic, SGD with momentum.
+The time is that of the steps; what gipi does once around them (a report, a folder) is not in it.
 """
 
 import argparse
@@ -15,6 +15,7 @@ from typing import Any
 from turns import Bench, Figure, Turn, arguments, hold, timed
 
 STEP_SIZE, MOMENTUM = 0.01, 0.9
+SIDE = 32  # of the pictures: the stem without the early halvings
 LONG_ENOUGH = 50  # steps, before which gipi does not try anything
 
 
@@ -22,16 +23,16 @@ def batch(options: argparse.Namespace) -> tuple[Any, Any]:
     import torch
 
     draw = torch.Generator().manual_seed(0)
-    x = torch.randn(options.batch, 3, 32, 32, generator=draw)
+    x = torch.randn(options.batch, 3, SIDE, SIDE, generator=draw)
     return x, torch.randint(10, (options.batch,), generator=draw)
 
 
 def network() -> Any:
     import torch
-    from nets import ResNet
+    from nets import resnet
 
     torch.manual_seed(0)
-    return ResNet(18, 10, is_small=True)
+    return resnet(18, 10, SIDE)
 
 
 def ours(**precision: str) -> Callable[[argparse.Namespace], Turn]:
@@ -107,7 +108,7 @@ def as_it_comes(options: argparse.Namespace) -> Turn:
 
     steps = max(options.steps, LONG_ENOUGH)
     draw = torch.Generator().manual_seed(0)
-    x = torch.randn(steps * options.batch, 3, 32, 32, generator=draw)
+    x = torch.randn(steps * options.batch, 3, SIDE, SIDE, generator=draw)
     y = torch.randint(10, (len(x),), generator=draw)
 
     def fit() -> dict[str, float]:

@@ -41,6 +41,9 @@ WORDS = {
         "resnet": "ResNet-18, a step",
         "pictures section": "Fashion-MNIST, one epoch, from files to test scores",
         "tables": "Tables from CSV, 20 epochs, from file to test scores",
+        "recipe": "The speed recipe on CIFAR-10, training",
+        "accuracy": "accuracy",
+        "whole": "whole, {unit}",
     },
     "ko": {
         "figure": "비율",
@@ -68,9 +71,12 @@ WORDS = {
         "resnet": "ResNet-18의 한 스텝",
         "pictures section": "Fashion-MNIST 한 에포크, 파일에서 테스트 점수까지",
         "tables": "CSV 표 20에포크, 파일에서 테스트 점수까지",
+        "recipe": "CIFAR-10 속도 레시피, 훈련",
+        "accuracy": "정확도",
+        "whole": "전체, {unit}",
     },
 }
-ORDER = ("step", "predict", "resnet", "pictures", "tables")
+ORDER = ("step", "predict", "resnet", "pictures", "recipe", "tables")
 
 
 def page_part(results: list[dict[str, Any]], language: str) -> str:

@@ -24,6 +24,8 @@ SIZES = {
 SMALL = {
     "hidden": (8, 6),
     "width": 4,
+    "size": "mini",
+    "patch": 4,
     "latent": 5,
     "memory": 200,
     "first_moves": 40,

@@ -57,7 +57,7 @@ def indirect() -> set[str]:
     from gipi.report.text import NAMES
 
     found = {*helps.ABOUT.values(), *NAMES}
-    for file, name in (("cli/lines.py", "Common"), ("jobs/options.py", "Fit")):
+    for file, name in (("cli/lines.py", "Common"), ("cli/lines.py", "Shown"), ("jobs/options.py", "Fit")):
         found |= {remark for _name, _default, remark in helps._read(CODE / file, name)}
     for name in systems.names():
         found |= {option.remark for option in systems.describe(name).options}

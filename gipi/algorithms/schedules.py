@@ -9,7 +9,7 @@ from collections.abc import Callable
 from gipi.errors import UsageError, nearest
 from gipi.messages import _
 
-SCHEDULES = ("constant", "cosine", "one-cycle", "step", "warm-up")
+SCHEDULES = ("constant", "cosine", "linear", "one-cycle", "step", "warm-up")
 
 WARMUP = 0.05  # of the run, where "warm-up" is asked for by name and nobody says how much
 RISE, BEGIN, END = 0.3, 1 / 25, 1e-4 / 25  # one-cycle: torch's and fastai's, after Smith 2018
@@ -22,7 +22,8 @@ def schedule(name: str, steps: float, warmup: float = 0.0) -> Callable[[float], 
     """A schedule for a run of this many steps.
 
     Args:
-        name: `constant`; `cosine`: half a cosine down to 0 (Loshchilov & Hutter 2017); `one-cycle`: up from lr / 25
+        name: `constant`; `cosine`: half a cosine down to 0 (Loshchilov & Hutter 2017); `linear`: a straight
+            line down, which comes to 0 one step after the last; `one-cycle`: up from lr / 25
             over the first 30 % and down to almost nothing (Smith 2018); `step`: a tenth after half of the run, and
             again after three quarters (He 2016); `warm-up`: a straight line up over the first 5 %, then constant.
         steps: How long the run is.
@@ -40,9 +41,10 @@ def schedule(name: str, steps: float, warmup: float = 0.0) -> Callable[[float], 
         raise UsageError(said + nearest(name, list(SCHEDULES)))
     if not 0 <= warmup <= 1:
         raise UsageError(_("the warm-up is {warmup}; it is a part of the run, from 0 to 1", warmup=warmup))
-    rise = warmup or (WARMUP if name == "warm-up" else 0.0)
-    shape = one_cycle(warmup or RISE) if name == "one-cycle" else risen(SHAPES[name], rise, steps)
     last = max(steps - 1, 1)
+    shapes = {**SHAPES, "linear": lambda part: 1 - part * last / (last + 1)}
+    rise = warmup or (WARMUP if name == "warm-up" else 0.0)
+    shape = one_cycle(warmup or RISE) if name == "one-cycle" else risen(shapes[name], rise, steps)
 
     def of(lr: float) -> StepSize:
         return lambda step: lr * shape(min(max(step / last, 0.0), 1.0))

@@ -203,10 +203,11 @@ def adamw(beta2: float = 0.999, epsilon: float = 1e-8) -> Update:
     return update
 
 
-def muon(momentum: float) -> Update:
+def muon(momentum: float, iterations: int = NEWTON_SCHULZ_STEPS, keeps_norm: bool = False) -> Update:
     """The nearest orthogonal matrix to the Nesterov momentum is the direction. Jordan 2024 (see NEWTON_SCHULZ).
 
     For matrices; a convolution's kernel counts as `(channels out, everything else)`. Weight decay is decoupled.
+    `keeps_norm`: before each update a matrix is scaled to the norm sqrt(rows), as in airbench.
     """
 
     def update(params: Tensors, gradients: Tensors, memory: list[Tensors], counts: Tensors, move: Move):
@@ -216,15 +217,17 @@ def muon(momentum: float) -> Update:
         if move.decay:
             torch._foreach_mul_(params, 1 - move.lr * move.decay)
         for param, direction in zip(params, ahead, strict=True):
+            if keeps_norm:
+                param.mul_(math.sqrt(len(param)) / param.norm())
             matrix = direction.flatten(1)
             scale = math.sqrt(max(1.0, matrix.shape[0] / matrix.shape[1]))
-            param.add_(orthogonal(matrix).view(param.shape), alpha=-move.lr * scale)
+            param.add_(orthogonal(matrix, iterations).view(param.shape), alpha=-move.lr * scale)
 
     return update
 
 
-def orthogonal(matrix: Tensor) -> Tensor:
-    """About U V^T, where `matrix` `(rows, columns)` is U S V^T, by five steps of a Newton-Schulz iteration.
+def orthogonal(matrix: Tensor, iterations: int = NEWTON_SCHULZ_STEPS) -> Tensor:
+    """About U V^T, where `matrix` `(rows, columns)` is U S V^T, by some steps of a Newton-Schulz iteration.
 
     In bfloat16 on a GPU, as Jordan has it; in the matrix's own precision on a CPU and in float64.
     """
@@ -233,7 +236,7 @@ def orthogonal(matrix: Tensor) -> Tensor:
     is_tall = x.shape[0] > x.shape[1]
     x = x.T if is_tall else x
     x = x / (x.norm() + 1e-7)
-    for _step in range(NEWTON_SCHULZ_STEPS):
+    for _step in range(iterations):
         square = x @ x.T
         x = torch.addmm(x, torch.addmm(square, square, square, beta=b, alpha=c), x, beta=a)
     return (x.T if is_tall else x).to(matrix.dtype).contiguous()

@@ -11,6 +11,7 @@ from typing import Any
 
 from gipi.cli.lines import Line, system_reader
 from gipi.errors import UsageError, nearest
+from gipi.jobs.checks import flag
 from gipi.messages import _
 
 
@@ -20,7 +21,7 @@ def fit(line: Line) -> dict[str, Any]:
     from gipi.run import Run
 
     (data,) = line.words
-    return _result(Run(carry_out(Request(data, line.options, read=system_reader(line.rest)))))
+    return _result(Run(carry_out(Request(data, line.options, read=system_reader(line.rest, line.begun)))))
 
 
 def resume(line: Line) -> dict[str, Any]:
@@ -227,6 +228,11 @@ def data(line: Line) -> dict[str, Any]:
     from gipi.data.registry import entry_of, known
     from gipi.report.tables import print_table
 
+    if line.options.show:
+        return _show_pictures(line)
+    for name in ("augment", "picture_size", "target", "seed"):
+        if getattr(line.options, name) not in (None, (), 0):
+            raise UsageError(_("{option} goes with --show", option=flag(name)))
     if line.words:
         entry = entry_of(line.words[0])
         if entry is None:
@@ -252,6 +258,24 @@ def data(line: Line) -> dict[str, Any]:
         ]
         print_table("", [_("name"), _("task"), _("what it is"), _("licence"), ""], rows)
     return {"data": described}
+
+
+def _show_pictures(line: Line) -> dict[str, Any]:
+    from gipi.verbs.data import draw
+
+    options = line.options
+    if not line.words:
+        raise UsageError(_("expected: gipi data SOURCE --show"))
+    given = {"augment": options.augment, "picture_size": options.picture_size, "seed": options.seed}
+    drawn = draw(line.words[0], target=options.target or None, **given)
+    if not (options.json or options.quiet):
+        for note in drawn.notes:
+            print(note)
+        print(_("first row: as read: {labels}", labels=", ".join(drawn.labels)))
+        names = " ".join(drawn.augment) or _("nothing")
+        print(_("rows below: epochs 1 to {count}, after {names}", count=drawn.epochs, names=names))
+        print(_("written to {path}", path=drawn.path))
+    return {"file": str(drawn.path), "labels": drawn.labels, "augment": drawn.augment, "epochs": drawn.epochs}
 
 
 def as_json(result: Any) -> str:

@@ -18,7 +18,7 @@ ABOUT = {
     "compare": "two runs beside each other",
     "save": "keep a run's model as one file",
     "systems": "the systems, or what one of them takes",
-    "data": "the data sets that have a name",
+    "data": "the data sets that have a name, or pictures as a model sees them",
 }
 
 
@@ -79,7 +79,11 @@ def of_system(name: str) -> str:
 
     described = systems.describe(name)
     lines = [described.story, "", _("tasks: {names}", names=", ".join(described.tasks))]
-    lines += [_("data: {names}", names=", ".join(described.kinds)), "", _("options:")]
+    lines += [_("data: {names}", names=", ".join(described.kinds))]
+    for name, options in described.recipes.items():
+        said = " ".join(f"{one}={_default(value) or value}" for one, value in options.items())
+        lines += _wrapped(_("recipe {name}: {options}", name=name, options=said))
+    lines += ["", _("options:")]
     return "\n".join(lines + _options([(o.name, _default(o.default), o.remark) for o in described.options]))
 
 

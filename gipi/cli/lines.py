@@ -24,6 +24,20 @@ class Common:
 
 
 @dataclass(frozen=True)
+class Shown:
+    """What `gipi data` understands."""
+
+    show: bool = False  # draw some pictures as they are read, and as a model sees them in four epochs
+    augment: tuple[str, ...] | None = None  # flip crop affine colour ... (docs/augmentation.md); fit's own if not given
+    picture_size: int | None = None  # height and width that pictures are brought to
+    target: tuple[str, ...] = ()  # column or columns to be predicted
+    seed: int = 0  # of the run that would see them so
+    json: bool = False  # the last line of standard output is the result as JSON
+    lang: str | None = None  # en or ko; from the locale if not given
+    quiet: bool = False  # say nothing
+
+
+@dataclass(frozen=True)
 class Predict:
     """What `gipi predict` understands."""
 
@@ -45,7 +59,7 @@ class Show:
 
 
 # what a verb understands; `fit` has a page of its own, and all others Common
-OPTIONS = {"predict": Predict, "show": Show}
+OPTIONS = {"data": Shown, "predict": Predict, "show": Show}
 
 
 @dataclass
@@ -56,6 +70,7 @@ class Line:
     words: list[str]  # data, run, inputs
     options: Any  # Fit, one of OPTIONS, or Common
     rest: list[str] = field(default_factory=list)  # for the system
+    begun: dict[str, Any] = field(default_factory=dict)  # the system's options by the recipe
 
 
 COUNTS = {
@@ -93,15 +108,23 @@ def read_line(verb: str, arguments: list[str]) -> Line:
         from gipi.jobs.options import Fit
 
         options, rest = parsed(Fit, flags)
-        return Line(verb, words, options, rest)
+        begun: dict[str, Any] = {}
+        if options.recipe is not None:
+            from gipi.systems import recipe
+
+            system, begun = recipe(options.recipe, options.system)
+            known = [one.name for one in fields(Fit) if one.name in begun]
+            usual = Fit(system=system, **{name: begun.pop(name) for name in known})
+            options, rest = parsed(Fit, flags, usual)
+        return Line(verb, words, options, rest, begun)
     options, rest = parsed(OPTIONS.get(verb, Common), flags)
     if rest:
         raise UsageError(_("gipi {verb} has no option {option}. See gipi {verb} --help", verb=verb, option=rest[0]))
     return Line(verb, words, options, rest)
 
 
-def parsed(kind: type, flags: list[str]) -> tuple[Any, list[str]]:
-    """An options dataclass from flags, and the flags that it does not know.
+def parsed(kind: type, flags: list[str], usual: Any = None) -> tuple[Any, list[str]]:
+    """An options dataclass from flags, and the flags that it does not know; `usual` has what is not typed.
 
     Raises:
         UsageError: A value is missing or of the wrong kind.
@@ -114,15 +137,19 @@ def parsed(kind: type, flags: list[str]) -> tuple[Any, list[str]]:
     said = io.StringIO()
     try:
         with redirect_stderr(said):
-            options, rest = tyro.cli(kind, args=flags, return_unknown_args=True, prog="gipi")
+            more = {} if usual is None else {"default": usual}
+            options, rest = tyro.cli(kind, args=flags, return_unknown_args=True, prog="gipi", **more)
     except SystemExit as error:  # what tyro says fills a box: its words, on one line
         words = re.sub(r"[^\w\s.,:;'(){}\[\]<>=/|-]|--{2,}", " ", said.getvalue())
         raise UsageError(" ".join(words.split())) from error
     return options, [*rest]
 
 
-def system_reader(flags: list[str]) -> Callable[[Any, str], dict[str, Any]]:
-    """Reads flags against a system's Config, once the system is known; gives only the options that were typed."""
+def system_reader(flags: list[str], begun: dict[str, Any]) -> Callable[[Any, str], dict[str, Any]]:
+    """Reads flags against a system's Config, once the system is known; gives the options that were typed.
+
+    Others are as they were begun, by a recipe.
+    """
 
     def read(system: Any, name: str) -> dict[str, Any]:
         from gipi.jobs.request import configured
@@ -136,6 +163,6 @@ def system_reader(flags: list[str]) -> Callable[[Any, str], dict[str, Any]]:
         config, rest = parsed(system.Config, flags)
         if rest:
             raise UsageError(_("what is this: {words}? What has no -- comes first", words=" ".join(rest)))
-        return {option: getattr(config, option) for option in typed}
+        return begun | {option: getattr(config, option) for option in typed}
 
     return read

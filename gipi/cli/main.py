@@ -19,7 +19,7 @@ VERBS = {
     "compare": "RUN RUN",
     "save": "RUN FILE",
     "systems": "[SYSTEM]",
-    "data": "[NAME]",
+    "data": "[NAME] [--show]",
 }
 
 

@@ -1,4 +1,4 @@
-"""`gipi predict --explain`, `gipi show --layer`, `gipi show --map`: what is drawn is written beside where one stands."""
+"""`gipi predict --explain`, `gipi show --layer`, `gipi show --map`: what is drawn is written to where one stands."""
 
 from collections.abc import Callable
 from pathlib import Path

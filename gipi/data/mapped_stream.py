@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from gipi.data.prefetch import Ahead
-from gipi.data.stream import Prepare, generator
+from gipi.data.stream import Prepare, drawn, generator
 
 WORKERS = 4  # threads; reading small pieces from a disk waits more than it works
 DEPTH = 32  # batches that are gathered ahead
@@ -32,6 +32,7 @@ class MappedStream(Iterator[tuple[Tensor, ...]]):
         device: Where batches go.
         patience: Seconds that one batch may take.
         part: `(number, parts)`: give this part of every batch only; the others are for other processes.
+        alternating: Which of the draws alternate, see Stream.
     """
 
     def __init__(
@@ -45,6 +46,7 @@ class MappedStream(Iterator[tuple[Tensor, ...]]):
         device: torch.device | str = "cpu",
         patience: float = 60.0,
         part: tuple[int, int] = (0, 1),
+        alternating: tuple[int, ...] = (),
     ):
         self.rows = len(sources[0])
         assert self.rows > 0 and batch_size > 0 and all(len(source) == self.rows for source in sources)
@@ -52,15 +54,15 @@ class MappedStream(Iterator[tuple[Tensor, ...]]):
         self.prepare = prepare
         self.device = device
         self.position = 0  # batches consumed since the beginning
-        epochs = _Epochs(self.rows, seed, draws if prepare else 0)
+        epochs = _Epochs(self.rows, seed, draws if prepare else 0, alternating)
         batches, is_prepared = self.batches, prepare is not None
 
         def gathered(position: int) -> tuple[Tensor, ...]:
             epoch, batch = divmod(position, batches)
-            order, drawn = epochs.of(epoch)
+            order, draws = epochs.of(epoch)
             places = np.array_split(order[_cut(len(order), batches, batch)], part[1])[part[0]]
             piece = [source[places] for source in sources]
-            return (*piece, drawn[places]) if is_prepared else tuple(piece)
+            return (*piece, draws[places]) if is_prepared else tuple(piece)
 
         self.ahead = Ahead(gathered, WORKERS if workers is None else workers, DEPTH, patience)
 
@@ -95,8 +97,8 @@ def _cut(rows: int, batches: int, batch: int) -> slice:
 class _Epochs:
     """The order and the draws of the last two epochs that were asked for; threads read ahead into the next."""
 
-    def __init__(self, rows: int, seed: int, draws: int):
-        self.rows, self.seed, self.draws = rows, seed, draws
+    def __init__(self, rows: int, seed: int, draws: int, alternating: tuple[int, ...]):
+        self.rows, self.seed, self.draws, self.alternating = rows, seed, draws, alternating
         self.lock = threading.Lock()
         self.held: dict[int, tuple[np.ndarray, Tensor]] = {}
 
@@ -104,10 +106,10 @@ class _Epochs:
         with self.lock:
             if epoch not in self.held:
                 order = torch.randperm(self.rows, generator=generator(self.seed, "order", epoch)).numpy()
-                drawn = torch.empty(self.rows, 0)
+                draws = torch.empty(self.rows, 0)
                 if self.draws:
-                    drawn = torch.rand(self.rows, self.draws, generator=generator(self.seed, "augment", epoch))
+                    draws = drawn(self.rows, self.draws, self.seed, epoch, self.alternating)
                 if len(self.held) > 1:
                     self.held.pop(min(self.held, key=lambda held: -abs(held - epoch)))
-                self.held[epoch] = order, drawn
+                self.held[epoch] = order, draws
             return self.held[epoch]

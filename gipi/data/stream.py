@@ -19,6 +19,21 @@ def generator(seed: int, *names: str | int) -> torch.Generator:
     return torch.Generator().manual_seed(int.from_bytes(key[:8], "big") >> 1)
 
 
+MIRROR = 1 - 2**-24  # the largest of torch's uniform float32 numbers; a number and its mirror image are never equal
+
+
+def drawn(rows: int, count: int, seed: int, epoch: int, alternating: tuple[int, ...] = ()) -> Tensor:
+    """Uniform random numbers `(rows, count)` of an epoch; those that alternate are mirrored in every other epoch.
+
+    A picture that is flipped where such a number is below one half is flipped in every other epoch (Jordan 2024).
+    """
+    draws = torch.rand(rows, count, generator=generator(seed, "augment", epoch))
+    if alternating:
+        steady = torch.rand(rows, len(alternating), generator=generator(seed, "alternate"))
+        draws[:, list(alternating)] = MIRROR - steady if epoch % 2 else steady
+    return draws
+
+
 class Stream(Iterator[tuple[Tensor, ...]]):
     """Batches of rows, in a new order each epoch, for ever.
 
@@ -31,6 +46,7 @@ class Stream(Iterator[tuple[Tensor, ...]]):
         prepare: Optional, `(batch, draws) -> batch`: augmentation and normalisation, batched tensor code.
         draws: How many uniform random numbers `prepare` gets for each row, functions of (seed, epoch, row).
         part: `(number, parts)`: give this part of every batch only; the others are for other processes.
+        alternating: Which of the draws are mirrored in every other epoch, and otherwise stay the same.
 
     Example:
         >>> stream = Stream((torch.arange(10),), batch_size=5, seed=0)
@@ -46,6 +62,7 @@ class Stream(Iterator[tuple[Tensor, ...]]):
         prepare: Prepare | None = None,
         draws: int = 0,
         part: tuple[int, int] = (0, 1),
+        alternating: tuple[int, ...] = (),
     ):
         self.held = tensors
         self.rows = len(tensors[0])
@@ -55,6 +72,7 @@ class Stream(Iterator[tuple[Tensor, ...]]):
         self.prepare = prepare
         self.draws = draws
         self.part = part
+        self.alternating = alternating
         self.position = 0  # batches consumed since the beginning
         self.epoch = -1  # the epoch that `shuffled` belongs to
         self.pieces: list[tuple[Tensor, ...]] = []
@@ -87,7 +105,7 @@ class Stream(Iterator[tuple[Tensor, ...]]):
             order = torch.cat([batch.tensor_split(parts)[number] for batch in order.tensor_split(self.batches)])
         columns = [tensor[order.to(device)] for tensor in self.held]
         if self.prepare:
-            draws = torch.rand(self.rows, self.draws, generator=generator(self.seed, "augment", epoch))
+            draws = drawn(self.rows, self.draws, self.seed, epoch, self.alternating)
             columns.append(draws[order].to(device))
         return columns
 

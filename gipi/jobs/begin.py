@@ -50,7 +50,7 @@ def groups(job: Job, first: Member | None = None) -> Iterator[Group]:
     while number < job.members:
         member = first if first and number == 0 else seeded(job, number)
         count = 1
-        if job.setting.ranks.is_alone and can_join(member):
+        if job.setting.ranks.is_alone and not job.setting.arithmetic.compiled and can_join(member):
             alike = [job.alike(other) == job.alike(number) for other in range(number, min(job.members, number + MOST))]
             count = [*alike, False].index(False)
             count = count if (count - 1) * member.plan.steps >= WORTH else 1

@@ -71,7 +71,7 @@ def carry_out(request: Request) -> Path:
                     find_step_size_of(job, display)
             before = ranks.first_says(settled(request.folder))
             with ranks.agreed():
-                first, notes = settle(job, seeded(job, 0), before, display.is_watched)
+                first, notes = settle(job, seeded(job, 0), before, display)
             if not ranks.is_first:
                 return _train_beside(job, first, display)
             folder = request.folder or _new_folder(job)

@@ -23,8 +23,8 @@ MOST_THREADS = 1024
 
 # Names of options of the verb and of systems, what they can be, in words and as a test.
 _LIMITS: tuple[tuple[str, Callable[[], str], Callable[[Any], bool]], ...] = (
-    ("lr clip minutes", lambda: _("a number above 0"), lambda v: v > 0),
-    ("l2 weight_decay mixup verdict_seconds", lambda: _("a number, at least 0"), lambda v: v >= 0),
+    ("lr head_lr bias_lr clip minutes", lambda: _("a number above 0"), lambda v: v > 0),
+    ("l2 weight_decay mixup cutmix verdict_seconds", lambda: _("a number, at least 0"), lambda v: v >= 0),
     ("dropout momentum label_smoothing smoothing", lambda: _("from 0 to below 1"), lambda v: 0 <= v < 1),
     ("test_share valid_share", lambda: _("a share, from 0 to below 1"), lambda v: 0 <= v < 1),
     ("warmup explore explore_last discount", lambda: _("from 0 to 1"), lambda v: 0 <= v <= 1),
@@ -44,8 +44,9 @@ _LIMITS: tuple[tuple[str, Callable[[], str], Callable[[Any], bool]], ...] = (
 LIMITS = {name: (words, fits) for names, words, fits in _LIMITS for name in names.split()}
 
 # Options of the verb that a task has no use for: to take no notice of what was asked for would change the answer.
-_OF_ANSWERS = ("distribution", "loss", "positive", "class_weight", "label_smoothing", "mixup", "weight", "warm_start")
-_OF_PARTS = ("distribution", "positive", "class_weight", "label_smoothing", "mixup", "weight", "ensemble", "task")
+_MIXES = ("label_smoothing", "mixup", "cutmix")
+_OF_ANSWERS = ("distribution", "loss", "positive", "class_weight", *_MIXES, "weight", "warm_start")
+_OF_PARTS = ("distribution", "positive", "class_weight", *_MIXES, "weight", "ensemble", "task")
 _OF_DATA = ("target", "test", "valid", "group", "time", "no_target", "scale", "picture_size", "separator")
 NO_USE = {
     "classify": ("distribution", "clusters"),
@@ -109,6 +110,10 @@ def check_use(options: Fit, task: str, target_kind: str, kind: str) -> None:
         raise UsageError(_("--label-smoothing does not go with the loss {name}", name=options.loss))
     if kind == "table" and "picture_size" in given:
         raise UsageError(_("--picture-size is for pictures; the data is a table"))
+    if kind != "picture" and "cutmix" in given:
+        raise UsageError(_("--cutmix is for pictures"))
+    if {"mixup", "cutmix"} <= given:
+        raise UsageError(_("--mixup and --cutmix exclude each other"))
 
 
 def check_system(options: Fit, system: Any, name: str, own: Sequence[str] = ()) -> None:

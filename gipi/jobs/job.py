@@ -121,8 +121,8 @@ class Job(ABC):
         players = setting.system.players(net, setting.config, self.loss, sizes)
         own, is_alone = setting.own, setting.ranks.is_alone
         is_ours = own.model is None and own.loss is None and setting.system.__name__.startswith("gipi.")
-        precision, parts = setting.arithmetic.precision, options.parts
-        players = prepared(players, net, precision, options.clip, parts, is_ours and is_alone, self.count)
+        is_ours = is_ours and is_alone
+        players = prepared(players, net, setting.arithmetic, options.clip, options.parts, is_ours, self.count)
         return of_all_ranks(players, net, setting.ranks, setting.is_sharded)
 
     @abstractmethod
@@ -155,7 +155,10 @@ class Job(ABC):
 
 
 def layers_of(net: nn.Module, x: torch.Tensor) -> list[tuple[str, Any, int | None]]:
-    """The leaves of a network in the order in which a batch passes them: name and kind, output shape, parameters."""
+    """The parts of a network that hold parameters, and its leaves: name and kind, output shape, parameters.
+
+    In the order in which a batch has passed them; a part that holds some itself comes after those inside it.
+    """
     rows: list[tuple[str, Any, int | None]] = []
     hooks = []
 
@@ -168,7 +171,8 @@ def layers_of(net: nn.Module, x: torch.Tensor) -> list[tuple[str, Any, int | Non
         return saw
 
     for name, part in net.named_modules():
-        if not any(True for _child in part.children()):
+        is_leaf = not any(True for _child in part.children())
+        if is_leaf or any(True for _param in part.parameters(recurse=False)):
             hooks.append(part.register_forward_hook(watch(name)))
     was_training = net.training
     net.eval()

@@ -13,6 +13,7 @@ class Fit:
     target: tuple[str, ...] = ()  # column or columns to be predicted
     task: str | None = None  # classify, regress, cluster, generate or act; from the target if not given
     system: str | None = None  # see gipi systems; from the data if not given
+    recipe: str | None = None  # a named set of options, see the system's page: speed; what is typed beside it wins
     seed: int = 0  # decides parts, order, weights, everything that is drawn
     # --- how long, and by what
     epochs: int | None = None  # times that each training row is seen, at most
@@ -21,7 +22,7 @@ class Fit:
     batch_size: int | None = None  # rows in a step; 0: all
     loss: str | None = None  # cross_entropy focal hinge bce; mse mae huber; nll; quantile
     distribution: Literal["point", "normal", "quantiles"] = "point"  # a number, or how sure it is too
-    schedule: str | None = None  # constant cosine one-cycle step warm-up: how the step size changes
+    schedule: str | None = None  # constant cosine linear one-cycle step warm-up: how the step size changes
     warmup: float = 0.0  # part of the run, 0 to 1, over which the step size rises first
     clip: float | None = None  # largest norm of the gradient
     parts: int = 1  # that a batch is worked through in, to save memory; the gradient is the same
@@ -29,7 +30,8 @@ class Fit:
     patience: int | None = None  # epochs without improvement until it stops; 0: never, keep the last weights
     label_smoothing: float = 0.0  # share of certainty that is given to the other classes
     mixup: float = 0.0  # alpha of the mixing of rows; 0: none
-    augment: tuple[str, ...] | None = None  # flip shift affine, or none: what pictures go through
+    cutmix: float = 0.0  # alpha of the patches that pictures take from each other; 0: none
+    augment: tuple[str, ...] | None = None  # flip crop affine colour ... (docs/augmentation.md), or none
     # --- the data and its parts
     test: str | None = None  # a file or folder of test rows, in place of a share
     valid: str | None = None  # a file or folder of validation rows, in place of a share
@@ -54,6 +56,7 @@ class Fit:
     workers: int | None = None  # threads that fetch rows of data larger than memory; by rule if not given, 0: none
     threads: int | None = None  # for the arithmetic; by the size of the model if not given
     precision: Literal["auto", "float32", "float64", "bf16"] = "auto"  # of the arithmetic; auto: bf16 where it pays
+    compile: Literal["auto", "on", "off"] = "auto"  # the network (torch.compile); auto: before long runs, where it pays
     shard: bool = False  # cut the model among the processes (FSDP2), if it is larger than a device
     ray: str | None = None  # train on the Ray cluster at this address; local: one of its own on this machine
     ray_workers: int | None = None  # processes on Ray; one for each of its GPUs if not given

@@ -113,7 +113,7 @@ def _setting(request: Request, task: str, kind: str, own: Any, device: Any) -> "
     if own.optimizer is not None:
         given["optimizer"] = own.optimizer
     precision = request.options.precision
-    arithmetic = Arithmetic("float32" if precision == "auto" else precision)
+    arithmetic = Arithmetic("float32" if precision == "auto" else precision, compiled=request.options.compile == "on")
     config = configured(system, name, given)
     return Setting(request.options, name, system, config, own, device, arithmetic, request.ranks or ALONE)
 

@@ -11,9 +11,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from gipi.errors import UsageError
 from gipi.jobs.begin import groups, seeded, threads_for, work_of
 from gipi.jobs.job import Job
 from gipi.messages import _
+from gipi.report.display import Display
 from gipi.report.text import duration, number
 from gipi.training.folder import Folder
 from gipi.training.loop import fit
@@ -27,6 +29,8 @@ ALIKE = 0.9  # cosine between the gradients of float32 and bf16, or bf16 is not 
 CLOSE = 0.02  # and the loss no further away than this part of it
 TRIAL = 8  # a part of the batch so small suffices for the comparison
 PATIENCE = 0.15  # seconds that an estimate may take
+COMPILING = 60.0  # seconds, about, that compiling takes: 20 to 35 for a ResNet-18 on two cores
+SHARE = 20  # times as long must the run be, or it is not tried
 
 
 @dataclass(frozen=True)
@@ -49,14 +53,17 @@ def settled(folder: Folder | None) -> dict[str, Any]:
     return {name: folder.record[name] for name in ("arithmetic", "steps", "limit")} if folder else {}
 
 
-def settle(job: Job, first: Member, record: dict[str, Any], is_watched: bool) -> tuple[Member, list[str]]:
+def settle(job: Job, first: Member, record: dict[str, Any], display: Display) -> tuple[Member, list[str]]:
     """Decide all that is decided by trying; gives the first member, built by what was decided, and what to say of it.
 
     Args:
         job: Its setting, its plan and its record are completed.
         first: The first member, as it was built.
         record: What `settled` gave.
-        is_watched: Somebody wants to know what the run will take.
+        display: Is told what takes long; somebody may want to know what the run will take.
+
+    Raises:
+        UsageError: The network is to be compiled, and that is not possible here.
     """
     notes: list[str] = []
     setting, options = job.setting, job.setting.options
@@ -67,11 +74,15 @@ def settle(job: Job, first: Member, record: dict[str, Any], is_watched: bool) ->
         setting.arithmetic = choose_arithmetic(job, first, notes)
     if options.threads:
         setting.arithmetic = replace(setting.arithmetic, threads=options.threads)
+    if setting.arithmetic.compiled:
+        _check_that_it_compiles(job, display)
+    elif not record and options.compile == "auto" and _can_be_tried(job, first):
+        setting.arithmetic = _compiled_where_it_pays(job, setting.arithmetic, display, notes)
     if replace(setting.arithmetic, threads=usual.threads) != usual:
         first = seeded(job, 0)
     plan = job.plan
     with threads(setting.arithmetic.threads):
-        _settle_time(job, record, is_watched, notes)
+        _settle_time(job, record, display.is_watched, notes)
     if job.plan != plan:  # the schedule depends on the steps
         job.algorithm = job.describe_algorithm()
         first = seeded(job, 0)
@@ -88,10 +99,7 @@ def choose_arithmetic(job: Job, first: Member, notes: list[str]) -> Arithmetic:
     setting = job.setting
     work = work_of(job, first)
     chosen = replace(setting.arithmetic, threads=setting.options.threads or threads_for(job, first))
-    if not setting.ranks.is_alone:
-        return chosen  # each rank's clock would say something else
-    (player,) = first.players.values() if len(first.players) == 1 else (None,)
-    if not job.is_repeatable or not isinstance(player, Player) or work < LARGE or job.plan.steps < LONG:
+    if work < LARGE or not _can_be_tried(job, first):
         return chosen
     trial = _Trial(job)
     best, seconds = chosen, trial.seconds(chosen)
@@ -112,6 +120,14 @@ def choose_arithmetic(job: Job, first: Member, notes: list[str]) -> Arithmetic:
     return best
 
 
+def _can_be_tried(job: Job, first: Member) -> bool:
+    """Whether a batch's evaluation can be repeated at will, and the run is long enough for it."""
+    if not job.setting.ranks.is_alone:  # each rank's clock would say something else
+        return False
+    is_player = len(first.players) == 1 and all(isinstance(player, Player) for player in first.players.values())
+    return job.is_repeatable and is_player and job.plan.steps >= LONG
+
+
 def _candidates(chosen: Arithmetic, precision: str, net: nn.Module, device: torch.device) -> list[Arithmetic]:
     """What else could be done: pictures with their channels last, bf16 where the hardware has it and nobody chose."""
     has_pictures = any(isinstance(part, nn.Conv2d) for part in net.modules())
@@ -128,8 +144,8 @@ class _Trial:
         self.job = job
         self.found: dict[Arithmetic, list[Tensor]] = {}
 
-    def seconds(self, way: Arithmetic) -> float:
-        """What an evaluation takes, at best of three; its results are remembered."""
+    def seconds(self, way: Arithmetic, share: int = TRIAL) -> float:
+        """What an evaluation of a part of the batch takes, at best of three; its results are remembered."""
         setting = self.job.setting
         before, setting.arithmetic = setting.arithmetic, way
         try:
@@ -139,7 +155,7 @@ class _Trial:
         (player,) = member.players.values()
         assert isinstance(player, Player)
         batch = next(member.stream)
-        few = tuple(part[: max(2, len(part) // TRIAL)] for part in batch)
+        few = tuple(part[: max(2, len(part) // share)] for part in batch)
         times = []
         with threads(way.threads):
             for attempt in range(4):
@@ -159,6 +175,54 @@ class _Trial:
             return False
         flat, bent = (torch.cat([g.flatten().double() for g in gradients]) for gradients in (slope, tilted))
         return bool(nn.functional.cosine_similarity(flat, bent, dim=0) > ALIKE)
+
+
+# --- whether to compile ------------------------------------------------------------------------------------------
+
+
+def _compiled_where_it_pays(job: Job, usual: Arithmetic, display: Display, notes: list[str]) -> Arithmetic:
+    """Before a run that takes many times as long as compiling does: compile, and keep the faster.
+
+    The seconds are measured with whole batches: what is compiled is compiled for their size.
+    """
+    trial = _Trial(job)
+    eager = trial.seconds(usual, share=1)
+    if eager * job.plan.steps * job.members < COMPILING * SHARE:
+        return usual
+    display.work(_("compiling, to see whether it pays"), 0, None)
+    compiled = replace(usual, compiled=True)
+    try:
+        seconds = trial.seconds(compiled, share=1)
+    except Exception as error:  # whatever the compiler, or what it calls, has to say
+        notes.append(_("not compiled: {reason}", reason=_first_line(error)))
+        return usual
+    if seconds * GAIN >= eager or not trial.agrees(usual, compiled):
+        notes.append(_("compiling does not pay: {factor} times as fast", factor=f"{eager / seconds:.2f}"))
+        return usual
+    notes.append(_("compiled: {factor} times as fast", factor=f"{eager / seconds:.2f}"))
+    return compiled
+
+
+def _check_that_it_compiles(job: Job, display: Display) -> None:
+    """One batch, before anything is written."""
+    if not job.is_repeatable:
+        return
+    display.work(_("compiling"), 0, None)
+    member = seeded(job, 0)
+    batch = next(member.stream)
+    try:
+        for player in member.players.values():
+            if isinstance(player, Player):
+                player.evaluate(batch)
+    except Exception as error:  # as above
+        reason = _first_line(error)
+        raise UsageError(
+            _("the network cannot be compiled here: {reason}; leave --compile out", reason=reason)
+        ) from error
+
+
+def _first_line(error: Exception) -> str:
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
 
 
 def _wait(tensor: Tensor) -> None:

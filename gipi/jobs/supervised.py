@@ -9,9 +9,9 @@ from torch import Tensor, nn
 
 from gipi import systems, tasks
 from gipi.algorithms.averaging import Average, refresh_statistics
-from gipi.algorithms.regularization import DRAWS, mixed, mixup
+from gipi.algorithms.regularization import CUTMIX_DRAWS, DRAWS, cutmix, mixed, mixup
 from gipi.algorithms.schedules import schedule
-from gipi.data.augment import compose
+from gipi.data.augment import alternating, compose
 from gipi.data.large_frames import encode_large
 from gipi.data.learning import learn, learn_target
 from gipi.data.mapped import Chosen
@@ -22,10 +22,12 @@ from gipi.data.stream import Stream
 from gipi.doctor.finding import View
 from gipi.errors import UsageError, nearest
 from gipi.jobs import judge
+from gipi.jobs.first_batch import check_loss, check_network
 from gipi.jobs.job import Job, Outcome, Setting, layers_of
 from gipi.jobs.material import Material
 from gipi.jobs.seen import add_looks
 from gipi.messages import _
+from gipi.models.dense import expanded
 from gipi.release.bundle import warm_start
 from gipi.release.model import Model, gathered, rows_at_once
 from gipi.training.member import Member, Plan, Progress
@@ -36,6 +38,8 @@ FEWEST_STEPS = 1500  # by default, unless nothing improves any more
 SMALL = 32  # rows in a batch, by default; a larger one that a system suggests is for many rows
 STEPS_TO_LEARN = 40  # in an epoch, before batches are larger than SMALL
 PATIENT_STEPS = 500  # without improvement, by default, are not yet a reason to stop
+EXPANDED = 1 << 26  # numbers that rows may be as features, of all members together, to be held as such: 256 MB
+PREPARED = 5000  # training rows that a system may look at to prepare its network
 REFRESH = 4096  # training rows that averaged weights get their batch-norm statistics from
 
 
@@ -61,7 +65,7 @@ class Supervised(Job):
         self.sizes = sizes(self.schema, self.task.output(self.schema))
         self.x, self.y = (encode_large if data.mapped else encode)(self.schema, data, dtype=self.dtype)
         self.plain_loss = self._loss()
-        self.loss = mixed(self.plain_loss) if options.mixup else self.plain_loss
+        self.loss = mixed(self.plain_loss) if options.mixup or options.cutmix else self.plain_loss
         if material.weights is not None or options.class_weight != "none":
             self.count = _weight
         self.members = max(1, len(material.folds)) * options.ensemble
@@ -139,8 +143,7 @@ class Supervised(Job):
             ways.append(_("average of weights: {kind}", kind=self.averaging))
         if self.augment:
             ways.append(_("augmentation: {names}", names=" ".join(self.augment)))
-        if self.setting.options.mixup:
-            ways.append("mixup")
+        ways += [name for name in ("mixup", "cutmix") if getattr(self.setting.options, name)]
         return ways
 
     @property
@@ -172,13 +175,13 @@ class Supervised(Job):
     def build(self, number: int) -> Member:
         options, setting = self.setting.options, self.setting
         train, valid = self._rows(number)
-        net = self.network()
+        net = self.network(train)
         if setting.is_sharded:
             self.described = self.layers(net)
             shard(net, setting.device, setting.ranks.size)
         size_of = schedule(self.schedule_name, self.plan.steps, options.warmup)
         players = self.players(net, size_of)
-        stream = self._stream(train, number)
+        stream = self._stream(net, train, number)
         average = self._average(net)
         member = Member(number, net, players, stream, self.plan, average=average)
         if valid is not None:
@@ -198,79 +201,43 @@ class Supervised(Job):
             return net
         weights = whole(net.state_dict(), self.setting.ranks)
         if weights:
-            net = self.network()
+            net = self.network(self._rows(0)[0])
             net.load_state_dict(weights)
         return net
 
-    def network(self) -> nn.Module:
-        """A new network on its device, with the weights of `--from` where they fit."""
+    def network(self, rows: np.ndarray) -> nn.Module:
+        """A new network on its device, prepared by training rows, with the weights of `--from` where they fit."""
         setting = self.setting
         net = setting.system.Net(self.sizes, setting.config).to(self.home, self.dtype)
+        if hasattr(setting.system, "prepare"):
+            some = rows[:: max(1, len(rows) // PREPARED)][:PREPARED]  # rows often lie class by class
+            setting.system.prepare(net, normalize(self.schema, self.of(self.x, some)[:].to(self.home)).to(self.dtype))
         if setting.arithmetic.channels_last:
             net = net.to(memory_format=torch.channels_last)
-        self._check(net)
+        x = normalize(self.schema, self.x[:2].to(self.home)).to(self.dtype)
+        output = check_network(net, x, (len(x), self.sizes.output), self.material.task)
+        if setting.own.loss is not None:
+            check_loss(self.plain_loss, output, self.y, self._has_weights)
         if setting.options.warm_start:
             warm_start(net, setting.options.warm_start)
         return net
-
-    def _check(self, net: nn.Module) -> None:
-        """One batch through the network before the first step: does what comes out fit the task, and the loss?"""
-        x = normalize(self.schema, self.x[:2].to(self.home)).to(self.dtype)
-        was_training = net.training
-        net.eval()
-        try:
-            output = net(x)
-        except Exception as error:  # a module of a person's own may raise anything
-            shape, reason = tuple(x.shape), f"{type(error).__name__}: {error}"
-            text = _("the network does not take a batch of shape {shape}: {reason}", shape=shape, reason=reason)
-            raise UsageError(text) from error
-        finally:
-            net.train(was_training)
-        came = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
-        expected = (len(x), self.sizes.output)
-        if came != expected:
-            text = _(
-                "for {rows} rows the network gives {came}; the task {task} needs {expected}",
-                rows=len(x),
-                came=came,
-                task=self.material.task,
-                expected=expected,
-            )
-            raise UsageError(text)
-        if self.setting.own.loss is not None:
-            self._check_loss(output)
-
-    def _check_loss(self, output: Tensor) -> None:
-        """A loss of a person's own must give one number that depends on what the network gives."""
-        target = [self.y[: len(output)].to(output.device)]
-        if self._has_weights:
-            target.append(torch.ones(len(output), dtype=output.dtype, device=output.device))
-        try:
-            found = self.plain_loss(output, *target)
-        except Exception as error:
-            shapes = ", ".join(str(tuple(t.shape)) for t in (output, *target))
-            reason = f"{type(error).__name__}: {error}"
-            text = _(
-                "the loss does not take output and targets of shapes {shapes}: {reason}", shapes=shapes, reason=reason
-            )
-            raise UsageError(text) from error
-        if not isinstance(found, Tensor) or found.ndim:
-            came = tuple(found.shape) if isinstance(found, Tensor) else type(found).__name__
-            raise UsageError(_("the loss must give a tensor with one number; it gives {came}", came=came))
-        if not found.requires_grad and output.requires_grad:
-            raise UsageError(_("the loss does not depend on what the network gives: there is nothing to learn from"))
 
     def of(self, values: Tensor, rows: np.ndarray) -> Any:
         """These rows; of data on disk a choice that is gathered piece by piece."""
         return Chosen(values.numpy(), rows) if self.material.data.mapped else values[torch.from_numpy(rows)]
 
-    def _stream(self, rows: np.ndarray, number: int) -> Stream | MappedStream:
+    def _ready(self, net: nn.Module, x: Tensor) -> Tensor:
+        """Rows of a table as the features that the network would make of them at each step, where that is known."""
+        is_known = self.setting.system_name in systems.names() or type(net) is nn.Sequential
+        return expanded(net, x, EXPANDED // self.members) if is_known and not self.schema.is_picture else x
+
+    def _stream(self, net: nn.Module, rows: np.ndarray, number: int) -> Stream | MappedStream:
         options = self.setting.options
         tensors = [self.of(self.x, rows), self.of(self.y, rows)]
         weights = judge.row_weights(self.material, self.y, rows, options.class_weight)
         if weights is not None:
-            if options.mixup:
-                raise UsageError(_("--mixup does not go together with weights"))
+            if options.mixup or options.cutmix:
+                raise UsageError(_("--mixup and --cutmix do not go together with weights"))
             tensors.append(torch.from_numpy(weights).to(self.dtype))
         prepare, draws = self._prepare()
         ranks = self.setting.ranks
@@ -283,25 +250,31 @@ class Supervised(Job):
             )
             raise UsageError(text)
         seed, part, device = options.seed * 1000 + number, (ranks.rank, ranks.size), self.setting.device
+        turns = alternating(self.augment)
         if self.material.data.mapped:
-            return MappedStream(tensors, self.batch_size, seed, prepare, draws, options.workers, device, part=part)
-        return Stream(tuple(tensor.to(device) for tensor in tensors), self.batch_size, seed, prepare, draws, part)
+            size, workers = self.batch_size, options.workers
+            return MappedStream(tensors, size, seed, prepare, draws, workers, device, part=part, alternating=turns)
+        x, *others = (tensor.to(device) for tensor in tensors)
+        return Stream((self._ready(net, x), *others), self.batch_size, seed, prepare, draws, part, turns)
 
     def _prepare(self):
-        """Augmentation, normalisation and mixup of a batch, and the draws that a row needs for them."""
-        schema, alpha, dtype = self.schema, self.setting.options.mixup, self.dtype
-        augment, count = compose(self.augment)
+        """Augmentation, normalisation and mixing of a batch, and the draws that a row needs for them."""
+        schema, options, dtype = self.schema, self.setting.options, self.dtype
+        augment, count = None, 0
+        if self.augment:
+            augment, count = compose(self.augment, schema.inputs[0].white, schema.inputs[0].center)
+        alpha, mix = options.mixup or options.cutmix, mixup if options.mixup else cutmix
         if not (schema.is_picture or alpha):
             return None, 0
 
         def prepare(batch: tuple[Tensor, ...], draws: Tensor) -> tuple[Tensor, ...]:
             x, *target = batch
-            if count:
+            if augment is not None:
                 x = augment(x, draws)
             x = normalize(schema, x).to(dtype)
-            return mixup(x, target[0], draws[:, count:], alpha) if alpha else (x, *target)
+            return mix(x, target[0], draws[:, count:], alpha) if alpha else (x, *target)
 
-        return prepare, count + (DRAWS if alpha else 0)
+        return prepare, count + (0 if not alpha else DRAWS if options.mixup else CUTMIX_DRAWS)
 
     def _average(self, net: nn.Module) -> Average | None:
         """Exponential: over about two epochs. Equal: over the last quarter."""
@@ -316,6 +289,8 @@ class Supervised(Job):
         y = self.y[torch.from_numpy(rows)].to(self.setting.device)
         x = self.of(self.x, rows).to(self.setting.device)
         at_once = rows_at_once(self.x)
+        if isinstance(x, Tensor):
+            x = self._ready(net, x)
         if len(rows) <= at_once:
             x = normalize(self.schema, x[:]).to(self.dtype)
         weights = judge.row_weights(self.material, self.y, rows, self.setting.options.class_weight)

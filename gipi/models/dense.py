@@ -15,6 +15,8 @@ class Expand(nn.Module):
     """The rows of a table or picture as plain features: numbers as they are, each category one-hot.
 
     `(B, N + K)` to `(B, N + V)`; an unseen category (code 0) is all zeros. Pictures `(B, C, H, W)` become `(B, C H W)`.
+    Rows that are `(B, N + V)` already stay as they are. (Should V be K, each category has one value, and its code, 0 or
+    1, is its one-hot feature.)
 
     Attributes:
         outputs: How many features come out.
@@ -42,8 +44,21 @@ class Expand(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         if not self.categories:
             return x.flatten(1)
+        if x.shape[1] == self.outputs:
+            return x
         one_hot = x[:, self.columns] == self.codes  # (B, V)
         return torch.cat([x[:, : self.numeric], one_hot.to(x.dtype)], 1)
+
+
+def expanded(net: nn.Module, x: Tensor, most: int) -> Tensor:
+    """All rows `(B, N + K)` as `(B, N + V)`, for a network that would do this first, and again at each step.
+
+    Where it does something else, or the features would be more than `most` numbers, the rows stay as they are.
+    """
+    first = next(part for part in net.modules() if not any(True for _child in part.children()))
+    if not isinstance(first, Expand) or len(x) * first.outputs > most:
+        return x
+    return first(x)
 
 
 class AgainstZero(nn.Module):

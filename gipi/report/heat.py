@@ -22,7 +22,15 @@ HOW_MUCH = (
     (253, 231, 37),
 )
 # ColorBrewer's RdBu, turned round: white says nothing, red for, blue against
-FOR_AND_AGAINST = ((33, 102, 172), (103, 169, 207), (209, 229, 240), (255, 255, 255), (253, 219, 199), (239, 138, 98), (178, 24, 43))  # fmt: skip
+FOR_AND_AGAINST = (
+    (33, 102, 172),
+    (103, 169, 207),
+    (209, 229, 240),
+    (255, 255, 255),
+    (253, 219, 199),
+    (239, 138, 98),
+    (178, 24, 43),
+)
 VEIL = 0.6  # of an overlay is colour, the rest the picture
 SHARE = 99.5  # per cent of the numbers that a scale must hold: a single extreme one would make the others alike
 

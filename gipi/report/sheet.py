@@ -154,7 +154,7 @@ def filter_sheet(filters: Array, title: str) -> Image.Image:
 
     Of filters with many channels that go in each is a row.
     """
-    outputs, inputs = filters.shape[:2]
+    inputs = filters.shape[1]
     most = float(np.abs(filters).max()) or 1.0
     if inputs == 3:
         shares = 0.5 + filters[:MOST_TILES].transpose(0, 2, 3, 1) / (2 * most)

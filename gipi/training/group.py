@@ -145,14 +145,13 @@ class Group:
         for player in self.players.values():
             if isinstance(player, Player):
                 player.optimizer.scale = SLOWER ** len(self.members[0].progress.faults)
-                if isinstance(player.optimizer, FirstOrder):
-                    player.optimizer.bad.zero_()
+            for optimizer in _first_orders(player):
+                optimizer.bad.zero_()
 
     def stuck(self) -> str:
         """A player that does not move any more, because a GPU's kernels have found gradients that are not finite."""
         for name, player in self.players.items():
-            optimizer = getattr(player, "optimizer", None)
-            if isinstance(optimizer, FirstOrder) and not optimizer.is_host and optimizer.bad.item():
+            if any(not optimizer.is_host and optimizer.bad.item() for optimizer in _first_orders(player)):
                 return name
         return ""
 
@@ -160,6 +159,12 @@ class Group:
         """Members, and what their tensors' names begin with."""
         for member in self.members:
             yield (f"{member.number}." if len(self.members) > 1 else ""), member
+
+
+def _first_orders(player: Plays) -> list[FirstOrder]:
+    """The player's optimizer, or the `parts` of one that is made of several."""
+    optimizer = getattr(player, "optimizer", None)
+    return [one for one in getattr(optimizer, "parts", [optimizer]) if isinstance(one, FirstOrder)]
 
 
 def _under(prefix: str, member: Member) -> dict[str, Tensor]:

@@ -49,16 +49,19 @@ class Arithmetic:
         precision: Of the arithmetic; weights are kept in float32, or float64.
         channels_last: Pictures and convolutions lie in memory with their channels last.
         threads: Of the processor.
+        compiled: A player's objective and its gradient are compiled (torch.compile) at its first batch of each size.
     """
 
     precision: Precision = "float32"
     channels_last: bool = False
     threads: int = 1
+    compiled: bool = False
 
     def sentence(self) -> str:
         """For a person: `bf16, channels last, 2 threads`."""
-        layout = [_("channels last")] if self.channels_last else []
-        return ", ".join([self.precision, *layout, _("{count} threads", count=self.threads)])
+        others = [_("channels last")] if self.channels_last else []
+        others += [_("compiled")] if self.compiled else []
+        return ", ".join([self.precision, *others, _("{count} threads", count=self.threads)])
 
 
 def has_bf16(device: torch.device) -> bool:
@@ -111,7 +114,7 @@ def dtype_of(precision: Precision) -> torch.dtype:
 def prepared(
     players: dict[str, Plays],
     net: nn.Module,
-    precision: Precision,
+    arithmetic: Arithmetic,
     clip: float | None,
     parts: int,
     is_ours: bool,
@@ -122,19 +125,20 @@ def prepared(
     Args:
         players: As the system declares them.
         net: What they play on.
-        precision: Of the arithmetic.
+        arithmetic: How it is done.
         clip: Largest norm of the gradient.
         parts: That a batch is worked through in.
-        is_ours: Network and loss are gipi's, so that nothing in them is decided by values: small ones are taped.
+        is_ours: Network and loss are gipi's, so that nothing in them is decided by values: small ones are taped, unless
+            they are compiled.
         count: `batch -> how many things the loss is a mean of`, where it is not as each player has it.
 
     Raises:
         UsageError: A batch cannot be cut into parts, because its rows are coupled.
     """
     small = sum(param.numel() for param in net.parameters()) <= SMALL
-    lasting = list(net.buffers()) if is_ours and small else None
+    lasting = list(net.buffers()) if is_ours and small and not arithmetic.compiled else None
     return {
-        name: _prepared(replace(player, count=count or player.count), precision, clip, parts, lasting)
+        name: _prepared(replace(player, count=count or player.count), arithmetic, clip, parts, lasting)
         if isinstance(player, Player)
         else player
         for name, player in players.items()
@@ -142,7 +146,7 @@ def prepared(
 
 
 def _prepared(
-    player: Player, precision: Precision, clip: float | None, parts: int, lasting: list[Tensor] | None
+    player: Player, arithmetic: Arithmetic, clip: float | None, parts: int, lasting: list[Tensor] | None
 ) -> Player:
     if parts > 1 and not player.splittable:
         text = _(
@@ -152,7 +156,7 @@ def _prepared(
         )
         raise UsageError(text)
     ready = replace(player, clip=clip, parts=parts)
-    if precision == "bf16":
+    if arithmetic.precision == "bf16":
         device = player.params[0].device.type
 
         def objective(batch: Batch) -> Tensor:
@@ -160,6 +164,9 @@ def _prepared(
                 return player.objective(batch)
 
         ready.objective = objective
+    if arithmetic.compiled:
+        # what is drawn (dropout) is drawn as without compiling
+        ready.objective = torch.compile(ready.objective, dynamic=False, options={"fallback_random": True})
     if lasting is not None:
         ready.tapes = Tapes(ready.differentiate, lasting)
     return ready

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from gipi.errors import UsageError
 from gipi.jobs.options import Fit
 from gipi.messages import _, use
+from gipi.systems import recipe
 
 if TYPE_CHECKING:
     from gipi.run import Run
@@ -55,7 +56,7 @@ def fit(data: Any, **options: Any) -> "Run":
 def sort_options(options: dict[str, Any]) -> tuple[Fit, dict[str, Any], dict[str, Any], Any]:
     """Options of the verb, options of the system, objects in place of ours, and a system of one's own."""
     options = {("warm_start" if name == "from" else name): value for name, value in options.items()}
-    options = {name: value for name, value in options.items() if value is not None}
+    options = _with_recipe({name: value for name, value in options.items() if value is not None})
     own = {name: options.pop(name) for name in OWN if callable(options.get(name))}
     if "model" in options:
         text = _(
@@ -67,6 +68,17 @@ def sort_options(options: dict[str, Any]) -> tuple[Fit, dict[str, Any], dict[str
     known = {f.name: f for f in fields(Fit)}
     chosen = {name: _as_typed(known[name], options.pop(name)) for name in list(options) if name in known}
     return Fit(**chosen), options, own, system
+
+
+def _with_recipe(options: dict[str, Any]) -> dict[str, Any]:
+    """The options of a recipe, and what was said beside it."""
+    name, system = options.get("recipe"), options.get("system")
+    if name is None:
+        return options
+    if not isinstance(name, str) or not isinstance(system, str | None):
+        raise UsageError(_("a recipe is the name of a set of options of one of gipi's systems"))
+    found, begun = recipe(name, system)
+    return {**begun, **options, "system": found}
 
 
 def _as_typed(known: dataclasses.Field, value: Any) -> Any:

@@ -54,8 +54,8 @@ def tried(monkeypatch):
     monkeypatch.setattr(settle, "has_bf16", lambda device: True)
     real = settle._Trial.seconds
 
-    def seconds(trial, way):
-        real(trial, way)
+    def seconds(trial, way, share=settle.TRIAL):
+        real(trial, way, share)
         return times.get((way.precision, way.channels_last), 1.0)
 
     monkeypatch.setattr(settle._Trial, "seconds", seconds)
@@ -65,7 +65,7 @@ def tried(monkeypatch):
 def test_small_and_short_runs_are_not_tried(tmp_path, monkeypatch):
     monkeypatch.setattr(settle, "_Trial", None)
     run = gipi.fit("iris", **OPTIONS, run=tmp_path / "run")
-    assert run.record["arithmetic"] == {"precision": "float32", "channels_last": False, "threads": 1}
+    assert run.record["arithmetic"] == {"precision": "float32", "channels_last": False, "threads": 1, "compiled": False}
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,7 @@ def test_bf16_is_taken_only_if_it_goes_the_same_way(tried, tmp_path):
 def test_what_was_asked_for_is_not_tried(tried, tmp_path):
     tried |= {("bf16", False): 0.1}
     run = gipi.fit((PICTURES, KINDS), model=Small, **OPTIONS, precision="float32", threads=2, run=tmp_path / "run")
-    assert run.record["arithmetic"] == {"precision": "float32", "channels_last": False, "threads": 2}
+    assert run.record["arithmetic"] == {"precision": "float32", "channels_last": False, "threads": 2, "compiled": False}
 
 
 def test_channels_last_changes_nothing_but_rounding(tmp_path, monkeypatch):
@@ -168,3 +168,89 @@ def test_the_time_is_up_even_if_the_estimate_was_wrong(display, tmp_path, monkey
 def test_minutes_must_be_more_than_none(tmp_path):
     with pytest.raises(UsageError, match="--minutes must be a number above 0"):
         gipi.fit("iris", minutes=0, run=tmp_path / "run")
+
+
+# --- compiling
+
+
+@pytest.fixture
+def compiler(monkeypatch):
+    """A compiler that takes no time (it stops before it writes machine code), and a run that is long enough for it."""
+    real = torch.compile
+    monkeypatch.setattr(settle, "LONG", 0)
+    monkeypatch.setattr(settle, "COMPILING", 0.0)
+    monkeypatch.setattr(torch, "compile", lambda part, **_options: real(part, backend="aot_eager"))
+
+
+@pytest.fixture
+def times(monkeypatch):
+    """Seconds of a step, usual and compiled."""
+    found = {False: 1.0, True: 1.0}
+    real = settle._Trial.seconds
+
+    def seconds(trial, way, share=settle.TRIAL):
+        real(trial, way, share)
+        return found[way.compiled]
+
+    monkeypatch.setattr(settle._Trial, "seconds", seconds)
+    return found
+
+
+@pytest.mark.parametrize(("factor", "expected"), [(0.97, False), (0.5, True)])
+def test_a_network_is_compiled_where_that_pays_and_again_on_resume(
+    factor, expected, compiler, times, display, tmp_path
+):
+    times[True] = factor
+    options = {**OPTIONS, "quiet": False}
+    run = gipi.fit((PICTURES, KINDS), model=Small, **options, run=tmp_path / "run")
+    usual = gipi.fit((PICTURES, KINDS), model=Small, **options, compile="off", run=tmp_path / "usual")
+    assert run.record["arithmetic"]["compiled"] == expected and not usual.record["arithmetic"]["compiled"]
+    assert any("compiled: 2.00 times as fast" in note for note in display.notes) == expected
+    losses = [[line["learner"] for line in one.steps] for one in (run, usual)]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-4)
+    times[True] = 9.0
+    for path in run.path.glob("checkpoints/member-*"):
+        path.unlink()
+    resumed = gipi.resume(run.path, (PICTURES, KINDS), model=Small)
+    assert resumed.record["arithmetic"] == run.record["arithmetic"]
+    assert [line["learner"] for line in resumed.steps] == losses[0]
+
+
+def test_short_runs_are_not_compiled(monkeypatch, times, tmp_path):
+    monkeypatch.setattr(settle, "LONG", 0)
+    monkeypatch.setattr(torch, "compile", None)
+    times[False] = settle.COMPILING * settle.SHARE / OPTIONS["steps"] * 0.99
+    run = gipi.fit((PICTURES, KINDS), model=Small, **OPTIONS, run=tmp_path / "run")
+    assert not run.record["arithmetic"]["compiled"]
+
+
+def test_where_it_cannot_be_compiled_it_is_said(compiler, monkeypatch, display, tmp_path):
+    def broken(part, **options):
+        def compiled(*inputs):
+            raise RuntimeError("no working compiler was found\nand more")
+
+        return compiled
+
+    monkeypatch.setattr(torch, "compile", broken)
+    options = {**OPTIONS, "quiet": False}
+    run = gipi.fit((PICTURES, KINDS), model=Small, **options, run=tmp_path / "run")
+    assert not run.record["arithmetic"]["compiled"]
+    assert "not compiled: no working compiler was found" in display.notes
+    with pytest.raises(UsageError, match="cannot be compiled here: no working compiler was found; leave --compile out"):
+        gipi.fit((PICTURES, KINDS), model=Small, **options, compile="on", run=tmp_path / "other")
+    assert not (tmp_path / "other").exists()
+
+
+def test_members_of_a_compiled_network_train_one_by_one(compiler, tmp_path):
+    options = {**OPTIONS, "ensemble": 2, "system": "mlp"}
+    run = gipi.fit("iris", **options, compile="on", run=tmp_path / "run")
+    usual = gipi.fit("iris", **options, run=tmp_path / "usual")
+    assert run.record["arithmetic"]["compiled"] and len(run.record["stopped"]) == 2
+    assert [line["learner"] for line in run.steps] == pytest.approx([line["learner"] for line in usual.steps], rel=1e-4)
+
+
+@pytest.mark.slow  # a compiler is started
+def test_a_real_compiler_gives_the_same_losses(tmp_path):
+    runs = [gipi.fit("digits", **OPTIONS, system="convnet", compile=how, run=tmp_path / how) for how in ("on", "off")]
+    losses = [[line["learner"] for line in run.steps] for run in runs]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-3)

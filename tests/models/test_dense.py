@@ -4,11 +4,13 @@ import pytest
 import torch
 from torch import nn
 
+import gipi
 from gipi.data.schema import Sizes
 from gipi.errors import UsageError
+from gipi.jobs import supervised
 from gipi.models.activations import ACTIVATIONS
 from gipi.models.conv import conv_block
-from gipi.models.dense import Expand, hidden_layer, linear
+from gipi.models.dense import Expand, expanded, hidden_layer, linear
 from gipi.models.normalization import NORMALIZATIONS, normalization
 
 
@@ -97,3 +99,34 @@ def test_last_layer_begins_small():
     torch.manual_seed(0)
     layer = linear(200, 3)
     assert layer.bias.abs().max() == 0 and layer.weight.var().item() == pytest.approx(2 / 203, rel=0.2)
+
+
+def test_rows_are_expanded_once_or_at_each_step_to_the_same_bits(tmp_path, monkeypatch):
+    rows = [{"a": float(i % 7), "b": "xyz"[i % 3], "c": "pq"[i % 5 > 1], "y": i % 3 == 0} for i in range(120)]
+    seen = []
+    real = supervised.Supervised._ready
+
+    def ready(job, net, x):
+        seen.append(real(job, net, x))
+        return seen[-1]
+
+    monkeypatch.setattr(supervised.Supervised, "_ready", ready)
+    options = {"target": "y", "steps": 30, "verdict": False, "quiet": True}
+    for system in ("mlp", "tabm", "linear"):
+        runs, widths = [], []
+        for most in (1 << 20, 0):
+            monkeypatch.setattr(supervised, "EXPANDED", most)
+            runs.append(gipi.fit(rows, system=system, **options, run=tmp_path / f"{system}-{most}"))
+            widths.append(seen[-1].shape[1])
+        assert widths == [6, 3]  # a, three of b, two of c; or a and two codes
+        first, second = ([line["learner"] for line in run.steps] for run in runs)
+        assert first == second and runs[0].metrics == runs[1].metrics
+
+
+def test_only_a_network_that_begins_so_gets_features():
+    sizes = Sizes((1,), 1, (2, 3))
+    x = torch.tensor([[0.5, 2, 0], [0.1, 0, 3]])
+    whole = expanded(nn.Sequential(Expand(sizes), nn.Linear(6, 1)), x, 100)
+    assert whole.tolist() == Expand(sizes)(x).tolist() and Expand(sizes)(whole) is whole
+    assert expanded(nn.Sequential(Expand(sizes), nn.Linear(6, 1)), x, 11) is x
+    assert expanded(nn.Sequential(nn.Linear(3, 3), Expand(sizes)), x, 100) is x

@@ -1,4 +1,4 @@
-"""Grad-CAM and integrated gradients against separate, slow ways to the same numbers; and networks are left as they were."""
+"""Grad-CAM and integrated gradients against separate, slow ways; networks are left as they were."""
 
 import pytest
 import torch

@@ -16,7 +16,7 @@ from gipi.run import Run
 from gipi.training import checkpoint
 from gipi.training.log_file import read_log
 from gipi.training.player import Player, clipped, learner
-from gipi.training.prepare import prepared
+from gipi.training.prepare import Arithmetic, prepared
 
 X = torch.randn(256, 4, generator=torch.Generator().manual_seed(0))
 Y = (X @ torch.tensor([1.0, -2.0, 0.5, 0.0]) > 0).long()
@@ -275,7 +275,7 @@ def test_what_cannot_be_cut_says_so():
     with pytest.raises(TrainingError, match="does not hold a single row"):
         single.evaluate((X[:4], Y[:4]))
     with pytest.raises(UsageError, match=r"--parts 2 .*coupled"):
-        prepared({"learner": player}, net, "float32", None, 2, True)
+        prepared({"learner": player}, net, Arithmetic(), None, 2, True)
 
 
 def test_other_errors_are_not_taken_for_it():
