@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from gipi.errors import RunError, UsageError
+from gipi.errors import DataError, RunError, UsageError
 from gipi.messages import _
 from gipi.run import Run
 from gipi.verbs.drawing import Drawing
@@ -86,6 +86,7 @@ def plane(source: Any, data: Any = None) -> Drawing:
         >>> gipi.Run("last").map().save("map.png")     # doctest: +SKIP
     """
     from gipi.data.sources import open_data
+    from gipi.release.rows import as_rows
 
     model = _opened(source)
     _check_answers(model)
@@ -94,7 +95,10 @@ def plane(source: Any, data: Any = None) -> Drawing:
     else:
         target = [field.name for field in model.target_columns] or None
         size = model.schema.inputs[0].shape[1:] if model.schema.is_picture else None
-        rows = open_data(data, target=target, picture_size=size)  # type: ignore[arg-type]  # (H, W)
+        try:
+            rows = open_data(data, target=target, picture_size=size)  # type: ignore[arg-type]  # (H, W)
+        except (DataError, UsageError):  # without the answers, it may be; if it cannot be read at all, that is said
+            rows = as_rows(model.schema, data)
     return drawn_plane(model, rows, MOST_ROWS)
 
 
