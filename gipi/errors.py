@@ -41,16 +41,24 @@ def nearest(name: str, known: list[str]) -> str:
 
 
 def cannot_write(path: Path, error: OSError) -> RunError:
-    """What the system refuses as a sentence, with the path; and of a full disk how much room there is."""
+    """What the system refuses as a sentence, with the path and how much room there is."""
     from gipi.messages import _
 
     reason = error.strerror or error
-    if error.errno not in FULL:
-        return RunError(_("cannot write {path}: {reason}", path=path, reason=reason))
     place = next((folder for folder in (path, *path.absolute().parents) if folder.is_dir()), Path("/"))
     try:
         free = f"{shutil.disk_usage(place).free / 2**20:,.1f} MB"
     except OSError:
         free = "?"
-    text = _("cannot write {path}: {reason}; free there: {free}. Make room", path=path, reason=reason, free=free)
+    if error.errno in FULL:
+        text = _("cannot write {path}: {reason}; free there: {free}. Make room", path=path, reason=reason, free=free)
+    elif error.errno == errno.EFBIG:
+        text = _(
+            "cannot write {path}: {reason}; free there: {free}. Files of this process may not be so large (ulimit -f)",
+            path=path,
+            reason=reason,
+            free=free,
+        )
+    else:
+        text = _("cannot write {path}: {reason}; free there: {free}", path=path, reason=reason, free=free)
     return RunError(text)

@@ -22,7 +22,7 @@ from gipi.jobs.options import Fit
 HOME = Path(gipi.__file__).parent
 LONGEST = 400  # lines of a file; longer is usually two rooms
 
-EVERYWHERE = {"errors", "messages", "launch", "__init__"}  # __init__: the version
+EVERYWHERE = {"errors", "messages", "launch", "signals", "__init__"}  # __init__: the version
 GROUND = {"data", "models", "losses", "algorithms"}
 MIDDLE = GROUND | {"training", "tasks"}
 SHOWING = {"report"}
@@ -30,6 +30,7 @@ MAY_IMPORT = {
     "errors": set(),
     "messages": set(),
     "launch": set(),
+    "signals": set(),
     "data": set(),
     "losses": set(),
     "algorithms": set(),

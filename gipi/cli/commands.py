@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from gipi.cli.lines import Line, system_reader
+from gipi.cli.pictures import written
 from gipi.errors import UsageError, nearest
 from gipi.jobs.checks import flag
 from gipi.messages import _
@@ -31,7 +32,7 @@ def resume(line: Line) -> dict[str, Any]:
     run = Run((line.words or ["last"])[0])
     if run.status == "done" and not (line.options.json or line.options.quiet):
         print(_("{path} is finished; there is nothing to go on with", path=run.path))
-    return _result(go_on(run, quiet=line.options.quiet, json=line.options.json))
+    return _result(go_on(run, device=line.options.device, quiet=line.options.quiet, json=line.options.json))
 
 
 def _result(run: Any) -> dict[str, Any]:
@@ -67,23 +68,17 @@ def predict(line: Line) -> dict[str, Any]:
 
         return {"predictions": explained(run, inputs, None if line.options.json else _said)}
     answers = answers_to(run, inputs)
+    if answers and answers[0].keys() & {"mask", "factor"}:  # one or several pictures for each that came in
+        from gipi.cli.picture_answers import written_each
+
+        return {"predictions": written_each(answers, Path(run).stem, is_said=not line.options.json)}
     if not line.options.json and answers and "picture" in answers[0]:
-        print(_("written to {path}", path=_written(answers, f"{Path(run).stem}-{len(answers)}.png")))
+        for path in written(answers, run, inputs):
+            print(_("written to {path}", path=path))
     elif not line.options.json:
         for answer in answers:
             print(_said(answer))
     return {"predictions": answers}
-
-
-def _written(answers: list[dict[str, Any]], name: str) -> Path:
-    """Pictures side by side in one file."""
-    import numpy as np
-    from PIL import Image
-
-    from gipi.tasks.generate import picture_grid
-
-    Image.fromarray(picture_grid(np.stack([answer["picture"] for answer in answers]))).save(name)
-    return Path(name)
 
 
 def _said(answer: dict[str, Any]) -> str:
@@ -98,6 +93,8 @@ def _said(answer: dict[str, Any]) -> str:
                 if isinstance(value, list)
                 else str(value)
             )
+        elif name == "vector":
+            parts.append(" ".join(f"{number:.6g}" for number in value))
         elif name == "probability":
             parts.append(f"{value:.1%}")
         elif name in ("low", "high", "disagreement"):
@@ -230,6 +227,8 @@ def data(line: Line) -> dict[str, Any]:
 
     if line.options.show:
         return _show_pictures(line)
+    if line.options.clear_cache:
+        return _clear_cache(line)
     for name in ("augment", "picture_size", "target", "seed"):
         if getattr(line.options, name) not in (None, (), 0):
             raise UsageError(_("{option} goes with --show", option=flag(name)))
@@ -258,6 +257,16 @@ def data(line: Line) -> dict[str, Any]:
         ]
         print_table("", [_("name"), _("task"), _("what it is"), _("licence"), ""], rows)
     return {"data": described}
+
+
+def _clear_cache(line: Line) -> dict[str, Any]:
+    from gipi.data.fetch import cache_folder
+    from gipi.data.kept import clear
+
+    freed, folder = clear(), str(cache_folder())
+    if not (line.options.json or line.options.quiet):
+        print(_("{folder}: {count} MB of decoded data removed", folder=folder, count=round(freed / 1e6, 1)))
+    return {"folder": folder, "freed": freed}
 
 
 def _show_pictures(line: Line) -> dict[str, Any]:

@@ -24,6 +24,16 @@ class Common:
 
 
 @dataclass(frozen=True)
+class Resume:
+    """What `gipi resume` understands."""
+
+    device: str | None = None  # auto, cpu, cuda, cuda:1, mps; where it began if not given
+    json: bool = False  # the last line of standard output is the result as JSON
+    lang: str | None = None  # en or ko; from the locale if not given
+    quiet: bool = False  # say nothing
+
+
+@dataclass(frozen=True)
 class Shown:
     """What `gipi data` understands."""
 
@@ -32,6 +42,7 @@ class Shown:
     picture_size: int | None = None  # height and width that pictures are brought to
     target: tuple[str, ...] = ()  # column or columns to be predicted
     seed: int = 0  # of the run that would see them so
+    clear_cache: bool = False  # remove decoded pictures and columns of large tables that were kept; fetched sets stay
     json: bool = False  # the last line of standard output is the result as JSON
     lang: str | None = None  # en or ko; from the locale if not given
     quiet: bool = False  # say nothing
@@ -59,7 +70,7 @@ class Show:
 
 
 # what a verb understands; `fit` has a page of its own, and all others Common
-OPTIONS = {"data": Shown, "predict": Predict, "show": Show}
+OPTIONS = {"resume": Resume, "data": Shown, "predict": Predict, "show": Show}
 
 
 @dataclass

@@ -1,19 +1,23 @@
 """`gipi VERB ...`: finds the verb, reads the line, runs it; what goes wrong becomes one sentence and an exit code.
 
-Exit codes: 0; 1: it failed; 2: the line is wrong; 130 and 143: interrupted by Ctrl-C or SIGTERM, and saved.
+Exit codes: 0; 1: it failed; 2: the line is wrong; 129, 130 and 143: interrupted by a terminal that closed, Ctrl-C or
+SIGTERM, and saved.
 Nothing here imports torch; a verb does when it runs.
 """
 
 import io
 import os
 import sys
-from contextlib import nullcontext, redirect_stdout
+import warnings
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext, redirect_stdout
+from typing import Any
 
 VERBS = {
     "fit": "DATA [OPTIONS]",
     "evaluate": "RUN [DATA]",
     "predict": "RUN INPUT... [OPTIONS]",
-    "resume": "[RUN]",
+    "resume": "[RUN] [OPTIONS]",
     "runs": "",
     "show": "[RUN] [PICTURE] [OPTIONS]",
     "compare": "RUN RUN",
@@ -58,7 +62,37 @@ def main(arguments: list[str] | None = None) -> int:
 
         print(of_verb(verb))
         return 0
-    return _run(verb, rest)
+    with _heard(), _damage_said():
+        return _run(verb, rest)
+
+
+def _heard() -> AbstractContextManager:
+    """Where a signal ends it with its own code; one of several processes is ended by whoever started them."""
+    from gipi.launch import place
+    from gipi.signals import stoppable
+
+    return stoppable() if place().size == 1 else nullcontext()
+
+
+@contextmanager
+def _damage_said() -> Iterator[None]:
+    """What Python would warn of with file and line, as one sentence, once; also where nothing else is to be said."""
+    from gipi.errors import DamageWarning
+
+    said = set()
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", DamageWarning)
+        usual = warnings.showwarning
+
+        def show(message: Warning | str, category: type[Warning], *place: Any) -> None:
+            if not issubclass(category, DamageWarning):
+                usual(message, category, *place)
+            elif str(message) not in said:
+                said.add(str(message))
+                print(f"gipi: {message}", file=sys.stderr)
+
+        warnings.showwarning = show
+        yield
 
 
 def _run(verb: str, rest: list[str]) -> int:
@@ -79,6 +113,8 @@ def _run(verb: str, rest: list[str]) -> int:
     except (DataError, RunError, TrainingError) as error:
         return _fail(str(error), 1, wants_json)
     except KeyboardInterrupt as error:
+        if is_first() and not getattr(error, "is_said", False):
+            print(f"gipi: {_('interrupted')}", file=sys.stderr)
         return 128 + getattr(error, "signal_number", 2)
     except BrokenPipeError:
         raise  # see `run`
@@ -131,10 +167,17 @@ def _prefer_utf8() -> None:
 
 def run() -> None:
     """The console script."""
-    try:
-        code = main()
-        sys.stdout.flush()
-    except BrokenPipeError:  # the reader of our output has gone, for instance `gipi runs | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nor may the last flush complain
-        code = 1
+    from gipi.signals import deafen
+
+    with _heard():
+        try:
+            code = main()
+            sys.stdout.flush()
+        except BrokenPipeError:  # the reader of our output has gone, for instance `gipi runs | head`
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nor may the last flush complain
+            code = 1
+        except KeyboardInterrupt as stop:
+            code = 128 + getattr(stop, "signal_number", 2)
+        if code > 128:
+            deafen()
     sys.exit(code)

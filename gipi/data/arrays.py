@@ -262,7 +262,9 @@ def _no_nan(series: pl.Series) -> pl.Series:
 
 
 def _column_of_objects(name: str, values: list) -> pl.Series:
-    """A column of Python objects: of one kind if they are of one, else of text."""
+    """A column of Python objects: of one kind if they are of one, else of text. Lists of words are labels."""
+    if values and all(value is None or _are_words(value) for value in values) and any(map(_are_words, values)):
+        return pl.Series(name, [None if value is None else [*value] for value in values], dtype=pl.List(pl.String))
     cells = [_plain_cell(name, row, cell) for row, cell in enumerate(values)]
     kinds = {type(cell) for cell in cells if cell is not None}
     if kinds <= {int, float}:
@@ -272,6 +274,10 @@ def _column_of_objects(name: str, values: list) -> pl.Series:
     if len(kinds) == 1:
         return pl.Series(name, cells)
     return pl.Series(name, [None if cell is None else str(cell) for cell in cells], dtype=pl.String)
+
+
+def _are_words(value: Any) -> bool:
+    return isinstance(value, list | tuple | set) and all(isinstance(word, str) for word in value)
 
 
 def _plain_cell(name: str, row: int, cell: Any) -> Any:

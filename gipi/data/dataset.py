@@ -3,6 +3,7 @@
 Everything that can be opened (a file, a folder, a frame, arrays, a name) becomes one of these, by data/sources.py.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -28,6 +29,8 @@ class Dataset:
         mapped: It is larger than memory: numbers of a table (gaps are NaN there) or the pictures lie on disk, and
             nobody may copy them as a whole.
         start: The number of the first row, where it is a piece of a larger set; errors count from there.
+        names: What the pictures are called, in order; empty where they have no names.
+        answers: `(rows, H', W', C')` uint8: what each picture should become, a mask of class numbers or a picture.
     """
 
     name: str
@@ -40,6 +43,8 @@ class Dataset:
     white: float = 255.0
     mapped: bool = False
     start: int = 0
+    names: Sequence[str] = ()
+    answers: np.ndarray | None = None
 
     @property
     def kind(self) -> Kind:
@@ -51,10 +56,14 @@ class Dataset:
     def rows(self, index: np.ndarray) -> "Dataset":
         """These rows, in this order."""
         pictures = None if self.pictures is None else self.pictures[index]
-        return Dataset(self.name, self.frame[index], pictures, self.target, self.notes, {}, self.origin, self.white)
+        answers = None if self.answers is None else self.answers[index]
+        names = [self.names[i] for i in index] if self.names else ()
+        own = {"frame": self.frame[index], "pictures": pictures, "answers": answers, "names": names}
+        return replace(self, **own, parts={}, mapped=False, start=0)
 
     def piece(self, start: int, stop: int) -> "Dataset":
         """The rows from `start` to before `stop`; nothing is copied."""
         pictures = None if self.pictures is None else self.pictures[start:stop]
-        frame = self.frame[start:stop]
-        return replace(self, frame=frame, pictures=pictures, parts={}, start=self.start + start)
+        answers = None if self.answers is None else self.answers[start:stop]
+        own = {"frame": self.frame[start:stop], "pictures": pictures, "answers": answers}
+        return replace(self, **own, names=self.names[start:stop], parts={}, start=self.start + start)

@@ -25,6 +25,10 @@ MARGIN = 1 << 28  # bytes that stay free on the disk
 SET_KINDS = ("tables", "pictures")
 
 
+class CannotKeepError(DataError):
+    """The cache has no room, or must not be written to."""
+
+
 def kept_set(kind: str, key: str, needed: int, make: Callable[[Path], dict]) -> tuple[Path, dict]:
     """The folder of the set with this key, and what `make(folder)` said of it; made if it is not there, or not whole.
 
@@ -35,7 +39,7 @@ def kept_set(kind: str, key: str, needed: int, make: Callable[[Path], dict]) -> 
         make: Fills an empty folder; what it gives is kept as JSON beside its files.
 
     Raises:
-        DataError: The disk has no room for it, or it cannot be written.
+        CannotKeepError: The disk has no room for it, or it cannot be written.
     """
     home = cache_folder() / kind
     folder = home / key
@@ -49,6 +53,9 @@ def kept_set(kind: str, key: str, needed: int, make: Callable[[Path], dict]) -> 
                 said = _made(folder, make)
             os.utime(folder)
     except OSError as error:
+        said = _whole(folder)  # a cache that may only be read
+        if said is not None:
+            return folder, said
         raise cannot_keep(error, home, needed) from error
     return folder, said
 
@@ -57,7 +64,7 @@ def make_room(needed: int) -> None:
     """See to it that the disk of the cache has room; the sets that were not used for the longest time go first.
 
     Raises:
-        DataError: There is none, even so.
+        CannotKeepError: There is none, even so.
     """
     home = cache_folder()
     home.mkdir(parents=True, exist_ok=True)
@@ -70,9 +77,9 @@ def make_room(needed: int) -> None:
         raise cannot_keep(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), home, needed)
 
 
-def cannot_keep(error: OSError, folder: Path, needed: int) -> DataError:
+def cannot_keep(error: OSError, folder: Path, needed: int) -> CannotKeepError:
     if error.errno == errno.ENOSPC:
-        return DataError(
+        return CannotKeepError(
             _(
                 "The data is larger than memory and goes to the disk of {folder}, which has too little room: about "
                 "{count} MB are needed. Make room, or set XDG_CACHE_HOME to a folder on another disk.",
@@ -81,7 +88,7 @@ def cannot_keep(error: OSError, folder: Path, needed: int) -> DataError:
             )
         )
     what = error.strerror or str(error)
-    return DataError(_("{path} cannot be written ({what}).", path=error.filename or folder, what=what))
+    return CannotKeepError(_("{path} cannot be written ({what}).", path=error.filename or folder, what=what))
 
 
 def scratch() -> Path:
@@ -89,6 +96,24 @@ def scratch() -> Path:
     folder = cache_folder() / "scratch"
     folder.mkdir(parents=True, exist_ok=True)
     return folder
+
+
+def clear() -> int:
+    """Remove every kept set, once nobody is making it; gives the bytes that were freed. Fetched files stay."""
+    freed, home = 0, cache_folder()
+    for kind in SET_KINDS:
+        for folder in [*(home / kind).glob("*/")] if (home / kind).is_dir() else []:
+            with alone(home / kind / f".{folder.name.partition('.')[0]}.lock"):
+                freed += size_of(folder)
+                shutil.rmtree(folder, ignore_errors=True)
+        for file in (home / kind).glob("*.key"):
+            file.unlink(missing_ok=True)
+    return freed
+
+
+def size_of(folder: Path) -> int:
+    """Bytes of the files in a folder."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
 def _made(folder: Path, make: Callable[[Path], dict]) -> dict:

@@ -21,8 +21,8 @@ from gipi.data.mapped import as_tensor, gathered, written
 from gipi.data.schema import Schema, encode
 
 ELEMENTS = 1 << 22  # that are encoded at once
-SAMPLE = 1 << 24  # elements that are looked at, where all rows would be too many
-FEWEST, MOST = 2000, 100_000  # rows of a sample
+SAMPLE = 1 << 23  # elements that are looked at, where all rows would be too many: the baselines hold them eight times
+FEWEST, MOST = 200, 100_000  # rows of a sample
 
 
 def conform_large(
@@ -66,7 +66,8 @@ def rows_of(data: Dataset, rows: np.ndarray) -> Dataset:
     """Many rows of data on disk, column by column or piece by piece; what lay on disk goes there again."""
     if data.pictures is None:
         return replace(data, frame=_rows_of_frame(data.frame, rows), parts={})
-    return replace(data, frame=data.frame[rows], pictures=_on_disk([data.pictures], [rows]), parts={})
+    names = [data.names[row] for row in rows] if data.names else ()
+    return replace(data, frame=data.frame[rows], pictures=_on_disk([data.pictures], [rows]), parts={}, names=names)
 
 
 def joined_pictures(sets: list[np.ndarray]) -> np.ndarray | None:

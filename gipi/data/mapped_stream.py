@@ -16,7 +16,8 @@ from gipi.data.prefetch import Ahead
 from gipi.data.stream import Prepare, drawn, generator
 
 WORKERS = 4  # threads; reading small pieces from a disk waits more than it works
-DEPTH = 32  # batches that are gathered ahead
+DEPTH = 32  # batches that are gathered ahead, at most
+MOST_BYTES = 1 << 26  # of them together: batches of large pictures would else fill the memory that they were kept from
 
 
 class MappedStream(Iterator[tuple[Tensor, ...]]):
@@ -64,7 +65,9 @@ class MappedStream(Iterator[tuple[Tensor, ...]]):
             piece = [source[places] for source in sources]
             return (*piece, draws[places]) if is_prepared else tuple(piece)
 
-        self.ahead = Ahead(gathered, WORKERS if workers is None else workers, DEPTH, patience)
+        size = sum(source[np.zeros(1, np.int64)].nbytes for source in sources) * min(batch_size, self.rows)
+        depth = min(DEPTH, max(2, MOST_BYTES // max(1, size)))
+        self.ahead = Ahead(gathered, WORKERS if workers is None else workers, depth, patience)
 
     @property
     def say(self) -> Callable[[str], None]:

@@ -15,10 +15,15 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from gipi.data.archives import Packed
+from gipi.data.budget import is_large
 from gipi.data.dataset import Dataset
-from gipi.data.images import SUFFIXES, Header, channels_last, decoded, plain_array, quiet, read_header
+from gipi.data.fetch import cache_folder
+from gipi.data.images import Header, channels_last, decoded, plain_array, quiet, read_header
+from gipi.data.kept import CannotKeepError
+from gipi.data.layout import Tree, check_classes, few, layout_of, tree_of_folder
 from gipi.data.mapped import is_mapped
-from gipi.data.picture_store import FEWEST, kept_pictures
+from gipi.data.picture_store import COPIES, FEWEST, Decoded, kept_pictures
 from gipi.errors import DataError
 from gipi.messages import _
 
@@ -28,15 +33,6 @@ Size = int | tuple[int, int] | None  # a side, or (height, width), or the median
 LONGEST_SIDE = 64  # unless a size is asked for
 MOST_BYTES = 8 << 30  # all pictures together, as bytes, where they are not kept on disk
 AT_ONCE = 512  # pictures that threads are given together
-PARTS = {
-    "train": "train",
-    "training": "train",
-    "valid": "valid",
-    "validation": "valid",
-    "val": "valid",
-    "test": "test",
-    "testing": "test",
-}
 
 
 def folder_of_pictures(path: Path, size: Size = None, progress: Progress | None = None) -> Dataset:
@@ -45,59 +41,24 @@ def folder_of_pictures(path: Path, size: Size = None, progress: Progress | None 
     Raises:
         DataError: There are no pictures, or fewer than two classes.
     """
-    notes: list[str] = []
-    root = _unwrapped(_listed(path, path), notes)
-    parts = _part_folders(root)
-    if parts:
-        others = [folder.name for folder in _folders(root) if folder not in parts.values()]
-        if others:
-            notes.append(_("Folders beside train, valid and test were left out: {names}.", names=_few(others)))
-    files: list[Path] = []
-    labels: list[str] = []
-    part_of: list[str] = []
-    num_others = 0
-    for part, folder in parts.items() if parts else {"": root}.items():
-        for class_folder in _folders(folder):
-            found = sorted(file for file in class_folder.rglob("*") if file.is_file() and not _is_hidden(file, root))
-            pictures = [file for file in found if file.suffix.lower() in SUFFIXES]
-            num_others += len(found) - len(pictures)
-            if not pictures:
-                notes.append(_("The folder {name} has no picture and was left out.", name=_inside(class_folder, path)))
-            files += pictures
-            labels += [class_folder.name] * len(pictures)
-            part_of += [part] * len(pictures)
-    if num_others:
-        notes.append(_("{count} files that are not pictures were left out.", count=num_others))
-    _check_classes(path, root, labels)
-    pictures, kept = read_pictures(files, [_inside(file, path) for file in files], size, notes, progress)
-    frame = pl.DataFrame({"label": [labels[i] for i in kept]})
-    _check_classes(path, root, frame["label"].to_list())
-    rows = {part: np.flatnonzero([part_of[i] == part for i in kept]) for part in parts}
-    origin, on_disk = str(path.resolve()), is_mapped(pictures)
-    return Dataset(path.resolve().name, frame, pictures, ("label",), notes, rows, origin, mapped=on_disk)
+    data = pictures_of_tree(tree_of_folder(path), size, progress)
+    data.name, data.origin = path.resolve().name, str(path.resolve())
+    return data
 
 
-def picture_column(frame: pl.DataFrame, folder: Path) -> str | None:
-    """The first column whose values are picture files that exist, relative to the folder; None: there is none."""
-    for column in frame.columns:
-        if frame.schema[column] != pl.String:
-            continue
-        values = frame[column].drop_nulls().head(100).to_list()
-        looks_so = bool(values) and all(Path(value.strip()).suffix.lower() in SUFFIXES for value in values)
-        if looks_so and any((folder / value.strip()).is_file() for value in values):
-            return column
-    return None
-
-
-def pictures_of_table(
-    frame: pl.DataFrame, folder: Path, column: str, size: Size = None, progress: Progress | None = None
-) -> Dataset:
-    """The pictures that a table's column names, relative to the folder; the other columns stand beside them."""
-    notes: list[str] = []
-    values = [(value or "").strip() for value in frame[column].cast(pl.String).to_list()]
-    pictures, kept = read_pictures([folder / value for value in values], values, size, notes, progress)
-    notes.insert(0, _("The pictures are the files that column '{name}' names.", name=column))
-    return Dataset(folder.resolve().name, frame[kept].drop(column), pictures, (), notes, mapped=is_mapped(pictures))
+def pictures_of_tree(tree: Tree, size: Size = None, progress: Progress | None = None) -> Dataset:
+    """See `folder_of_pictures`; the tree may be that of a zip."""
+    found = layout_of(tree)
+    notes = found.notes
+    names = ["/".join(file) for file in found.files]
+    pictures, kept = read_pictures([tree.source(file) for file in found.files], names, size, notes, progress)
+    frame = pl.DataFrame({"label": [found.labels[i] for i in kept]})
+    check_classes(tree, frame["label"].to_list())
+    parts = dict.fromkeys(part for part in found.parts if part)
+    rows = {part: np.flatnonzero([found.parts[i] == part for i in kept]) for part in parts}
+    return Dataset(
+        tree.shown, frame, pictures, ("label",), notes, rows, mapped=is_mapped(pictures), names=[names[i] for i in kept]
+    )
 
 
 def read_pictures(
@@ -105,8 +66,8 @@ def read_pictures(
 ) -> tuple[np.ndarray, list[int]]:
     """`(N, H, W, C)` uint8 of the pictures that can be read, and which of the sources they are.
 
-    Sources are paths or Pillow images. What is done to them, and what is set aside, is added to the notes. Many files
-    are decoded once and kept (picture_store.py); what is too large for memory stays on disk.
+    Sources are paths, files in a zip, or Pillow images. What is done to them, and what is set aside, is added to the
+    notes. Files are decoded once and kept (picture_store.py); what is too large for memory stays on disk.
 
     Raises:
         DataError: None can be read, or together they do not fit into memory.
@@ -117,22 +78,36 @@ def read_pictures(
         shape, pictures = _decoded(sources, names, size, said, progress)
         return shape, pictures, said
 
-    if len(sources) >= FEWEST and all(isinstance(source, Path) for source in sources):
-        found, kept, said = kept_pictures(sources, size, decode)
-    else:
-        shape, pictures, said = decode()
-        if len(sources) * int(np.prod(shape)) > MOST_BYTES:
-            raise DataError(
+    if len(sources) >= FEWEST and all(isinstance(source, Path | Packed) for source in sources):
+        try:
+            found, kept, said = kept_pictures(sources, names, size, decode, progress)
+        except CannotKeepError as error:
+            said.clear()
+            found, kept = _held(decode, len(sources), instead_of=error)
+            said.append(
                 _(
-                    "{count} pictures of {shape} do not fit into memory; ask for a smaller size.",
-                    count=len(sources),
-                    shape=shape,
+                    "{folder} is full or cannot be written to: the pictures were decoded for this run alone.",
+                    folder=cache_folder(),
                 )
             )
-        held = list(pictures)
-        found, kept = _grey_if_all_are(np.stack([picture for _i, picture in held])), [i for i, _picture in held]
+    else:
+        found, kept = _held(decode, len(sources))
     notes += said
     return found, kept
+
+
+def _held(decode: Decoded, count: int, instead_of: CannotKeepError | None = None) -> tuple[np.ndarray, list[int]]:
+    """The pictures in memory, and which they are; `instead_of`: what is said if they do not fit."""
+    shape, pictures, _notes = decode()
+    size = count * int(np.prod(shape))
+    if instead_of is not None and is_large(COPIES * size):
+        raise instead_of
+    if size > MOST_BYTES:
+        raise DataError(
+            _("{count} pictures of {shape} do not fit into memory; ask for a smaller size.", count=count, shape=shape)
+        )
+    held = list(pictures)
+    return _grey_if_all_are(np.stack([picture for _i, picture in held])), [i for i, _picture in held]
 
 
 def _decoded(
@@ -143,7 +118,8 @@ def _decoded(
 
     def tried(read, index: int):
         try:
-            return read(sources[index], names[index])
+            source = sources[index]
+            return read(source.read() if isinstance(source, Packed) else source, names[index])
         except DataError as error:
             damaged[index] = str(error).removeprefix(f"{sources[index]}: ").removeprefix(f"{names[index]}: ")
 
@@ -169,10 +145,10 @@ def _decoded(
             said = [f"{names[i]} ({why.rstrip('.')})" for i, why in sorted(damaged.items())]
             if len(said) == len(sources):
                 raise DataError(
-                    _("None of the {count} pictures can be read: {names}.", count=len(said), names=_few(said, 3))
+                    _("None of the {count} pictures can be read: {names}.", count=len(said), names=few(said, 3))
                 )
             notes.append(
-                _("{count} pictures cannot be read and were set aside: {names}.", count=len(said), names=_few(said))
+                _("{count} pictures cannot be read and were set aside: {names}.", count=len(said), names=few(said))
             )
         if several:
             notes.append(_("{count} files hold an animation or several pages; the first was taken.", count=several))
@@ -280,81 +256,3 @@ def _grey_if_all_are(pictures: np.ndarray) -> np.ndarray:
     if pictures.shape[3] == 3 and (pictures[..., :1] == pictures[..., 1:]).all():
         return np.ascontiguousarray(pictures[..., :1])
     return pictures
-
-
-def _check_classes(path: Path, root: Path, labels: list[str]) -> None:
-    names = sorted(set(labels))
-    if len(names) > 1:
-        return
-    loose = sum(file.suffix.lower() in SUFFIXES for file in root.iterdir())
-    if names:
-        raise DataError(
-            _(
-                "{path}: all pictures are in one class, '{name}'; expected a folder for each of two or more classes.",
-                path=path,
-                name=names[0],
-            )
-        )
-    if loose:
-        raise DataError(
-            _(
-                "{path}: {count} pictures lie in the folder itself; expected a folder for each class, "
-                "or a CSV that names files and labels.",
-                path=path,
-                count=loose,
-            )
-        )
-    raise DataError(
-        _("{path}: there are no pictures in this folder; expected a folder of pictures for each class.", path=path)
-    )
-
-
-def _listed(path: Path, shown: Path) -> Path:
-    try:
-        next(iter(os.scandir(path)), None)
-    except NotADirectoryError:
-        raise DataError(_("{path} is a file; expected a folder of pictures for each class.", path=shown)) from None
-    except FileNotFoundError:
-        raise DataError(_("{path}: there is no such folder.", path=shown)) from None
-    except PermissionError:
-        raise DataError(_("{path}: reading this folder is not permitted.", path=shown)) from None
-    return path
-
-
-def _unwrapped(path: Path, notes: list[str]) -> Path:
-    """The folder in which the classes or parts are: unpacked archives often wrap it in one more."""
-    folders = _folders(path)
-    if (
-        len(folders) == 1
-        and len(_folders(folders[0])) > 1
-        and not any(f.suffix.lower() in SUFFIXES for f in path.iterdir())
-    ):
-        notes.append(_("The classes are the folders in {name}.", name=folders[0].name))
-        return folders[0]
-    return path
-
-
-def _part_folders(root: Path) -> dict[str, Path]:
-    """train, valid and test, in this order, if there is a train folder that holds class folders."""
-    found = {PARTS[folder.name.lower()]: folder for folder in _folders(root) if folder.name.lower() in PARTS}
-    if "train" not in found or not _folders(found["train"]):
-        return {}
-    return {part: found[part] for part in ("train", "valid", "test") if part in found}
-
-
-def _folders(path: Path) -> list[Path]:
-    return sorted(p for p in path.iterdir() if p.is_dir() and not p.name.startswith((".", "__")))
-
-
-def _is_hidden(file: Path, root: Path) -> bool:
-    return any(part.startswith((".", "__MACOSX")) for part in file.relative_to(root).parts)
-
-
-def _inside(file: Path, root: Path) -> str:
-    return file.relative_to(root).as_posix()
-
-
-def _few(names: Sequence[str], most: int = 5) -> str:
-    """The first names, and how many more."""
-    rest = len(names) - most
-    return ", ".join(names[:most]) + (", " + _("and {count} more", count=rest) if rest > 0 else "")

@@ -118,9 +118,9 @@ def _read_idx(entry: Entry, paths: list[Path]) -> "Dataset":
 
 
 def _read_cifar10(_entry: Entry, paths: list[Path]) -> "Dataset":
-    from gipi.data.idx import pictures_of_cifar10
+    from gipi.data.cifar import pictures_of_cifar_archive
 
-    return pictures_of_cifar10(paths[0])
+    return pictures_of_cifar_archive(paths[0])
 
 
 _READERS = {"table": _read_table, "idx": _read_idx, "cifar10": _read_cifar10}

@@ -13,10 +13,12 @@ from typing import Any
 import polars as pl
 
 from gipi.data.dataset import Dataset
+from gipi.data.several import spread, spread_like, without_lists
 from gipi.errors import DataError, UsageError, nearest
 from gipi.messages import _
 
 TARGET_NAMES = ("target", "label", "class", "y")
+TARS = (".tar.gz", ".tgz", ".tar")
 ARCHIVES = (".zip", ".tar", ".tgz", ".tar.gz", ".tar.xz", ".tar.bz2", ".7z", ".rar", ".xz", ".bz2")
 CODE = (".pkl", ".pickle", ".pt", ".pth", ".joblib", ".npy", ".npz", ".h5", ".hdf5", ".mat")
 
@@ -59,8 +61,10 @@ def open_data(
         data = _of_memory(source, picture_size)
     if name:
         data.name = name
+    if target is not None and not isinstance(target, str):
+        data = spread_like(data, target)
     data.target = _target(data, target)
-    return data
+    return without_lists(_with_joined_classes(spread(data)))
 
 
 # --- paths and names ---------------------------------------------------------------------------------------------
@@ -90,13 +94,29 @@ def _of_text(source: str | PathLike, size: Any, separator: str | None, progress:
 
 def _of_path(path: Path, size: Any, separator: str | None, progress: Any) -> Dataset:
     """An existing file or folder."""
+    from gipi.data.cifar import BATCH, are_pickles, pickled, pictures_of_cifar_archive, pictures_of_cifar_folder
     from gipi.data.idx import is_idx, pictures_of_idx
+    from gipi.data.zips import open_zip
 
     if path.is_dir():
         return _of_folder(path, size, progress)
     lower = path.name.lower()
+    if lower.endswith(".zip"):
+        return open_zip(path, size, separator, progress)
+    if lower.endswith(TARS) and "cifar" in lower:
+        return pictures_of_cifar_archive(path)
     if lower.endswith(ARCHIVES):
-        raise DataError(_("{path} is an archive; unpack it and give the folder or file that was in it.", path=path))
+        raise DataError(
+            _(
+                "{path} is an archive of a kind that is not read; unpack it and give the folder or file that was in "
+                "it, or make it a zip.",
+                path=path,
+            )
+        )
+    if are_pickles([path.name]):
+        raise pickled(str(path))
+    if BATCH.fullmatch(path.name):
+        return pictures_of_cifar_folder(path.parent, only=path.name)
     if lower.endswith(CODE):
         raise DataError(
             _(
@@ -118,8 +138,10 @@ def _of_path(path: Path, size: Any, separator: str | None, progress: Any) -> Dat
 
 
 def _of_folder(path: Path, size: Any, progress: Any) -> Dataset:
+    from gipi.data.cifar import is_cifar, pictures_of_cifar_folder
     from gipi.data.idx import is_idx, pictures_of_idx
     from gipi.data.picture_sets import folder_of_pictures
+    from gipi.data.zips import TABLES
 
     try:
         files = [file for file in path.iterdir() if file.is_file() and not file.name.startswith(".")]
@@ -127,31 +149,35 @@ def _of_folder(path: Path, size: Any, progress: Any) -> Dataset:
         raise DataError(_("{path}: reading this folder is not permitted.", path=path)) from None
     if any(is_idx(file) for file in files):
         return pictures_of_idx(path)
+    if is_cifar(file.name for file in files):
+        data = pictures_of_cifar_folder(path)
+        data.name = path.resolve().name
+        return data
     if (path / "run.json").is_file():
         raise UsageError(_("{path} is a run, not data; expected a file or folder of data.", path=path))
     try:
         return folder_of_pictures(path, size, progress)
     except DataError as error:
-        tables = sorted(file.name for file in files if file.suffix.lower() in (".csv", ".tsv", ".parquet", ".xlsx"))
+        tables = sorted(file for file in files if file.suffix.lower() in TABLES)
         if not tables:
             raise
-        raise DataError(str(error) + " " + _("Perhaps you mean the table {path}.", path=path / tables[0])) from None
+        if len(tables) == 1 and (data := _of_table(tables[0], size, None, progress)).kind == "picture":
+            return data
+        raise DataError(str(error) + " " + _("Perhaps you mean the table {path}.", path=tables[0])) from None
 
 
 def _of_table(path: Path, size: Any, separator: str | None, progress: Any) -> Dataset:
     from gipi.data.large_tables import is_large_table, open_large_table
-    from gipi.data.picture_sets import picture_column, pictures_of_table
+    from gipi.data.picture_tables import picture_column, pictures_of_table, tree_beside
     from gipi.data.tables import read_table
 
     is_large = is_large_table(path)
     frame, notes = open_large_table(path, separator, progress) if is_large else read_table(path, separator=separator)
     stem = path.name.removesuffix(".gz").rpartition(".")[0] or path.name
-    column = picture_column(frame, path.parent)
-    if column is None:
-        data = Dataset(stem, frame, mapped=is_large)
-    else:
-        data = pictures_of_table(frame, path.parent, column, size, progress)
-        data.name = stem
+    tree = tree_beside(frame, path.parent)
+    found = picture_column(frame, tree)
+    data = pictures_of_table(frame, tree, *found, size, progress) if found else Dataset(stem, frame, mapped=is_large)
+    data.name = stem
     data.notes = [*notes, *data.notes]
     data.origin = str(path.resolve())
     return data
@@ -211,7 +237,10 @@ def _target(data: Dataset, asked: str | Sequence[str] | None) -> tuple[str, ...]
         named = [column for column in data.frame.columns if column.lower() in TARGET_NAMES]
         if len(named) == 1:
             return (named[0],)
-        return tuple(data.frame.columns) if data.kind == "picture" and data.frame.width == 1 else ()
+        if data.kind != "picture":
+            return ()
+        columns = data.frame.columns  # one beside the pictures, or several that say of each label whether it is there
+        return tuple(columns) if len(columns) == 1 or (columns and all(map(_is_flag, data.frame))) else ()
     names = (asked,) if isinstance(asked, str) else tuple(asked)
     for column in names:
         if column not in data.frame.columns:
@@ -224,6 +253,27 @@ def _target(data: Dataset, asked: str | Sequence[str] | None) -> tuple[str, ...]
     if twice := [column for column in names if names.count(column) > 1]:
         raise UsageError(_("The target '{name}' is given twice.", name=twice[0]))
     return names
+
+
+def _with_joined_classes(data: Dataset) -> Dataset:
+    """Labels of pictures that differ only in case or blanks are one class, as those of folders are."""
+    from gipi.data.layout import joined_classes
+
+    if data.kind != "picture" or len(data.target) != 1 or data.frame.schema[data.target[0]] != pl.String:
+        return data
+    column, notes = data.frame[data.target[0]], [*data.notes]
+    known = column.drop_nulls().unique().to_list()
+    if len({name.strip().casefold() for name in known}) == len(known):
+        return data
+    there = column.is_not_null()
+    joined = pl.Series(column.name, joined_classes(column.filter(there).to_list(), notes), dtype=pl.String)
+    frame = data.frame.with_columns(column.scatter(there.arg_true(), joined))
+    return dataclasses.replace(data, frame=frame, notes=notes)
+
+
+def _is_flag(column: pl.Series) -> bool:
+    """Whether it holds nothing but 0 and 1."""
+    return not column.dtype.is_nested() and set(column.cast(pl.String).unique().to_list()) <= {"0", "1"}
 
 
 def _first(columns: Sequence[str], most: int = 20) -> str:

@@ -323,6 +323,8 @@ def _frame(records: list[dict]) -> pl.DataFrame:
             columns[name] = pl.Series(name, numbers, dtype=pl.Int64 if fits else pl.Float64)
         elif kinds <= {bool} and kinds:
             columns[name] = pl.Series(name, values, dtype=pl.Boolean)
+        elif kinds == {list} and all(_is_label(one) for value in values for one in value or ()):
+            columns[name] = pl.Series(name, [_texts(value) for value in values], dtype=pl.List(pl.String))
         elif kinds & {list, dict}:
             columns[name] = pl.Series(name, [[None]] * len(values))  # `_flat` says so and leaves it out
         else:
@@ -331,13 +333,23 @@ def _frame(records: list[dict]) -> pl.DataFrame:
     return pl.DataFrame(columns)
 
 
+def _is_label(value: object) -> bool:
+    return isinstance(value, str | int) and not isinstance(value, bool)
+
+
+def _texts(labels: list | None) -> list[str] | None:
+    return None if labels is None else [str(label).strip() for label in labels]
+
+
 def _flat(table: Table, file: str) -> Table:
-    """Without the columns whose cells hold lists or records."""
-    nested = [name for name, dtype in table.frame.schema.items() if dtype.is_nested() or dtype == pl.Binary]
+    """Without the columns whose cells hold lists or records; but lists of words may be labels (several.py)."""
+    schema, labels = table.frame.schema, pl.List(pl.String)
+    nested = [name for name, dtype in schema.items() if dtype.is_nested() or dtype == pl.Binary]
+    if len(nested) == len(schema):
+        raise DataError(_("{file}: all cells hold lists, records or bytes; write one value in each", file=file))
+    nested = [name for name in nested if schema[name] != labels]
     if not nested:
         return table
-    if len(nested) == table.frame.width:
-        raise DataError(_("{file}: all cells hold lists, records or bytes; write one value in each", file=file))
     note = _("left out, because their cells are lists, records or bytes: {names}", names=abbreviated(nested))
     return Table(table.frame.drop(nested), table.lines, [*table.notes, note])
 

@@ -1,10 +1,13 @@
 """What a check looks at, and what it says."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+
+LONG = 4096  # bytes of a row of which its hash is compared, not all of it: sorting copies would fill the memory
 
 
 @dataclass(frozen=True)
@@ -19,6 +22,7 @@ class View:
         labels: The classes.
         history: A record for each epoch.
         error: Why training stopped, if it failed.
+        names: What the rows are called; empty where they have no names.
     """
 
     x: np.ndarray
@@ -28,6 +32,7 @@ class View:
     labels: Sequence[Any] = ()
     history: Sequence[Mapping[str, Any]] = ()
     error: str = ""
+    names: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -60,6 +65,10 @@ class Finding:
 
 
 def keys(x: np.ndarray) -> np.ndarray:
-    """One comparable key for each row: equal rows have equal keys."""
+    """One comparable key for each row: equal rows have equal keys. Of long rows (pictures) a hash of 128 bits."""
     flat = np.ascontiguousarray(x.reshape(len(x), -1))
-    return flat.view(np.dtype((np.void, flat.dtype.itemsize * flat.shape[1])))[:, 0]
+    size = flat.dtype.itemsize * flat.shape[1]
+    if size > LONG:
+        digests = b"".join(hashlib.blake2b(row.tobytes(), digest_size=16).digest() for row in flat)
+        return np.frombuffer(digests, np.dtype((np.void, 16)))
+    return flat.view(np.dtype((np.void, size)))[:, 0]

@@ -6,16 +6,12 @@ same, and goes on from the newest checkpoint.
 
 import dataclasses
 import datetime
-import os
-import platform
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
-
-import torch
 
 from gipi.doctor import Finding, examine
 from gipi.errors import RunError, TrainingError
@@ -23,22 +19,25 @@ from gipi.jobs.begin import find_step_size_of, groups, label_of, seeded
 from gipi.jobs.job import Job, Outcome
 from gipi.jobs.on_ray import carry_out_on_ray
 from gipi.jobs.page import page_of
+from gipi.jobs.record import changed, write_down
 from gipi.jobs.request import Request, make_job
 from gipi.jobs.settle import settle, settled
 from gipi.jobs.shared import check_ranks, check_same, remarks_on
 from gipi.messages import _
 from gipi.report.display import choose, in_notebook
-from gipi.report.html import write_report
+from gipi.report.html import document
 from gipi.report.text import interval, metric, spoken
+from gipi.signals import Stopped, stoppable
 from gipi.tasks.intervals import metric_json
 from gipi.training.chance import own_random_state
-from gipi.training.distributed import joined
+from gipi.training.checkpoint import write_atomically
+from gipi.training.distributed import Ranks, joined
 from gipi.training.folder import Folder
 from gipi.training.log import Diverged, Log
 from gipi.training.log_file import read_log
 from gipi.training.member import Member, Progress
 from gipi.training.prepare import choose_device, threads
-from gipi.training.train import Stopped, stoppable, take_best, train
+from gipi.training.train import take_best, train
 
 
 def carry_out(request: Request) -> Path:
@@ -56,48 +55,76 @@ def carry_out(request: Request) -> Path:
             return carry_out_on_ray(request)
         with joined() as ranks:
             return carry_out(dataclasses.replace(request, ranks=ranks))
+    hears = stoppable() if ranks.is_alone else nullcontext()  # one of several waits for others, and hears nothing then
+    with hears, choose(request.options.json, request.options.quiet or not ranks.is_first) as display:
+        try:
+            return _carried_out(request, ranks, display)
+        except KeyboardInterrupt as stop:
+            _say_stopped(stop, request.folder, display)
+            raise
+
+
+def _carried_out(request: Request, ranks: Ranks, display: Any) -> Path:
     clock = Clock()
     options = request.options
-    with choose(options.json, options.quiet or not ranks.is_first) as display:
-        with clock.of("data"), ranks.agreed():
-            device = choose_device(ranks.device_name(options.device))
-            request.progress = display.work
-            job = make_job(request, device)
-            check_ranks(job, request.folder is not None)
-        check_same(job)
-        with own_random_state(options.seed, device):
-            if getattr(job.setting.config, "lr", None) == "auto":
-                with clock.of("step size"):
-                    find_step_size_of(job, display)
-            before = ranks.first_says(settled(request.folder))
-            with ranks.agreed():
-                first, notes = settle(job, seeded(job, 0), before, display)
-            if not ranks.is_first:
-                return _train_beside(job, first, display)
-            folder = request.folder or _new_folder(job)
-            try:
-                _say_what(job, first, display)
-                for note in notes:
-                    display.note(note)
-                _write_down(job, folder, request)
-                if request.folder and (changed := _changed(job, folder)):
-                    display.note(changed)
-                ranks.run = str(folder.path)
-                ranks.first_says(ranks.run)
-                for remark in remarks_on(job, first):
-                    display.note(remark)
-                with threads(job.setting.arithmetic.threads):
-                    _train_and_finish(job, first, folder, display, clock)
-            except Exception as error:
-                if not request.folder and not folder.has_begun():
-                    folder.discard()  # what failed before it learned anything leaves nothing behind
-                elif folder.record.get("status") == "running":
-                    with suppress(RunError):  # a full disk, for instance: what went wrong first is what is said
-                        folder.write_record(status="failed", error=str(error))
-                raise
-            finally:
-                folder.close()
+    with clock.of("data"), ranks.agreed():
+        device = choose_device(ranks.device_name(options.device))
+        request.progress = display.work
+        job = make_job(request, device)
+        check_ranks(job, request.folder is not None)
+    check_same(job)
+    with own_random_state(options.seed, device):
+        if getattr(job.setting.config, "lr", None) == "auto":
+            with clock.of("step size"):
+                find_step_size_of(job, display)
+        before = ranks.first_says(settled(request.folder))
+        with ranks.agreed():
+            first, notes = settle(job, seeded(job, 0), before, display)
+        if not ranks.is_first:
+            return _train_beside(job, first, display)
+        folder = request.folder or _new_folder(job)
+        try:
+            _say_what(job, first, display)
+            for note in notes:
+                display.note(note)
+            write_down(job, folder, request)
+            if request.folder and (found := changed(job, folder)):
+                display.note(found)
+            if request.folder and not folder.has_begun():
+                display.note(_("nothing of it was saved yet: it begins at its first step"))
+            ranks.run = str(folder.path)
+            ranks.first_says(ranks.run)
+            for remark in remarks_on(job, first):
+                display.note(remark)
+            with threads(job.setting.arithmetic.threads):
+                _train_and_finish(job, first, folder, display, clock)
+        except Exception as error:
+            if not request.folder and not folder.has_begun():
+                folder.discard()  # what failed before it learned anything leaves nothing behind
+            elif folder.record.get("status") == "running":
+                with suppress(RunError):  # a full disk, for instance: what went wrong first is what is said
+                    folder.write_record(status="failed", error=str(error))
+            raise
+        except KeyboardInterrupt as stop:
+            if request.folder or folder.is_written():
+                _say_stopped(stop, folder, display)
+            else:
+                folder.discard()
+            raise
+        finally:
+            folder.close()
     return folder.path
+
+
+def _say_stopped(stop: KeyboardInterrupt, folder: Folder | None, display: Any) -> None:
+    """How to go on after a signal, once."""
+    if getattr(stop, "is_said", False):
+        return
+    if folder:
+        display.note(_("interrupted; everything is saved. Go on with: gipi resume {path}", path=folder.path))
+    else:
+        display.note(_("interrupted before the first step: nothing is kept. Begin again with the same line"))
+    stop.is_said = True  # type: ignore[attr-defined]  # any exception takes a remark
 
 
 def _train_beside(job: Job, first: Member, display: Any) -> Path:
@@ -141,81 +168,6 @@ def _say_what(job: Job, member: Member, display: Any) -> None:
     display.plan(job.algorithm)
 
 
-def _write_down(job: Job, folder: Folder, request: Request) -> None:
-    """run.json before the first step; on resume, check that everything is what it was."""
-    setting = job.setting
-    if request.folder:
-        for key, what in (("data", _("the data")), ("split", _("the parts"))):
-            if folder.record.get(key) != job.record.get(key):
-                raise RunError(
-                    _(
-                        "{what} of the run {name} is not what it was: it cannot be continued exactly",
-                        what=what,
-                        name=folder.name,
-                    )
-                )
-        folder.record.pop("error", None)  # of a run that failed
-        folder.write_record(status="running", layers=job.record["layers"])
-        return
-    config = {name: value if _is_json(value) else repr(value) for name, value in vars(setting.config).items()}
-    folder.write_record(
-        format=2,
-        name=folder.name,
-        status="running",
-        system=setting.system_name,
-        config=config,
-        options=dataclasses.asdict(setting.options),
-        system_options={k: v for k, v in request.system_options.items() if _is_json(v)},
-        own=sorted(request.own) + (["system"] if request.system is not None else []),
-        source=_source(request.data),
-        data_name=job.name,
-        facts=job.facts,
-        algorithm=job.algorithm,
-        started=datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
-        versions=_versions(),
-        hardware={
-            "device": str(setting.device),
-            "machine": platform.machine(),
-            "processors": torch.get_num_threads(),
-            "processes": setting.ranks.size,
-        },
-        members=job.members,
-        **job.record,
-    )
-
-
-def _is_json(value: Any) -> bool:
-    return value is None or isinstance(value, (str, int, float, bool, list, tuple, dict))
-
-
-def _source(data: Any) -> str | None:
-    """What opens the data again, from any folder: a name as it is, a path from its root; None for data in memory."""
-    if not isinstance(data, (str, Path)):
-        return None
-    is_path = isinstance(data, Path) or os.sep in data or bool(Path(data).suffix)
-    return str(Path(data).expanduser().absolute()) if is_path and Path(data).expanduser().exists() else str(data)
-
-
-def _versions() -> dict[str, str]:
-    from importlib.metadata import version
-
-    named = {name: version(name) for name in ("gipi", "torch", "numpy", "polars", "scikit-learn")}
-    return {"python": platform.python_version(), **named}
-
-
-def _changed(job: Job, folder: Folder) -> str:
-    """What is not as it was when the run began, though bits may depend on it; nothing if all is."""
-    record = folder.record
-    then = {"processes": 1, **record["versions"], **record["hardware"], "threads": record["arithmetic"]["threads"]}
-    now: dict[str, Any] = {**_versions(), "device": str(job.setting.device), "machine": platform.machine()}
-    now["threads"] = job.record["arithmetic"]["threads"]
-    now["processes"] = job.setting.ranks.size
-    found = [f"{name} {then.get(name)} -> {value}" for name, value in now.items() if then.get(name) != value]
-    if not found:
-        return ""
-    return _("changed since the run began: {what}; it goes on, perhaps not to the same bits", what=", ".join(found))
-
-
 # --- training ----------------------------------------------------------------------------------------------------
 
 
@@ -224,7 +176,7 @@ def _train_and_finish(job: Job, first: Member, folder: Folder, display: Any, clo
         _import_beside()
     nets: list[Any] = []
     try:
-        with stoppable():
+        with stoppable():  # each of several, too, from here on
             with clock.of("training"):
                 nets, progress = _train_members(job, first, folder, display)
             clock.seconds["training"] = sum(one.seconds for one in progress)  # in all processes that it took
@@ -235,7 +187,7 @@ def _train_and_finish(job: Job, first: Member, folder: Folder, display: Any, clo
         folder.write_record(status="interrupted")
         if not nets:  # a member was in training
             display.end(_("interrupted"))
-        display.note(_("interrupted; everything is saved. Go on with: gipi resume {path}", path=folder.path))
+        _say_stopped(stop, folder, display)
         if not in_notebook():
             raise
         if isinstance(stop, Stopped) and not nets:
@@ -331,7 +283,8 @@ def _write_report(job: Job, folder: Folder, outcome: Outcome | None, clock: "Clo
     history = _history(folder)
     results, baselines = (outcome.results, outcome.baselines) if outcome else ((), ())
     profile = [*clock.seconds.items()] if job.setting.options.profile else ()
-    write_report(folder.path / "report.html", page_of(folder.record, history, results, baselines, profile))
+    page = document(page_of(folder.record, history, results, baselines, profile))
+    write_atomically(folder.path / "report.html", page.encode("utf-8", "replace"))
 
 
 def _say_result(job: Job, folder: Folder, outcome: Outcome, display: Any, clock: "Clock") -> None:

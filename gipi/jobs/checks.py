@@ -23,16 +23,19 @@ MOST_THREADS = 1024
 
 # Names of options of the verb and of systems, what they can be, in words and as a test.
 _LIMITS: tuple[tuple[str, Callable[[], str], Callable[[Any], bool]], ...] = (
-    ("lr head_lr bias_lr clip minutes", lambda: _("a number above 0"), lambda v: v > 0),
-    ("l2 weight_decay mixup cutmix verdict_seconds", lambda: _("a number, at least 0"), lambda v: v >= 0),
-    ("dropout momentum label_smoothing smoothing", lambda: _("from 0 to below 1"), lambda v: 0 <= v < 1),
+    ("lr head_lr bias_lr clip minutes temperature", lambda: _("a number above 0"), lambda v: v > 0),
+    ("l2 weight_decay mixup cutmix verdict_seconds noise beta", lambda: _("a number, at least 0"), lambda v: v >= 0),
+    ("dropout momentum label_smoothing smoothing momentum_share", lambda: _("from 0 to below 1"), lambda v: 0 <= v < 1),
     ("test_share valid_share", lambda: _("a share, from 0 to below 1"), lambda v: 0 <= v < 1),
     ("warmup explore explore_last discount", lambda: _("from 0 to 1"), lambda v: 0 <= v <= 1),
     ("batch_size patience bins", lambda: _("a whole number, at least 0"), lambda v: v >= 0),
     ("epochs steps ensemble parts picture_size hidden", lambda: _("a whole number, at least 1"), lambda v: v >= 1),
     ("width widest latent code members embedding", lambda: _("a whole number, at least 1"), lambda v: v >= 1),
-    ("ray_workers", lambda: _("a whole number, at least 1"), lambda v: v >= 1),
+    ("ray_workers projection", lambda: _("a whole number, at least 1"), lambda v: v >= 1),
     ("memory first_moves moves batches copy_every", lambda: _("a whole number, at least 1"), lambda v: v >= 1),
+    ("crop blocks", lambda: _("a whole number, at least 1"), lambda v: v >= 1),
+    ("factor", lambda: _("a whole number from {low} to {high}", low=2, high=8), lambda v: 2 <= v <= 8),
+    ("depth", lambda: _("a whole number from {low} to {high}", low=1, high=8), lambda v: 1 <= v <= 8),
     ("explore_moves", lambda: _("a whole number, at least 1"), lambda v: v >= 1),
     ("clusters", lambda: _("a whole number, at least 2"), lambda v: v >= 2),
     ("folds", lambda: _("0 (none), or a whole number, at least 2"), lambda v: v == 0 or v >= 2),
@@ -47,14 +50,26 @@ LIMITS = {name: (words, fits) for names, words, fits in _LIMITS for name in name
 _MIXES = ("label_smoothing", "mixup", "cutmix")
 _OF_ANSWERS = ("distribution", "loss", "positive", "class_weight", *_MIXES, "weight", "warm_start")
 _OF_PARTS = ("distribution", "positive", "class_weight", *_MIXES, "weight", "ensemble", "task")
+_OF_MEMBERS = ("averaging", "folds", "ensemble")
 _OF_DATA = ("target", "test", "valid", "group", "time", "no_target", "scale", "picture_size", "separator")
+_OF_PIXELS = (
+    *("distribution", "positive", "label_smoothing", "mixup", "cutmix", "weight", "target", "test", "valid", "group"),
+    *("time", "no_target", "scale", "separator", "clusters", "folds", "workers"),
+)
+_OF_ROUNDS = ("epochs", "batch_size", "patience")
+_OF_ONE = ("noise", "ignore")  # of one task alone
 NO_USE = {
-    "classify": ("distribution", "clusters"),
-    "regress": ("positive", "label_smoothing", "class_weight", "clusters"),
-    "cluster": (*_OF_ANSWERS, "averaging", "augment", "folds", "ensemble"),
-    "generate": (*_OF_ANSWERS, "averaging", "augment", "folds", "ensemble", "patience", "clusters"),
-    "act": (*_OF_ANSWERS, *_OF_DATA, "averaging", "augment", "epochs", "clusters"),
-    "stream": (*_OF_PARTS, *_OF_DATA, "averaging", "augment", "epochs", "batch_size", "patience", "clusters", "folds"),
+    "classify": (*_OF_ONE, "distribution", "clusters"),
+    "regress": (*_OF_ONE, "positive", "label_smoothing", "class_weight", "clusters"),
+    "cluster": (*_OF_ONE, *_OF_ANSWERS, *_OF_MEMBERS, "augment"),
+    "generate": (*_OF_ONE, *_OF_ANSWERS, *_OF_MEMBERS, "augment", "patience", "clusters"),
+    "compress": (*_OF_ONE, *_OF_ANSWERS, *_OF_MEMBERS, "augment", "clusters"),
+    "denoise": ("ignore", *_OF_ANSWERS, *_OF_MEMBERS, "augment", "clusters"),
+    "embed": (*_OF_ONE, *_OF_ANSWERS, *_OF_MEMBERS, "clusters"),
+    "segment": ("noise", *_OF_PIXELS),
+    "upscale": (*_OF_ONE, *_OF_PIXELS, "class_weight"),
+    "act": (*_OF_ONE, *_OF_ANSWERS, *_OF_DATA, "averaging", "augment", "epochs", "clusters"),
+    "stream": (*_OF_ONE, *_OF_PARTS, *_OF_DATA, *_OF_ROUNDS, "averaging", "augment", "clusters", "folds"),
 }
 
 
@@ -100,7 +115,7 @@ def check_use(options: Fit, task: str, target_kind: str, kind: str) -> None:
     for name in NO_USE.get(task, ()):
         if name in given and not (name == "target" and options.no_target):
             raise UsageError(_("{option} has no use for the task {task}; leave it out", option=flag(name), task=task))
-    if options.precision == "float64" and task in ("cluster", "generate", "act"):
+    if options.precision == "float64" and task not in ("classify", "regress", "stream"):
         raise UsageError(_("--precision float64 has no use for the task {task}; leave it out", task=task))
     if target_kind == "labels":
         for name in given & {"class_weight", "positive"}:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from gipi.jobs.job import Outcome
     from gipi.jobs.material import Material
     from gipi.jobs.supervised import Supervised
+    from gipi.tasks.verdict import Verdict
 
 JUDGED = 1_000_000  # rows; their figures are sure to the third digit
 WORST = 24  # mistakes that a report shows
@@ -99,7 +100,9 @@ def view_of_sample(job: "Supervised", history: Sequence[Mapping[str, Any]], erro
     starts = np.cumsum([0, *map(len, chosen.values())])
     parts = {part: np.arange(starts[n], starts[n + 1]) for n, part in enumerate(chosen)}
     x, y = job.x.numpy()[kept], job.y.numpy()[kept]
-    return View(x, y, parts, job.material.target_kind, job.schema.targets[0].values, history, error)
+    named = job.material.data.names
+    names = [named[row] for row in kept] if named else ()
+    return View(x, y, parts, job.material.target_kind, job.schema.targets[0].values, history, error, names)
 
 
 def add_verdict(outcome: "Outcome", job: "Supervised", answers: Tensor, truth: np.ndarray, seconds: float) -> None:
@@ -118,7 +121,11 @@ def add_verdict(outcome: "Outcome", job: "Supervised", answers: Tensor, truth: n
     y = job.task.truth(job.y[train], job.schema)
     weights = row_weights(material, job.y, train, options.class_weight)
     seen = (job.x[train].numpy(), y) if weights is None else (job.x[train].numpy(), y, weights)
-    baselines = fit_baselines(kind, seen, (job.x[test].numpy(),), job.sizes, options.verdict_seconds, options.seed)  # type: ignore[arg-type]
+    try:
+        baselines = fit_baselines(kind, seen, (job.x[test].numpy(),), job.sizes, options.verdict_seconds, options.seed)  # type: ignore[arg-type]
+    except MemoryError:  # a trained model must not be lost for them
+        outcome.notes.append(_("the memory is too small for the classical models: there is no verdict"))
+        return
     ours = answers.double().numpy() if kind != "regress" else job.task.points(answers, job.schema)
     outcome.verdict = judge(job.setting.system_name, ours, seconds, baselines, truth, kind, seed=options.seed)  # type: ignore[arg-type]
     if material.data.mapped:
@@ -133,9 +140,14 @@ def add_verdict(outcome: "Outcome", job: "Supervised", answers: Tensor, truth: n
             )
         )
     outcome.baseline_metric = outcome.verdict.metric
-    outcome.baselines = [
+    outcome.baselines = baselines_of(outcome.verdict)
+
+
+def baselines_of(verdict: "Verdict") -> list[Baseline]:
+    """The models of a verdict, for the report."""
+    return [
         Baseline(row.title, float(row.figure), row.figure.low, row.figure.high, row.seconds_fit, row.is_ours)
-        for row in outcome.verdict.models
+        for row in verdict.models
         if row.figure is not None
     ]
 

@@ -23,10 +23,11 @@ from gipi.jobs.request import Request, make_job
 from gipi.jobs.supervised import Supervised
 from gipi.release.model import Model
 from gipi.report.display import Silent
+from gipi.signals import Stopped
 from gipi.training.chance import own_random_state
 from gipi.training.log import Log
 from gipi.training.prepare import choose_device, threads
-from gipi.training.train import Stopped, train
+from gipi.training.train import train
 
 FEWEST_STEPS = 300  # by default; `gipi fit` takes 2000 on few rows, but a search fits hundreds of models
 

@@ -11,7 +11,7 @@ from typing import Any, Literal
 @dataclass(frozen=True)
 class Fit:
     target: tuple[str, ...] = ()  # column or columns to be predicted
-    task: str | None = None  # classify, regress, cluster, generate or act; from the target if not given
+    task: str | None = None  # classify, regress, segment ... (gipi systems lists all); by the target if not given
     system: str | None = None  # see gipi systems; from the data if not given
     recipe: str | None = None  # a named set of options, see the system's page: speed; what is typed beside it wins
     seed: int = 0  # decides parts, order, weights, everything that is drawn
@@ -20,7 +20,7 @@ class Fit:
     steps: int | None = None  # steps, in place of epochs
     minutes: float | None = None  # that training may take: as many steps as fit
     batch_size: int | None = None  # rows in a step; 0: all
-    loss: str | None = None  # cross_entropy focal hinge bce; mse mae huber; nll; quantile
+    loss: str | None = None  # cross_entropy focal hinge bce; mse mae huber; nll; quantile; dice both
     distribution: Literal["point", "normal", "quantiles"] = "point"  # a number, or how sure it is too
     schedule: str | None = None  # constant cosine linear one-cycle step warm-up: how the step size changes
     warmup: float = 0.0  # part of the run, 0 to 1, over which the step size rises first
@@ -43,7 +43,9 @@ class Fit:
     class_weight: Literal["none", "balanced"] = "none"  # balanced: rare classes count as much as frequent ones
     positive: str | None = None  # one class against all others
     no_target: bool = False  # nothing is to be predicted: look for clusters
+    noise: float = 0.3  # denoise: standard deviation of the noise that is to be taken out, white being 1
     clusters: int | None = None  # how many; from the data if not given
+    ignore: tuple[str, ...] = ()  # classes of masks that are not counted, neither in the loss nor in the figures
     scale: Literal["standard", "none"] = "standard"  # none: numbers reach the model as they are
     picture_size: int | None = None  # height and width that pictures are brought to
     separator: str | None = None  # between the cells of a text table; found if not given

@@ -32,7 +32,7 @@ def own_system(model: Any) -> Any:
     """
 
     return SimpleNamespace(
-        tasks=("classify", "regress", "stream"),
+        tasks=("classify", "regress", "segment", "upscale", "stream"),
         kinds=("table", "picture", "stream"),
         defaults={"epochs": 50, "batch_size": 32, "patience": 20},
         Config=Config,

@@ -13,9 +13,11 @@ import polars as pl
 from gipi.data.dataset import Dataset
 from gipi.data.header import check_name
 from gipi.data.large_frames import concat_large, joined_pictures, rows_of, sample
+from gipi.data.plain_folder import plain_folder
 from gipi.data.schema import Field
 from gipi.errors import DataError, UsageError
 from gipi.jobs.options import Fit
+from gipi.jobs.target import OF_PICTURES
 from gipi.messages import _
 from gipi.release.rows import like_these, where_in
 
@@ -36,7 +38,8 @@ def open_piece(
 ) -> Piece:
     from gipi.data.sources import open_data
 
-    data = open_data(
+    data = plain_folder(source, size or options.picture_size, progress) if options.task in OF_PICTURES else None
+    data = data or open_data(
         source,
         target=target or options.target or None,
         picture_size=size or options.picture_size,
@@ -137,7 +140,8 @@ def _kept(piece: Piece, mask: np.ndarray) -> Piece:
         data = replace(rows_of(data, kept), parts=parts)
     else:
         pictures = None if data.pictures is None else data.pictures[kept]
-        data = replace(data, frame=data.frame[kept], pictures=pictures, parts=parts)
+        names = [data.names[row] for row in kept] if data.names else ()
+        data = replace(data, frame=data.frame[kept], pictures=pictures, parts=parts, names=names)
     return Piece(data, lambda row: piece.where(int(kept[row])))
 
 
@@ -164,15 +168,18 @@ def joined(own: Piece, others: dict[str, Piece], notes: list[str]) -> Piece:
         notes += [note for note in piece.data.notes if note not in notes]
     frames = [piece.data.frame for piece in pieces]
     pictures = [piece.data.pictures for piece in pieces if piece.data.pictures is not None]
+    has_names = all(len(piece.data.names) == len(piece.data) for piece in pieces)
+    names = [name for piece in pieces for name in piece.data.names] if has_names else ()
     if any(piece.data.mapped for piece in pieces):
         data = replace(
             own.data, frame=concat_large(frames), pictures=joined_pictures(pictures), parts=parts, mapped=True
         )
+        data.names = names
     else:
         differing = [name for name in frames[0].columns if len({frame.schema[name] for frame in frames}) > 1]
         frames = [frame.with_columns(pl.col(differing).cast(pl.String)) for frame in frames] if differing else frames
         frame, together = pl.concat(frames), np.concatenate(pictures) if pictures else None
-        data = replace(own.data, frame=frame, pictures=together, parts=parts)
+        data = replace(own.data, frame=frame, pictures=together, parts=parts, names=names)
 
     def where(row: int) -> str:
         number = int(np.searchsorted(starts, row, side="right")) - 1

@@ -52,6 +52,11 @@ def make_job(request: Request, device: Any) -> "Job":
         check_use(options, "act", "", "environment")
         setting = _setting(request, "act", "environment", own, device)
         return Act(request.data, setting)
+    if options.task in ("segment", "upscale"):
+        from gipi.jobs.dense import dense_job
+
+        setting = _setting(request, options.task, "picture", own, device)
+        return dense_job(request.data, options.task, setting, request.progress)
     from gipi.jobs.material import gather
 
     material = gather(request.data, options, request.progress)
@@ -64,6 +69,14 @@ def make_job(request: Request, device: Any) -> "Job":
         from gipi.jobs.generate import Generate
 
         return Generate(material, setting)
+    if material.task == "embed":
+        from gipi.jobs.embed import Embed
+
+        return Embed(material, setting)
+    if material.task in ("compress", "denoise"):
+        from gipi.jobs.reconstruct import Reconstruct
+
+        return Reconstruct(material, setting)
     from gipi.jobs.supervised import Supervised
 
     return Supervised(material, setting)
@@ -89,6 +102,10 @@ def _setting(request: Request, task: str, kind: str, own: Any, device: Any) -> "
     else:
         name = request.options.system or tasks.load(task).default.get(kind, "")
         system = systems.load(name)
+    known = tasks.load(task).default
+    if task in tasks.TASKS and kind not in known:
+        words = {"task": task, "kind": kind, "known": ", ".join(known)}
+        raise UsageError(_("the task {task} does not take a {kind}; it takes a {known}", **words))
     if task not in system.tasks:
         fitting = [n for n in systems.names() if task in systems.describe(n).tasks]
         text = _(

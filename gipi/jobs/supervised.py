@@ -316,7 +316,7 @@ class Supervised(Job):
         parts, kind = self.material.parts, self.material.target_kind
         if self.material.data.mapped:
             return judge.view_of_sample(self, history, error)
-        return View(self.x.numpy(), self.y.numpy(), parts, kind, labels, history, error)
+        return View(self.x.numpy(), self.y.numpy(), parts, kind, labels, history, error, self.material.data.names)
 
     # --- when all are trained
 

@@ -10,6 +10,7 @@ from gipi.jobs.options import Fit
 from gipi.messages import _
 
 MOST_CLASSES = 1000
+OF_PICTURES = ("generate", "compress", "denoise", "embed")  # tasks that want no label
 
 
 def against_the_rest(
@@ -52,7 +53,9 @@ def task_of(data: Dataset, kinds: dict[str, str], options: Fit, notes: list[str]
         raise UsageError(
             _("the task act needs an environment, for instance gym:CartPole-v1; {name} has rows", name=data.name)
         )
-    if options.task in ("cluster", "generate"):
+    if options.task in OF_PICTURES and data.kind != "picture":
+        raise UsageError(_("the task {task} is for pictures; {name} is a table", task=options.task, name=data.name))
+    if options.task in ("cluster", *OF_PICTURES):
         return options.task, ""
     if not data.target:
         return _task_without_target(data, options), ""

@@ -28,3 +28,11 @@ def conv_block(
     initialize(conv, name)
     parts = [conv, layer, activation(name, channels=wide)]
     return nn.Sequential(*[part for part in parts if part is not None])
+
+
+def smallest(height: int, width: int) -> tuple[int, int, int]:
+    """How often a picture is halved until at most 7 elements are left on a side, and how many: 28 -> 14 -> 7."""
+    count = 1
+    while -(-max(height, width) // 2**count) > 7:
+        count += 1
+    return count, -(-height // 2**count), -(-width // 2**count)

@@ -83,6 +83,8 @@ class Model:
                     return [settled.say(*settled.numbers(encoded))]
                 return self.said(torch.from_numpy(encoded)[None])
         task = tasks.load(self.task)
+        if type(rows) is int and hasattr(task, "sample"):  # so many that nothing is asked of
+            return task.sample(self, rows, self.extra.get("seed", 0))
         if hasattr(task, "predict"):  # nothing goes in but how many are wanted
             return task.predict(self, rows, self.extra.get("seed", 0))
         (x,) = self.encode(as_rows(self.schema, rows))
@@ -162,6 +164,10 @@ class Model:
             UsageError: The task has no targets to compare with.
         """
         task = tasks.load(self.task)
+        if hasattr(task, "score_source"):  # it reads pictures and their answers in its own way
+            return task.score_source(self, data, intervals)
+        if hasattr(task, "score"):  # pictures are their own right answers
+            return task.score(self, *self.encode(as_rows(self.schema, data)), intervals)
         if not self.schema.targets or not hasattr(task, "truth"):
             raise UsageError(_("the task {task} has no right answers to compare with", task=self.task))
         x, y = self.encode(as_rows(self.schema, data), with_targets=True)

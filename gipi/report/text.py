@@ -10,14 +10,25 @@ from typing import Any
 from gipi.messages import _
 
 # metrics that people read as a share of all rows
-SHARES = ("accuracy", "balanced_accuracy", "coverage", "error_rate", "exact_match", "agreement")
+SHARES = (
+    "accuracy",
+    "balanced_accuracy",
+    "coverage",
+    "error_rate",
+    "exact_match",
+    "agreement",
+    "linear_probe",
+    "neighbors",
+)
 
 
 # names of ours that a person reads, apart from what a sentence calls them: metrics, losses, players, states of a run
 NAMES = (
     *("accuracy", "balanced accuracy", "f1 macro", "f1 micro", "auc", "log loss", "brier", "calibration error"),
     *("subset accuracy", "hamming loss", "rmse", "mae", "r2", "coverage", "interval width", "nll", "pinball"),
+    *("mean iou", "dice", "pixel accuracy"),
     *("frechet", "frechet of real", "told apart", "variety", "return", "worst return"),
+    *("mse", "psnr", "ssim", "linear probe", "neighbors", "alignment", "uniformity"),
     *("silhouette", "silhouette code", "agreement", "loss", "inspector", "forger", "learner", "player"),
     *("running", "done", "interrupted", "diverged", "failed"),
 )

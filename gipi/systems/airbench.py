@@ -16,7 +16,7 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import conv2d, pad
+from torch.nn.functional import conv2d, max_pool2d, pad
 
 from gipi.algorithms.optimizers import FirstOrder
 from gipi.algorithms.updates import Rule, Update, heavy_ball, muon
@@ -102,7 +102,8 @@ class Net(nn.Module):
         bias = self.whiten.bias
         assert bias is not None
         x = conv2d(x, self.whiten.weight, bias if self.is_whitening_learned else bias.detach())
-        x = self.layers(x).amax((2, 3))  # (B, 4 * width)
+        x = self.layers(x)  # (B, 4 * width, h, w)
+        x = max_pool2d(x, x.shape[2:]).flatten(1)
         return self.head(x) / x.shape[1]
 
     def forward(self, x: Tensor) -> Tensor:

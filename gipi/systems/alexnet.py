@@ -36,7 +36,7 @@ class Config:
     width: int = 64  # channels of the first layer; the others in proportion
     dropout: float = 0.5  # share of hidden units that is switched off at each step
     optimizer: str = "momentum"  # sgd momentum nag adagrad adadelta rmsprop adam adamw muon lbfgs lars
-    lr: float | Literal["auto"] | None = 0.02  # largest step size, or auto; another optimizer brings its own
+    lr: float | Literal["auto"] | None = 0.01  # largest step size, or auto; another optimizer brings its own
     momentum: float | None = None  # of sgd's relatives; each has its own if not given
     weight_decay: float = 5e-4  # shrinks the weights at each step
 

@@ -19,6 +19,7 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 from gipi.algorithms.optimizers import make
 from gipi.data.schema import Sizes
+from gipi.models.conv import smallest
 from gipi.training.player import Player
 
 tasks = ("generate",)
@@ -32,14 +33,6 @@ class Config:
     width: int = 16  # channels next to the picture; twice as many after each halving
     lr: float = 1e-3  # step size of both players
     smoothing: float = 0.995  # share of the old average of the forger that stays at each step
-
-
-def smallest(height: int, width: int) -> tuple[int, int, int]:
-    """How often a picture is halved until at most 7 elements are left on a side, and how many: 28 -> 14 -> 7."""
-    count = 1
-    while -(-max(height, width) // 2**count) > 7:
-        count += 1
-    return count, -(-height // 2**count), -(-width // 2**count)
 
 
 class Forger(nn.Module):

@@ -70,6 +70,9 @@ def title(name: str) -> str:
         "linear": _("linear model"),
         "neighbors": _("k-nearest neighbors"),
         "boosting": _("gradient boosting"),
+        "random_network": _("a network that learned nothing"),
+        "pixels": _("the elements themselves"),
+        "tenth": _("the same network, taught by a tenth of the labels"),
     }
     return titles.get(name, name)
 

@@ -3,7 +3,6 @@
 import math
 
 from gipi.messages import _
-from gipi.tasks.baselines import title
 from gipi.tasks.intervals import Metric
 
 
@@ -27,6 +26,10 @@ def metric_title(metric: str) -> str:
         "interval_width": _("interval width"),
         "nll": _("negative log likelihood"),
         "pinball": _("pinball loss"),
+        "mean_iou": _("mean IoU"),
+        "mse": _("mean squared error"),
+        "psnr": _("PSNR in dB"),
+        "ssim": _("structural similarity"),
     }
     return titles.get(metric, metric)
 
@@ -78,7 +81,7 @@ def duration(seconds: float) -> str:
     return _("{minutes} min {seconds} s", minutes=minutes, seconds=rest)
 
 
-def in_a_sentence(name: str) -> str:
-    """A baseline's name with its article."""
+def in_a_sentence(name: str, title: str) -> str:
+    """A baseline's name with its article; its title where it needs none."""
     articles = {"majority": _("the majority class"), "mean": _("the mean"), "linear": _("the linear model")}
-    return articles.get(name) or title(name)
+    return articles.get(name, title)

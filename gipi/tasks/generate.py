@@ -18,14 +18,13 @@ import math
 from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from gipi.data.schema import Schema
 from gipi.data.stream import generator
 from gipi.errors import UsageError
 from gipi.messages import _
 from gipi.tasks.intervals import Array, Metric, Resample, wilson
+from gipi.tasks.pictures import decode
 
 default = {"picture": "gan"}
 loss = None  # the system has its own
@@ -192,28 +191,3 @@ def predict(model: Any, count: int, seed: int = 0) -> list[dict[str, Any]]:
         if share:
             made.append(decode(net.generate(share, generator(seed, "generate", place)), model.schema))
     return [{"picture": made[index % len(made)][index // len(made)]} for index in range(count)]
-
-
-def decode(pictures: Tensor, schema: Schema) -> Array:
-    """Pictures as a network makes them, `(n, C, H, W)`, as pictures to see: `(n, H, W, C)`, uint8."""
-    field = schema.inputs[0]
-    level = (pictures.detach().double().cpu() * field.scale + field.center) * (255 / field.white)
-    return level.round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).numpy()
-
-
-def picture_grid(pictures: Array, columns: int | None = None, side: int = 32) -> Array:
-    """Pictures `(n, H, W, C)` uint8 side by side in one, `(height, width, 3)`; small ones are enlarged to `side`."""
-    count, height, width, channels = pictures.shape
-    columns = columns or math.ceil(math.sqrt(count))
-    times = max(1, -(-side // max(height, width)))
-    large = pictures.repeat(times, 1).repeat(times, 2)
-    if channels == 1:
-        large = large.repeat(3, 3)
-    rows = -(-count // columns)
-    gap = 2
-    sheet = np.full((rows * (height * times + gap) + gap, columns * (width * times + gap) + gap, 3), 128, np.uint8)
-    for index, picture in enumerate(large):
-        row, column = divmod(index, columns)
-        top, left = gap + row * (height * times + gap), gap + column * (width * times + gap)
-        sheet[top : top + height * times, left : left + width * times] = picture
-    return sheet

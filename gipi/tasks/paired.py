@@ -42,13 +42,15 @@ def pair(
     def difference(sums: Array) -> Array:
         return score(sums[:, :width], sums[:, -1:]) - score(sums[:, width:-1], sums[:, -1:])
 
-    found = resample.metric(sums, difference)
-    draws = resample.draws(sums, difference)
+    return two_sided(resample.metric(sums, difference), resample.draws(sums, difference))
+
+
+def two_sided(found: Metric, draws: Array) -> tuple[Metric, float]:
+    """A difference, and its p value: the share of resamples on the other side of zero, doubled."""
     if found.low is None or not len(draws):
         return Metric(found, found, found), 1.0
-    # The share of resamples on the other side of zero, doubled; one is added so that it is never exactly 0.
     beyond = min((draws <= 0).sum(), (draws >= 0).sum())
-    return found, float(min(1.0, 2 * (beyond + 1) / (len(draws) + 1)))
+    return found, float(min(1.0, 2 * (beyond + 1) / (len(draws) + 1)))  # one is added: it is never exactly 0
 
 
 def mcnemar(only_ours: int, only_theirs: int) -> float:

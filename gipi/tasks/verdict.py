@@ -188,16 +188,24 @@ def judge(
         costs = baseline.seconds_fit, baseline.seconds_predict
         models.append(Row(baseline.name, baseline.title, theirs[metric], theirs, *costs, baseline.settings, p_value))
     note = _("the best of the classical models was chosen on these same test rows, which flatters it a little")
+    return concluded(models, compared, metric, len(y), note)
+
+
+def concluded(
+    models: list[Row], compared: dict[str, tuple[Metric, float]], metric: str, rows: int, note: str
+) -> Verdict:
+    """The verdict on models, ours first, from what the pairs say: name -> (difference, p value), where there is one."""
+    ours = models[0]
     if not compared:
-        sentence = _("There is nothing to compare {ours} with.", ours=name)
-        return Verdict(sentence, metric, None, None, None, None, None, models, len(y))
+        sentence = _("There is nothing to compare {ours} with.", ours=ours.name)
+        return Verdict(sentence, metric, None, None, None, None, None, models, rows)
     rival = _best([row for row in models if row.name in compared and not row.is_ours])
     difference, p_value = compared[rival.name]
-    outcome = _outcome(models[0], rival, difference, p_value, len(y))
-    sentence = _sentence(metric, models[0], rival, difference, p_value, len(y), outcome)
-    winner = {"ours": name, "rival": rival.name}.get(outcome)
+    outcome = _outcome(ours, rival, difference, p_value, rows)
+    sentence = _sentence(metric, ours, rival, difference, p_value, rows, outcome)
+    winner = {"ours": ours.name, "rival": rival.name}.get(outcome)
     worth_it = _worth(outcome, difference)
-    return Verdict(sentence, metric, winner, rival.name, difference, p_value, worth_it, models, len(y), note)
+    return Verdict(sentence, metric, winner, rival.name, difference, p_value, worth_it, models, rows, note)
 
 
 def _best(rows: list[Row]) -> Row:
@@ -237,7 +245,7 @@ def _sentence(metric: str, ours: Row, rival: Row, difference: Metric, p_value: f
     words = {
         "metric": metric_title(metric),
         "ours": ours.title,
-        "rival": in_a_sentence(rival.name),
+        "rival": in_a_sentence(rival.name, rival.title),
         "ours_figure": figure(metric, ours.figure),
         "rival_figure": figure(metric, rival.figure),
         "rows": rows,

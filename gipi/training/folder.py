@@ -85,6 +85,10 @@ class Folder:
         parts = {path.name for path in self.path.iterdir() if not path.match(checkpoint.UNFINISHED)}
         return bool(parts - {LOCK, "checkpoints"}) or any(self.checkpoints.glob("*"))
 
+    def is_written(self) -> bool:
+        """Whether it says of itself what run it is, so that it can be gone on with."""
+        return (self.path / "run.json").exists()
+
     def has_begun(self) -> bool:
         """Whether any step or checkpoint is kept in it."""
         log = self.path / "metrics.jsonl"
@@ -288,6 +292,14 @@ def find(run: str | Path) -> Path:
     names = [folder.name for folder in all_runs()]
     if str(run) == "last" and names:
         return all_runs()[-1]
+    for place in (path, RUNS / path):
+        if (place / LOCK).is_file():
+            text = _(
+                "there is nothing to go on with in {path}: its process ended before the first step. Begin again:"
+                " gipi fit DATA --run {path}",
+                path=place,
+            )
+            raise RunError(text)
     if not names:
         raise RunError(
             _("no run '{run}': there is no run under {folder} yet; gipi fit makes one", run=run, folder=RUNS)

@@ -8,7 +8,7 @@ looks at its own slice of what is stacked, so whoever asks it sees it as it is.
 M members
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -171,7 +171,7 @@ def _under(prefix: str, member: Member) -> dict[str, Tensor]:
     return {f"{prefix}{name}": tensor for name, tensor in member.tensors().items()}
 
 
-def beneath(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+def beneath(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """What is kept under a name, by the rest of its name."""
     return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
 

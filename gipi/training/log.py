@@ -20,12 +20,14 @@ from gipi.training import chance, checkpoint
 from gipi.training.checkpoint import Checkpoint
 from gipi.training.distributed import ALONE, Ranks
 from gipi.training.folder import Folder
-from gipi.training.group import Group
+from gipi.training.group import Group, beneath
 from gipi.training.member import Member, Plan, Progress
-from gipi.training.parallel import chances, handed_out, likeness, take_chances, whole
+from gipi.training.parallel import GOOD, Drawn, chances, drawn_by, handed_out, likeness, take_chances, whole
+from gipi.training.tensors import bytes_of
 
 SHARE = 0.02  # of the time may be spent on saving
 SHORTEST_PAUSE = 1.0  # seconds between two saves
+SPEED = 2**28  # bytes a second that saving is reckoned at until it has been measured; a disk is mostly faster
 MOST_REMEMBERED = 2**31  # bytes: what is larger is not kept in memory a second time
 
 
@@ -90,7 +92,7 @@ class Log:
         self.end = 0
         self.is_repeat = False
         self.good: tuple[dict[str, Tensor], dict, int] | None = None
-        self.drawn: tuple[dict[str, Tensor], dict] = ({}, {})
+        self.drawn: Drawn = ({}, {})
 
     # --- going on
 
@@ -145,6 +147,7 @@ class Log:
         """
         what = self.ranks.first_says(what)
         self.is_repeat = what == "again"
+        self.good = None
         self.best = {}  # they are written anew: nobody has looked whether those that are there are whole
         like = likeness(group.tensors(), group.members[0].net)
         if what == "ended":
@@ -154,6 +157,7 @@ class Log:
                 _fitting(own, lambda member=member, own=own: _take_ended(member, own))
         elif what == "on" and (newest := handed_out(held[0] if held else None, like, self.ranks)):
             _fitting(newest, lambda: group.load(newest.tensors, newest.state))
+            self._take_good(newest)
             return take_chances(newest, self.ranks)
         return []
 
@@ -163,7 +167,20 @@ class Log:
         places = [path.stem.split("-")[1:2] for path in self.folder.checkpoints.glob("*-*.ckpt")]
         return any(place.isdigit() and int(place) > number for (place,) in places)
 
+    def _take_good(self, held: Checkpoint) -> None:
+        """The last good state, as the process had it that wrote the checkpoint; else the checkpoint itself is it."""
+        state, tensors = held.state.get("good"), beneath(GOOD, held.tensors)
+        if state and (drawn := drawn_by(self.ranks, tensors, state)):
+            self.good, self.drawn = (tensors, state, state["log"]), drawn
+
     # --- going back
+
+    def begin(self, group: Group) -> None:
+        """Training begins, or goes on: there is a state to go back to, and a guess at what a save costs."""
+        if self.good is None:
+            self.remember(group)
+        if not self.stood:
+            self.stood = bytes_of(group.tensors()) / SPEED
 
     def remember(self, group: Group) -> None:
         """Keep the group's state in memory, as the last good one."""
@@ -249,9 +266,14 @@ class Log:
 
     # --- checkpoints
 
-    def is_due(self) -> bool:
-        """Whether so much time has passed that a save is worth its cost; never while one is being written."""
+    def is_due(self, step: int) -> bool:
+        """Whether so much time has passed that a save is worth its cost; never while one is being written.
+
+        A save just after a look at validation holds one state, any other two; it waits for a look that is near.
+        """
         passed = time.perf_counter() - self.saved_at
+        if self.ranks.is_alone and self.good and self.good[1]["step"] != step:
+            passed /= 2
         if self.folder is None or passed <= SHORTEST_PAUSE or self.folder.writer.is_busy():
             return False
         return passed > (self.stood + self.folder.writer.cost) / SHARE
@@ -269,13 +291,23 @@ class Log:
         files = self._best(group)
         tensors = whole(group.tensors(), self.ranks)
         random, (own, *others) = chances(self.ranks)
+        good, good_state = self._good(group)
         if not self.folder:
             return
-        state = {**group.state(), "random": own, "others": others, **self.folder.log_state()}
+        state = {**group.state(), "random": own, "others": others, "good": good_state, **self.folder.log_state()}
         self.kept = [*[kept for kept in self.kept if kept != name][-1:], name]
-        self.folder.keep([*files, (name, {**tensors, **random}, state)], {*self.kept, *self.best.values()})
+        self.folder.keep([*files, (name, {**tensors, **random, **good}, state)], {*self.kept, *self.best.values()})
         self.saved_at = time.perf_counter()
         self.stood = self.saved_at - began
+
+    def _good(self, group: Group) -> tuple[dict[str, Tensor], dict | None]:
+        """The state that a fault would go back to, for the same checkpoint, unless it is the one that is saved."""
+        if self.good is None or self.good[1]["step"] == group.step:
+            return {}, None
+        tensors, state, place = self.good
+        random, (own, *others) = chances(self.ranks, self.drawn)
+        named = {f"{GOOD}{name}": tensor for name, tensor in {**whole(tensors, self.ranks), **random}.items()}
+        return named, {**state, "random": own, "others": others, "log": place}
 
     def _best(self, group: Group) -> list[tuple[str, dict[str, Tensor], dict]]:
         """Each member's best weights so far as a file of its own, for whoever wants it, unless it is kept already.

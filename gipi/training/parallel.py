@@ -21,7 +21,11 @@ from gipi.messages import _
 from gipi.training import chance
 from gipi.training.checkpoint import Checkpoint
 from gipi.training.distributed import Ranks
+from gipi.training.group import beneath
 from gipi.training.player import Count, Player, Plays
+
+GOOD = "good."  # what the names in a checkpoint begin with of the state that a fault goes back to
+Drawn = tuple[dict[str, Tensor], dict[str, Any]]  # the states of one process's generators
 
 # --- gradients of the whole batch
 
@@ -205,12 +209,13 @@ def handed_out(held: Checkpoint | None, like: Mapping[str, Tensor], ranks: Ranks
 def likeness(named: Mapping[str, Tensor], net: nn.Module) -> dict[str, Tensor]:
     """Which of a checkpoint's tensors are cut, and how; a member's by their names, best weights as the network's."""
     weights = net.state_dict()
-    return {**weights, **{f"best.{name}": tensor for name, tensor in weights.items()}, **named}
+    found = {**weights, **{f"best.{name}": tensor for name, tensor in weights.items()}, **named}
+    return {**found, **{f"{GOOD}{name}": tensor for name, tensor in found.items()}}
 
 
-def chances(ranks: Ranks) -> tuple[dict[str, Tensor], list[dict[str, Any]]]:
-    """The states of all ranks' generators, the first rank's under plain names."""
-    states = ranks.each_says((chance.tensors(), chance.json_state()))
+def chances(ranks: Ranks, drawn: Drawn | None = None) -> tuple[dict[str, Tensor], list[dict[str, Any]]]:
+    """The states of all ranks' generators, as they are now or were once; the first rank's under plain names."""
+    states = ranks.each_says(drawn or (chance.tensors(), chance.json_state()))
     named = {}
     for rank, (tensors, _json) in enumerate(states):
         named |= {f"random.{place}" if rank == 0 else f"random.{rank}.{place}": t for place, t in tensors.items()}
@@ -228,12 +233,20 @@ def take_chances(held: Checkpoint, ranks: Ranks) -> list[str]:
             now=ranks.size,
         )
         remarks.append(text)
-    if ranks.rank >= len(states):
+    drawn = drawn_by(ranks, held.tensors, held.state)
+    if drawn is None:
         seed = generator(held.state["step"], "rank", ranks.rank, len(states)).initial_seed()
         chance.seed_all(seed)
         return remarks
-    prefix = "random." if ranks.is_first else f"random.{ranks.rank}."
-    places = {name.removeprefix(prefix): t for name, t in held.tensors.items() if name.startswith(prefix)}
-    chance.set_tensors(places)
-    chance.set_json_state(states[ranks.rank])
+    chance.set_tensors(drawn[0])
+    chance.set_json_state(drawn[1])
     return remarks
+
+
+def drawn_by(ranks: Ranks, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> Drawn | None:
+    """The states of this rank's generators that `chances` gave; None for a rank that was not there then."""
+    states = [state["random"], *state.get("others", [])]
+    if ranks.rank >= len(states):
+        return None
+    prefix = "random." if ranks.is_first else f"random.{ranks.rank}."
+    return beneath(prefix, tensors), states[ranks.rank]

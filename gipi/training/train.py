@@ -9,18 +9,16 @@ state, which is kept in memory, and tries again with smaller steps, a few times.
 """
 
 import math
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Any, Protocol
+from functools import partial
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from gipi.algorithms.optimizers import NotFinite
 from gipi.messages import _
+from gipi.signals import Stopped, between_steps
 from gipi.training.distributed import Council
 from gipi.training.group import SLOWER, Group
 from gipi.training.log import Diverged, Fault, Log
@@ -28,7 +26,6 @@ from gipi.training.loop import fit
 from gipi.training.member import Member
 
 DRAIN = 100  # steps whose losses wait on the device before they are read: one synchronisation for all of them
-SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 BLOWN_UP = 1e4  # times the first loss (plus one) is not learning any more
 RETRIES = 3  # with ever smaller steps, before a run is given up
 
@@ -47,17 +44,6 @@ class Watcher(Protocol):
     def end(self, reason: str) -> None: ...
 
 
-class Stopped(KeyboardInterrupt):
-    """A key or a signal ends the run; if it came while a member trained, that ended between two steps and is saved.
-
-    A KeyboardInterrupt, so that nobody who catches exceptions takes it for a failure.
-    """
-
-    def __init__(self, signal_number: int):
-        super().__init__(signal_number)
-        self.signal_number = signal_number
-
-
 def train(group: Group, display: Watcher, log: Log, label: str = "") -> None:
     """Train a group to its end, from where it stands; afterwards its networks hold the weights to be kept.
 
@@ -72,8 +58,8 @@ def train(group: Group, display: Watcher, log: Log, label: str = "") -> None:
         return
     display.begin(group.plan.steps, label)
     council = Council(log.ranks, group.step)
-    with _asked() as asked, log.ranks.watched():
-        log.remember(group)
+    with between_steps() as asked, log.ranks.watched():
+        log.begin(group)
         while not group.is_finished:
             try:
                 _train(group, display, log, asked, council)
@@ -121,7 +107,7 @@ def _train(group: Group, display: Watcher, log: Log, asked: list[int], council: 
                     return
                 if group.step < plan.steps:
                     log.remember(group)
-            stop, is_due = council.asks(group.step, asked, log.is_due)
+            stop, is_due = council.asks(group.step, asked, partial(log.is_due, group.step))
             if stop or is_due:
                 group.note(time.perf_counter() - began)
                 log.save(group)
@@ -253,45 +239,3 @@ def _reason_to_stop(member: Member) -> str:
     if all(mean == 0 for mean in member.progress.records[-1]["train"].values()):
         return "zero-loss"  # nothing is left to learn: the gradient is zero too
     return ""
-
-
-@contextmanager
-def _asked() -> Iterator[list[int]]:
-    """Collect the first signal to end, so that a step is never torn; the second Ctrl-C ends at once."""
-    asked: list[int] = []
-
-    def ask(number: int, frame: Any) -> None:
-        if asked:
-            raise KeyboardInterrupt
-        asked.append(number)
-
-    with _handled(ask):
-        yield asked
-
-
-@contextmanager
-def stoppable() -> Iterator[None]:
-    """Where nobody trains: a signal to end raises Stopped at once."""
-
-    def stop(number: int, frame: Any) -> None:
-        raise Stopped(number)
-
-    with _handled(stop):
-        yield
-
-
-@contextmanager
-def _handled(handler: Callable[[int, Any], None]) -> Iterator[None]:
-    """Ctrl-C, SIGTERM and a closed terminal come to this handler, unless the process was started to ignore them."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = {number: signal.getsignal(number) for number in SIGNALS}
-    before = {number: held for number, held in before.items() if held not in (signal.SIG_IGN, None)}
-    for number in before:
-        signal.signal(number, handler)
-    try:
-        yield
-    finally:
-        for number, held in before.items():
-            signal.signal(number, held)

@@ -15,13 +15,19 @@ def evaluate(source: Any, data: Any = None) -> dict[str, Any]:
     Raises:
         DataError: The data lacks a column, or holds a label that the model does not know.
     """
+    from gipi import tasks
+    from gipi.data.plain_folder import plain_folder
     from gipi.data.sources import open_data
+    from gipi.jobs.target import OF_PICTURES
 
     model = load(source)
     if data is None:
         from gipi.tasks.intervals import metric_from_json
 
         return {name: metric_from_json(value) for name, value in model.card.get("metrics", {}).items()}
+    if hasattr(tasks.load(model.task), "score_source"):
+        return model.evaluate(data)
     target = [field.name for field in model.target_columns] or None
     size = model.schema.inputs[0].shape[1:] if model.schema.is_picture else None
-    return model.evaluate(open_data(data, target=target, picture_size=size))  # type: ignore[arg-type]  # (H, W)
+    plain = plain_folder(data, size) if model.task in OF_PICTURES else None
+    return model.evaluate(plain or open_data(data, target=target, picture_size=size))  # type: ignore  # (H, W)

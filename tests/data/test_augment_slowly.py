@@ -12,6 +12,7 @@ import torch
 
 from gipi.data import geometry, light
 from gipi.data.augment import AUGMENTATIONS, DRAWS, alternating, compose, cutout, following
+from gipi.data.mapped_stream import MappedStream
 from gipi.data.randaugment import OPERATIONS, STRENGTH, randaugment
 from gipi.data.stream import Stream
 
@@ -426,5 +427,8 @@ def test_alternate_flips_each_picture_in_every_other_epoch():
             sides[rows] = d[:, 2] < 0.5
             assert torch.equal(d[:, :2], other[:, :2])  # the other draws are those of runs without it
         flipped.append(sides)
+    on_disk = MappedStream((x,), 8, 5, lambda batch, d: (batch[0], d), 3, workers=0, alternating=(2,))
+    with_it.load_state_dict({"position": 0})
+    assert all(torch.equal(a, b) for _n in range(20) for a, b in zip(next(on_disk), next(with_it), strict=True))
     assert torch.equal(flipped[0], ~flipped[1]) and torch.equal(flipped[0], flipped[2])
     assert torch.equal(flipped[1], flipped[3]) and 8 < flipped[0].sum() < 32

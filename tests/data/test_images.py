@@ -2,9 +2,7 @@
 
 import contextlib
 import gzip
-import io
 import struct
-import tarfile
 import zlib
 from pathlib import Path
 
@@ -14,9 +12,9 @@ import pytest
 import torch
 from PIL import Image
 
-from gipi.data.idx import CIFAR_BYTES, CIFAR_CLASSES, pictures_of_cifar10, pictures_of_idx, read_idx
+from gipi.data.idx import pictures_of_idx, read_idx
 from gipi.data.images import read_header, read_picture
-from gipi.data.picture_sets import folder_of_pictures, picture_column, pictures_of_arrays, pictures_of_table
+from gipi.data.picture_sets import folder_of_pictures, pictures_of_arrays
 from gipi.errors import DataError
 
 UNREADABLE = {
@@ -359,25 +357,6 @@ def test_folders_that_cannot_be_used(tmp_path):
         folder_of_pictures(tmp_path)
 
 
-def test_table_of_paths(tmp_path):
-    for i in range(4):
-        save(tmp_path / "files" / f"{i}.png", noise(4, 4, seed=i))
-    (tmp_path / "files" / "3.png").write_bytes(b"x")
-    frame = pl.DataFrame(
-        {
-            "file": [f"files/{i}.png" for i in range(4)] + ["files/absent.png", None],
-            "kind": list("xyxyxy"),
-            "age": range(6),
-        }
-    )
-    assert picture_column(frame, tmp_path) == "file"
-    assert picture_column(frame, tmp_path / "files") is None
-    data = pictures_of_table(frame, tmp_path, "file")
-    assert data.frame.to_dict(as_series=False) == {"kind": list("xyx"), "age": [0, 1, 2]}
-    assert data.pictures is not None and np.array_equal(data.pictures[1][:, :, 0], noise(4, 4, seed=1))
-    assert any("3 pictures cannot be read" in note and "absent.png" in note for note in data.notes)
-
-
 # --- arrays ------------------------------------------------------------------------------------------------------
 
 
@@ -427,7 +406,7 @@ def test_arrays_that_are_no_pictures(X, y, message):
         pictures_of_arrays(X, y)
 
 
-# --- IDX and CIFAR -----------------------------------------------------------------------------------------------
+# --- IDX ---------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("suffix", ["", ".gz"])
@@ -486,34 +465,3 @@ def test_real_fashion_mnist_test_pair(shared_data):
     data = pictures_of_idx(shared_data / "fashion_mnist" / "t10k-images-idx3-ubyte.gz")
     assert data.pictures is not None and data.pictures.shape == (10_000, 28, 28, 1)
     assert data.frame["label"].value_counts()["count"].to_list() == [1000] * 10
-
-
-def test_cifar10_archive(tmp_path, monkeypatch):
-    num_rows = 20  # the real files have 10,000 each
-    monkeypatch.setattr("gipi.data.idx.CIFAR_ROWS", num_rows)
-    path = tmp_path / "cifar-10-binary.tar.gz"
-    rows = np.zeros((num_rows, CIFAR_BYTES), np.uint8)
-    rows[:, 0] = np.arange(num_rows) % 10
-    rows[0, 1:1025] = 200  # the red plane
-    with tarfile.open(path, "w:gz", compresslevel=1) as archive:
-        for name in (*(f"data_batch_{i}.bin" for i in range(1, 6)), "test_batch.bin"):
-            member = tarfile.TarInfo(f"cifar-10-batches-bin/{name}")
-            member.size = rows.nbytes
-            archive.addfile(member, io.BytesIO(rows.tobytes()))
-    data = pictures_of_cifar10(path)
-    assert data.pictures is not None and data.pictures.shape == (120, 32, 32, 3)
-    assert (data.pictures[0] == [200, 0, 0]).all() and data.frame["label"][:10].to_list() == list(CIFAR_CLASSES)
-    assert {part: len(rows) for part, rows in data.parts.items()} == {"train": 100, "test": 20}
-    path.write_bytes(path.read_bytes()[:300])
-    with pytest.raises(DataError, match="damaged or cut off"):
-        pictures_of_cifar10(path)
-    with tarfile.open(path, "w:gz") as archive:
-        member = tarfile.TarInfo("test_batch.bin")
-        member.size = 10
-        archive.addfile(member, io.BytesIO(b"0123456789"))
-    with pytest.raises(DataError, match="has 10 bytes"):
-        pictures_of_cifar10(path)
-    with tarfile.open(path, "w:gz") as archive:
-        pass
-    with pytest.raises(DataError, match=r"has no data_batch_1\.bin"):
-        pictures_of_cifar10(path)

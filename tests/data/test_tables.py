@@ -192,7 +192,7 @@ def test_excel_needs_its_package(write, monkeypatch):
 
 
 def test_json(write):
-    records = [{"a": 1, "b": "x", "c": True}, {"a": 2.5, "b": None, "d": [1]}, {"a": None, "b": "z", "c": False}]
+    records = [{"a": 1, "b": "x", "c": True}, {"a": 2.5, "b": None, "d": [{"e": 1}]}, {"a": None, "b": "z", "c": False}]
     frame, notes = read_table(write(json.dumps(records), "t.json"))
     lines = read_table(write("\n\n".join(map(json.dumps, records)), "t.jsonl"))[0]
     assert frame.equals(lines)

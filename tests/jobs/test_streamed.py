@@ -10,7 +10,7 @@ from torch import nn
 
 import gipi
 from gipi.errors import DataError, RunError, TrainingError, UsageError
-from gipi.training.train import Stopped
+from gipi.signals import Stopped
 
 TRUE = torch.tensor([[1.0, 2.0, -3.0]])
 

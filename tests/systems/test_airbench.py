@@ -15,6 +15,8 @@ from gipi.data.schema import Sizes
 from gipi.systems import airbench
 from gipi.systems.airbench import Config, Net, players, prepare
 from gipi.training import fit as loop
+from gipi.training.group import SLOWER, alone
+from gipi.training.member import Member, Plan
 
 SIDE = 26  # of the pictures: three elements are left at the end, as of 32
 CONTROL = Path(__file__).parents[2] / "bench" / "recipe_control.py"
@@ -161,3 +163,24 @@ def test_averaged_weights_get_statistics_of_plain_pictures():
         before = net.scores(x)
         torch.testing.assert_close(net(x), before)
     assert airbench.recipes["speed"]["batch_size"] == airbench.ROWS
+
+
+def test_what_a_gpu_finds_in_any_of_its_optimizers_is_seen_and_forgotten():
+    """There a kernel writes down that a gradient was no number; here that is done by hand."""
+    net = network()
+    mine = trained(net, 8)
+    member = Member(0, net, mine, iter(batches(8)), Plan(8, 8))
+    group = alone(member)
+    movers = mine["learner"].optimizer
+    assert group.stuck() == ""
+    for part in movers.parts:
+        part.is_host = False
+    movers.parts[1].bad.fill_(1)
+    assert group.stuck() == "learner"
+    member.progress.faults.append({})
+    group.slow_down()
+    assert group.stuck() == "" and movers.scale == SLOWER
+    for part in movers.parts:
+        part.is_host = True
+    next(loop(mine, iter(batches(1)), 1))
+    assert {part.scale for part in movers.parts} == {SLOWER}

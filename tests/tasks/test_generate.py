@@ -9,6 +9,7 @@ import torch
 from gipi.data.schema import Field, Schema, normalize
 from gipi.errors import UsageError
 from gipi.tasks import generate
+from gipi.tasks.pictures import picture_grid
 
 DRAW = np.random.default_rng(0)
 
@@ -124,7 +125,7 @@ def test_decode_brings_white_to_255():
 @pytest.mark.parametrize("channels", [1, 3])
 def test_grid_holds_each_picture(channels):
     pictures = DRAW.integers(0, 256, (5, 4, 6, channels)).astype(np.uint8)
-    sheet = generate.picture_grid(pictures, columns=2, side=12)
+    sheet = picture_grid(pictures, columns=2, side=12)
     assert sheet.shape == (3 * (8 + 2) + 2, 2 * (12 + 2) + 2, 3)
     third = sheet[12 + 0 : 12 + 8, 2 : 2 + 12]  # second row, first column
     assert np.array_equal(third[::2, ::2], np.broadcast_to(pictures[2], (4, 6, 3)))

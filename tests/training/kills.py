@@ -22,14 +22,16 @@ READY = """
 import json, os, sys
 import torch, polars, sklearn.ensemble
 import gipi, gipi.jobs.carry, gipi.jobs.supervised, gipi.tasks.baselines, gipi.verbs.resume
+from gipi.signals import stoppable
 from gipi.training import log
 sys.path.insert(0, sys.argv[2])
+import signals
 from test_resume import RUNS
 log.SHORTEST_PAUSE, log.SHARE = json.loads(sys.argv[1])
 torch.set_num_threads(1)
 for line in sys.stdin:
     verb, argument, options = json.loads(line)
-    kind = options.pop("kind", None)
+    kind, mark, limit = (options.pop(name, None) for name in ("kind", "mark", "limit"))
     child = os.fork()
     if child == 0:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
@@ -43,12 +45,20 @@ for line in sys.stdin:
                 argument = data
             elif not isinstance(data, str):
                 options["data"] = data
+        if limit:
+            import resource
+            resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
         try:
             if verb == "main":
                 from gipi.cli.main import main
                 os._exit(main(argument))
-            getattr(gipi, verb)(argument, **options)
+            with stoppable():  # as `gipi` on a command line has it around every verb
+                if mark:
+                    signals.mark(*mark)
+                getattr(gipi, verb)(argument, **options)
             os._exit(0)
+        except KeyboardInterrupt as stop:
+            os._exit(128 + stop.signal_number)
         except BaseException as error:
             import traceback
             traceback.print_exc()
@@ -95,9 +105,10 @@ def wholeness(folder: Path) -> tuple[int, int]:
     newest = (-1, -1)
     for path in folder.glob("checkpoints/*.ckpt"):
         _tensors, state = checkpoint.read(path)
-        if "member" in state:
-            ended = path.name.startswith("member-")
-            newest = max(newest, (state["member"], 1 << 40 if ended else state["progress"]["step"]))
+        if "members" in state:
+            newest = max(newest, (state["members"][0], state["step"]))
+        elif "member" in state:
+            newest = max(newest, (state["member"], 1 << 40))
     return newest
 
 

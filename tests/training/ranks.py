@@ -21,10 +21,10 @@ from gipi.algorithms.optimizers import make
 from gipi.data.stream import Stream
 from gipi.jobs.shared import remarks_on
 from gipi.losses.classification import cross_entropy
+from gipi.signals import Stopped
 from gipi.training.distributed import Council, Ranks, joined
 from gipi.training.parallel import mean_of_all, of_all_ranks, shard, whole
 from gipi.training.player import Player, learner
-from gipi.training.train import Stopped
 
 ROWS, STEPS = 41, 12  # 41 rows in three batches: shares of 7 and 7, 7 and 7, 7 and 6
 SHARDED = ("sgd", "nag", "adam", "adamw", "adagrad", "adadelta", "rmsprop", "muon", "lars")

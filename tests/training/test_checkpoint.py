@@ -1,6 +1,5 @@
 """Checkpoints under a disk that fails and a file that is damaged: what was saved before is there, and is found."""
 
-import builtins
 import errno
 import hashlib
 import os
@@ -9,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from disks import Disk
 from kept import Cut, Watching, cut, outcome
 from mutations import made, mutated, silent_loads
 from safetensors.torch import load, save
@@ -105,64 +105,6 @@ def test_a_file_that_safetensors_wrote_is_read(tmp_path):
 
 
 # --- a disk that fails
-
-
-class Disk:
-    """Each write, fsync and rename of a process counted, and one of them (or all after it) refused."""
-
-    def __init__(self, monkeypatch, fails: int | None = None, for_ever: bool = False, reason: int = errno.ENOSPC):
-        self.fails, self.for_ever, self.reason = fails, for_ever, reason
-        self.count = 0
-        real_open, real_fsync, real_replace = builtins.open, os.fsync, os.replace
-
-        def opened(file, mode="r", *arguments, **options):
-            if mode not in ("wb", "ab"):
-                return real_open(file, mode, *arguments, **options)
-            self.ask(file)
-            # without a buffer of Python's each write is one of the system's, and can be counted
-            return Failing(self, real_open(file, mode, buffering=0))
-
-        def fsync(handle):
-            self.ask("fsync")
-            return real_fsync(handle)
-
-        def replace(source, target):
-            self.ask(target)
-            return real_replace(source, target)
-
-        monkeypatch.setattr("gipi.training.checkpoint.open", opened, raising=False)
-        monkeypatch.setattr("gipi.training.folder.open", opened, raising=False)
-        monkeypatch.setattr(os, "fsync", fsync)
-        monkeypatch.setattr(os, "replace", replace)
-
-    def ask(self, what) -> None:
-        self.count += 1
-        if self.count == self.fails or (self.for_ever and self.fails and self.count > self.fails):
-            raise OSError(self.reason, os.strerror(self.reason), str(what))
-
-
-class Failing:
-    """A file on such a disk: a write that is refused has been done by half."""
-
-    def __init__(self, disk: Disk, file):
-        self.disk, self.file = disk, file
-
-    def write(self, content: bytes) -> None:
-        try:
-            self.disk.ask(self.file.name)
-        except OSError:
-            self.file.write(content[: len(content) // 2])
-            raise
-        assert self.file.write(content) == len(content)
-
-    def __getattr__(self, name):
-        return getattr(self.file, name)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *trouble):
-        self.file.close()
 
 
 def member(seed: int = 0) -> Member:

@@ -2,6 +2,7 @@
 
 import json
 import math
+from functools import partial
 
 import pytest
 import torch
@@ -318,3 +319,51 @@ def test_clipping_of_stacked_members_is_each_by_its_own_norm():
         own = clipped([tensor[member] for tensor in stacked], 1.0)
         together = [tensor[member] for tensor in clipped(stacked, 1.0, is_stacked=True)]
         assert all(torch.allclose(a, b, rtol=1e-6) for a, b in zip(own, together, strict=True))
+
+
+FAULTY = {"system": "linear", "optimizer": "sgd", "task": "regress", "epochs": 6}
+
+
+def dropping(sizes):
+    return nn.Sequential(nn.Dropout(0.2), nn.Linear(*sizes.input, sizes.output))
+
+
+@pytest.mark.parametrize(
+    ("lr", "cuts", "others"),
+    [
+        (1.2, [13], {}),
+        (1.2, [16, 3], {}),
+        (1.2, [21], {}),
+        (1.2, [9, 5, 40], {}),
+        (1.5, [5], {}),  # before the first look
+        (1.0, [10], {"folds": 2}),
+        (1.1, [16], {"model": dropping}),  # which draws
+    ],
+)
+def test_resumed_in_the_epoch_of_a_fault_it_goes_back_as_far(lr, cuts, others, display, tmp_path, monkeypatch):
+    """Killed between a look at validation and a fault: the last good state is still that of the look."""
+    from kept import Cut, outcome
+
+    monkeypatch.setattr("gipi.training.log.SHORTEST_PAUSE", -1.0)
+    monkeypatch.setattr("gipi.training.log.SHARE", 1e9)
+    data = X, X @ torch.tensor([1.0, -2.0, 0.5, 0.0])
+    options = {**OPTIONS, **FAULTY, "lr": lr, **others}
+    if "model" in options:
+        del options["system"]
+    whole = gipi.fit(data, **options, run=tmp_path / "whole")
+    assert whole.record["faults"]
+    verb = partial(gipi.fit, data, **options, run=tmp_path / "cut")
+    for steps in cuts:
+        seen = iter(range(1, steps + 1))
+
+        def step(step, losses, seen=seen, last=steps):
+            if next(seen) == last:
+                raise Cut
+
+        display.step = step
+        with pytest.raises(Cut):
+            verb()
+        verb = partial(gipi.resume, tmp_path / "cut", data, **{k: v for k, v in others.items() if k == "model"})
+    del display.step
+    verb()
+    assert outcome(tmp_path / "cut") == outcome(tmp_path / "whole")

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 from kept import outcome
 from kills import environment, is_alive, killed_often, readied, told
+from signals import disturbed
 
 import gipi
 from gipi.errors import RunError
@@ -120,15 +121,38 @@ def test_killed_at_random_moments_it_comes_to_the_same_bits(data, options, kills
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="whether a child lives is asked of /proc")
-def test_no_checkpoint_is_lost_or_damaged_by_a_kill(tmp_path):
+def test_no_checkpoint_is_lost_or_damaged_by_a_kill(often_saving, tmp_path):
     """What the script of 500 kills does, a little of it: also in the writing of a checkpoint."""
+    for kind in ("mlp", "folds"):
+        killed_often(often_saving, kind, tmp_path / kind, 5, random.Random(1))
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="whether a child lives is asked of /proc")
+@pytest.mark.parametrize(
+    ("kind", "stages"),
+    [
+        ("mlp", ("reading", "first step")),
+        ("convnet", ("saving", "writing")),
+        ("folds", ("saving", "judging")),
+        ("perceptron", ("model", "report")),
+        ("own draws", ("anywhere", "writing")),
+        ("folds at once", ("saving", "writing")),
+    ],
+)
+def test_asked_to_end_at_random_moments_it_comes_to_the_same_bits(kind, stages, often_saving, tmp_path):
+    """What the script of hundreds of signals does, a little of it."""
+    seed = random.randrange(10**6)
+    print(f"seed {seed}")
+    heard = disturbed(often_saving, kind, tmp_path, 2, random.Random(seed), stages)
+    assert heard, seed
+
+
+@pytest.fixture(scope="module")
+def often_saving():
     process = readied((-1.0, 1e9))
-    try:
-        for kind in ("mlp", "folds"):
-            killed_often(process, kind, tmp_path / kind, 5, random.Random(1))
-    finally:
-        process.stdin.close()
-        process.wait(30)
+    yield process
+    process.stdin.close()
+    process.wait(30)
 
 
 # --- the command line
@@ -183,6 +207,19 @@ def test_a_signal_is_heard_all_saved_and_the_way_on_said(number, code, whole, re
     assert len(run.steps) < whole["lines"]
     assert told(ready, ["resume", str(folder), {"quiet": True}]) == 0
     assert outcome(folder) == whole
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_while_all_is_imported_and_read_has_its_code(number, code, environment, tmp_path):
+    folder = tmp_path / "run"
+    process = start([*LINE, "--run", str(folder)], environment)
+    maps = Path(f"/proc/{process.pid}/maps")
+    wait_for(lambda: not maps.exists() or "_multiarray" in maps.read_text() or process.poll() is not None)
+    process.send_signal(number)
+    said, _errors = process.communicate(timeout=60)
+    assert process.returncode == code, said
+    assert "interrupted" in said and "Traceback" not in said
+    assert not folder.exists()
 
 
 def test_a_second_process_is_told_who_has_the_run(whole, ready, environment, tmp_path):

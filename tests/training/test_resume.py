@@ -9,6 +9,7 @@ import random
 import signal
 import sys
 import types
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -19,13 +20,15 @@ from kept import Cut, Watching, cut, outcome
 from torch import nn
 
 import gipi
-from gipi.errors import RunError, UsageError
+from gipi.cli.main import main
+from gipi.errors import DamageWarning, RunError, UsageError
 from gipi.report.display import Plain
 from gipi.report.notebook import Notebook
 from gipi.report.terminal import Terminal
 from gipi.run import Run
+from gipi.signals import Stopped
 from gipi.training.chance import json_state
-from gipi.training.folder import read_record
+from gipi.training.folder import Folder, read_record
 from gipi.training.log_file import read_log
 from gipi.training.sealed import seal
 
@@ -98,6 +101,10 @@ RUNS = {
     "perceptron": ("iris", {"system": "perceptron", "steps": 60}),
     "autoencoder": ("iris", {"no_target": True, "epochs": 4}),
     "gan": ("digits", {"system": "gan", "task": "generate", "steps": 12, "batch_size": 32}),
+    "compress": ("digits", {"task": "compress", "variational": True, "width": 4, "steps": 12, "batch_size": 32}),
+    "denoise": ("digits", {"task": "denoise", "width": 4, "epochs": 2, "batch_size": 128}),
+    "simclr": ("digits", {"task": "embed", "steps": 8, "batch_size": 32, "verdict_seconds": 0.1}),
+    "byol": ("digits", {"task": "embed", "variant": "byol", "steps": 8, "batch_size": 32, "verdict_seconds": 0.1}),
     "dqn": (
         "gym:CartPole-v1",
         {"steps": 60, "memory": 300, "first_moves": 50, "moves": 60, "batches": 16, "copy_every": 7, "hidden": (16,)},
@@ -338,32 +345,101 @@ def test_a_signal_in_the_last_step_of_a_fold_is_heard(number, watched, tmp_path)
     assert outcome(tmp_path / "cut") == outcome(tmp_path / "whole")
 
 
-def test_the_second_ctrl_c_ends_at_once(often, watched, tmp_path, monkeypatch):
-    """Even while it saves; what was saved before is still there."""
-    options = {**RICH, "verdict": False}
-    watched(Watching(), gipi.fit, "iris", **options, run=tmp_path / "whole")
-    display = Watching({9: press})
-    written = []
+def disturbed_in_writing(watched, number: int, folder: Path, monkeypatch) -> tuple[int, Watching]:
+    """A run asked to end at its ninth step, and again while that is written; gives the signal it ended with."""
+    from gipi.training import checkpoint
+
+    write = checkpoint.write_atomically
 
     def again(path, *pieces):
-        written.append(path.name)
-        if "0000000009" in path.name:
-            press()
+        if "step-000-0000000009" in path.name:
+            press(number)
         return write(path, *pieces)
 
+    display = Watching({9: partial(press, number)})
     with monkeypatch.context() as patched:
-        from gipi.training import checkpoint
-
-        write = checkpoint.write_atomically
         patched.setattr(checkpoint, "write_atomically", again)
-        with pytest.raises(KeyboardInterrupt):
-            watched(display, gipi.fit, "iris", **options, run=tmp_path / "cut")
-    *_before, last, _record, _copy = written
-    assert last.startswith(("step-000-0000000009", "best-000-0000000009"))
-    assert not list((tmp_path / "cut").rglob("*.part")) and display.seen == 9
-    assert any("gipi resume" in note for note in display.notes)
+        with pytest.raises(Stopped) as stop:
+            watched(display, gipi.fit, "iris", **RICH, verdict=False, run=folder)
+    assert display.seen == 9 and sum("gipi resume" in note for note in display.notes) == 1
+    assert Run(folder).status == "interrupted" and not list(folder.rglob("*.part"))
+    return stop.value.signal_number, display
+
+
+@pytest.mark.parametrize(
+    ("number", "one_wish", "is_torn"),
+    [
+        (signal.SIGTERM, -1, False),
+        (signal.SIGHUP, -1, False),
+        (signal.SIGINT, -1, True),  # a person will not wait
+        (signal.SIGINT, 1000, False),  # a program that sends it to a process and to its group
+    ],
+)
+def test_the_same_wish_once_more_tears_nothing_but_for_a_person(
+    number, one_wish, is_torn, often, watched, tmp_path, monkeypatch
+):
+    """What is being written is written, and the exit code is the signal's; the second Ctrl-C ends at once."""
+    monkeypatch.setattr("gipi.signals.ONE_WISH", one_wish)
+    watched(Watching(), gipi.fit, "iris", **RICH, verdict=False, run=tmp_path / "whole")
+    found, _display = disturbed_in_writing(watched, number, tmp_path / "cut", monkeypatch)
+    assert found == number
+    newest = max(path.stem for path in (tmp_path / "cut").glob("checkpoints/step-*.ckpt"))
+    assert newest == f"step-000-{8 if is_torn else 9:010d}"
     watched(Watching(), gipi.resume, tmp_path / "cut")
     assert outcome(tmp_path / "cut") == outcome(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("stage", ["carry.make_job", "carry._new_folder", "carry.write_down", "carry.remarks_on"])
+def test_a_signal_before_the_first_step_is_heard(number, stage, watched, tmp_path, monkeypatch):
+    """Nothing is left behind, or what can be gone on with; and it is said which."""
+    module, name = stage.split(".")
+    real = getattr(sys.modules[f"gipi.jobs.{module}"], name)
+
+    def asked(*arguments, **options):
+        press(number)
+        return real(*arguments, **options)
+
+    display, folder = Watching(), tmp_path / "run"
+    before = [signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)]
+    with monkeypatch.context() as patched:
+        patched.setattr(f"gipi.jobs.{stage}", asked)
+        with pytest.raises(Stopped) as stop:
+            watched(display, gipi.fit, "iris", **RICH, verdict=False, run=folder)
+    assert stop.value.signal_number == number and display.seen == 0
+    assert [signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)] == before
+    if stage == "carry.remarks_on":
+        assert sum(f"gipi resume {folder}" in note for note in display.notes) == 1
+        display = Watching()
+        watched(display, gipi.resume, folder)
+        assert any("begins at its first step" in note for note in display.notes)
+    else:
+        assert sum("nothing is kept" in note for note in display.notes) == 1
+        assert not folder.exists()
+        watched(Watching(), gipi.fit, "iris", **RICH, verdict=False, run=folder)
+    assert Run(folder).status == "done"
+
+
+def test_a_wish_that_went_astray_is_not_forgotten(watched, tmp_path, monkeypatch):
+    """Code that swallows every exception, as finalizers do, was running: training ends after its first step."""
+    real = sys.modules["gipi.jobs.carry"].remarks_on
+
+    def swallowed(*arguments):
+        with suppress(BaseException):
+            press(signal.SIGTERM)
+        return real(*arguments)
+
+    monkeypatch.setattr("gipi.jobs.carry.remarks_on", swallowed)
+    display = Watching()
+    with pytest.raises(Stopped):
+        watched(display, gipi.fit, "iris", **RICH, verdict=False, run=tmp_path / "run")
+    assert display.seen == 1
+
+
+def test_a_run_that_ended_before_its_first_word_is_no_run(tmp_path):
+    Folder.create(tmp_path / "run", "run").close()
+    with pytest.raises(RunError, match=f"nothing to go on with in {tmp_path / 'run'}.*gipi fit DATA --run"):
+        gipi.resume(tmp_path / "run")
 
 
 def test_what_has_changed_since_it_began_is_said(often, watched, tmp_path):
@@ -378,3 +454,60 @@ def test_what_has_changed_since_it_began_is_said(often, watched, tmp_path):
         watched(display, gipi.resume, tmp_path / "run")
     (said,) = [note for note in display.notes if "not to the same bits" in note]
     assert f"torch 1.0 -> {torch.__version__}" in said and "device cuda:77 -> " in said
+
+
+def test_a_run_goes_on_on_the_device_that_is_asked_for(often, watched, tmp_path):
+    """The same device: the same bits, and nothing is said; one that is not here is refused, and nothing is lost."""
+    watched(Watching(), gipi.fit, "iris", **RICH, device="cpu", verdict=False, run=tmp_path / "whole")
+    with pytest.raises(Cut):
+        watched(Watching({5: cut}), gipi.fit, "iris", **RICH, device="cpu", verdict=False, run=tmp_path / "cut")
+    for device in ("cuda:77", "toaster"):
+        with pytest.raises(UsageError, match=device):
+            watched(Watching(), gipi.resume, tmp_path / "cut", device=device)
+    display = Watching()
+    watched(display, gipi.resume, tmp_path / "cut", device="cpu")
+    assert not any("not to the same bits" in note for note in display.notes)
+    assert outcome(tmp_path / "cut") == outcome(tmp_path / "whole")
+
+
+def test_another_device_is_said(often, watched, tmp_path, capsys):
+    """On the command line too, where the option is read."""
+    with pytest.raises(Cut):
+        watched(Watching({5: cut}), gipi.fit, "iris", **RICH, verdict=False, run=tmp_path / "run")
+    record = read_record(tmp_path / "run")
+    record["hardware"]["device"] = "cuda"
+    (tmp_path / "run" / "run.json").write_bytes(seal(record))
+    display = Watching()
+    watched(display, main, ["resume", str(tmp_path / "run"), "--device", "cpu", "--quiet"])
+    (said,) = [note for note in display.notes if "not to the same bits" in note]
+    assert "device cuda -> cpu" in said and Run(tmp_path / "run").status == "done"
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize(("one", "other"), [("cpu", "cuda"), ("cuda", "cpu"), ("cuda", "cuda")])
+def test_from_one_device_to_another(one, other, often, watched, tmp_path):
+    whole = watched(Watching(), gipi.fit, "iris", **RICH, device=one, verdict=False, run=tmp_path / "whole")
+    with pytest.raises(Cut):
+        watched(Watching({5: cut}), gipi.fit, "iris", **RICH, device=one, verdict=False, run=tmp_path / "cut")
+    display = Watching()
+    run = watched(display, gipi.resume, tmp_path / "cut", device=other)
+    assert len(run.steps) == len(whole.steps)
+    if one == other:
+        assert outcome(run.path) == outcome(whole.path)
+    else:
+        assert any("not to the same bits" in note for note in display.notes)
+
+
+def test_a_damaged_file_is_one_sentence_on_the_command_line(often, watched, tmp_path, capsys):
+    """In Python it is a warning, with file and line; here it is said once, in the person's language."""
+    with pytest.raises(Cut):
+        watched(Watching({5: cut}), gipi.fit, "iris", **RICH, verdict=False, run=tmp_path / "run")
+    path = tmp_path / "run" / "run.json"
+    path.write_bytes(path.read_bytes()[:-20])
+    with pytest.warns(DamageWarning, match="its copy is used"):
+        assert Run(tmp_path / "run").status == "interrupted"
+    capsys.readouterr()
+    assert watched(Watching(), main, ["resume", str(tmp_path / "run")]) == 0
+    said = capsys.readouterr().err
+    copy = tmp_path / "run" / "checkpoints" / "run.json"
+    assert said == f"gipi: {path} is damaged; its copy is used, {copy}\n"

@@ -38,7 +38,7 @@ def test_what_is_drawn_is_what_a_run_learns_from(tmp_path):
     device, config = torch.device("cpu"), convnet.Config()
     setting = Setting(options, "convnet", convnet, config, Own(), device, Arithmetic())
     job = Supervised(gather(data, options), setting)
-    stream = job._stream(job.material.parts["train"], 0)
+    stream = job.build(0).stream
     assert isinstance(stream, Stream)
     field = job.schema.inputs[0]
     for row in (1, 2):
