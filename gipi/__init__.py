@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from gipi.run import Run as Run
     from gipi.verbs.compare import compare as compare
     from gipi.verbs.evaluate import evaluate as evaluate
+    from gipi.verbs.explain import explain as explain
     from gipi.verbs.fit import fit as fit
     from gipi.verbs.load import load as load
     from gipi.verbs.predict import predict as predict
@@ -25,6 +26,7 @@ _PLACES = {
     "Run": "gipi.run",
     "compare": "gipi.verbs.compare",
     "evaluate": "gipi.verbs.evaluate",
+    "explain": "gipi.verbs.explain",
     "fit": "gipi.verbs.fit",
     "load": "gipi.verbs.load",
     "predict": "gipi.verbs.predict",
@@ -32,7 +34,7 @@ _PLACES = {
     "runs": "gipi.verbs.runs",
 }
 
-__all__ = ["Run", "compare", "evaluate", "fit", "load", "predict", "resume", "runs"]
+__all__ = ["Run", "compare", "evaluate", "explain", "fit", "load", "predict", "resume", "runs"]
 
 
 def __getattr__(name: str) -> Any:

@@ -116,6 +116,24 @@ class Run:
         """One answer per row; see `gipi.release.model.Model.predict`."""
         return self.model.predict(rows)
 
+    def explain(self, rows: Any, target: Any = None, layer: str | None = None, baseline: Any = None) -> Any:
+        """Why the model answers as it does, for each row; see `gipi.explain`."""
+        from gipi.verbs.explain import explain
+
+        return explain(self, rows, target, layer, baseline)
+
+    def layer(self, name: str, picture: Any = None) -> Any:
+        """A layer's filters as a picture; with a picture, what the layer makes of it. See `gipi.verbs.inside`."""
+        from gipi.verbs.inside import layer
+
+        return layer(self, name, picture)
+
+    def map(self, data: Any = None) -> Any:
+        """The test part, or other data, on a plane by what the network sees in it. See `gipi.verbs.inside`."""
+        from gipi.verbs.inside import plane
+
+        return plane(self, data)
+
     def evaluate(self, data: Any = None) -> dict[str, Any]:
         """Metrics on other data; without data, those of the test part."""
         from gipi.verbs.evaluate import evaluate

@@ -63,6 +63,10 @@ def predict(line: Line) -> dict[str, Any]:
     from gipi.verbs.predict import answers_to
 
     run, *inputs = line.words
+    if line.options.explain:
+        from gipi.cli.seeing import explained
+
+        return {"predictions": explained(run, inputs, None if line.options.json else _said)}
     answers = answers_to(run, inputs)
     if answers and answers[0].keys() & {"mask", "factor"}:  # one or several pictures for each that came in
         from gipi.cli.picture_answers import written_each
@@ -129,6 +133,10 @@ def show(line: Line) -> dict[str, Any]:
     from gipi.run import Run
     from gipi.training.folder import check_record
 
+    if line.options.layer is not None or line.options.map or len(line.words) > 1:
+        from gipi.cli.seeing import shown
+
+        return shown(line)
     run = Run((line.words or ["last"])[0])
     record = run.record
     check_record(record, run.path, ("data_name", "facts", "layers", "system", "algorithm"))

@@ -48,7 +48,29 @@ class Shown:
     quiet: bool = False  # say nothing
 
 
-OPTIONS = {"resume": Resume, "data": Shown}  # what verbs understand; `fit` has a file of its own, all others Common
+@dataclass(frozen=True)
+class Predict:
+    """What `gipi predict` understands."""
+
+    explain: bool = False  # also why: where in a picture it looked, or what each column did
+    json: bool = False  # the last line of standard output is the result as JSON
+    lang: str | None = None  # en or ko; from the locale if not given
+    quiet: bool = False  # say nothing
+
+
+@dataclass(frozen=True)
+class Show:
+    """What `gipi show` understands."""
+
+    layer: str | None = None  # draw the filters of this layer; with a picture, what the layer makes of it
+    map: bool = False  # draw the test part, or other data, on a plane by what the network sees in it
+    json: bool = False  # the last line of standard output is the result as JSON
+    lang: str | None = None  # en or ko; from the locale if not given
+    quiet: bool = False  # say nothing
+
+
+# what a verb understands; `fit` has a page of its own, and all others Common
+OPTIONS = {"resume": Resume, "data": Shown, "predict": Predict, "show": Show}
 
 
 @dataclass
@@ -57,7 +79,7 @@ class Line:
 
     verb: str
     words: list[str]  # data, run, inputs
-    options: Any  # Fit, Resume, Shown, or Common
+    options: Any  # Fit, one of OPTIONS, or Common
     rest: list[str] = field(default_factory=list)  # for the system
     begun: dict[str, Any] = field(default_factory=dict)  # the system's options by the recipe
 
@@ -68,7 +90,7 @@ COUNTS = {
     "predict": (2, None),
     "resume": (0, 1),
     "runs": (0, 0),
-    "show": (0, 1),
+    "show": (0, 2),
     "compare": (2, 2),
     "save": (2, 2),
     "systems": (0, 1),

@@ -16,10 +16,10 @@ from typing import Any
 VERBS = {
     "fit": "DATA [OPTIONS]",
     "evaluate": "RUN [DATA]",
-    "predict": "RUN INPUT...",
+    "predict": "RUN INPUT... [OPTIONS]",
     "resume": "[RUN] [OPTIONS]",
     "runs": "",
-    "show": "[RUN]",
+    "show": "[RUN] [PICTURE] [OPTIONS]",
     "compare": "RUN RUN",
     "save": "RUN FILE",
     "systems": "[SYSTEM]",

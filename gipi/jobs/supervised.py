@@ -25,6 +25,7 @@ from gipi.jobs import judge
 from gipi.jobs.first_batch import check_loss, check_network
 from gipi.jobs.job import Job, Outcome, Setting, layers_of
 from gipi.jobs.material import Material
+from gipi.jobs.seen import add_looks
 from gipi.messages import _
 from gipi.models.dense import expanded
 from gipi.release.model import Model, gathered, rows_at_once
@@ -345,6 +346,7 @@ class Supervised(Job):
             outcome.results += judge.results(self, answers[shown], truth[shown], rows[shown])
         else:
             outcome.results += judge.results(self, answers, truth, rows)
+        add_looks(outcome, self, rows, seconds)
         if setting.options.verdict and part == "test":
             judge.add_verdict(outcome, self, answers, truth, seconds)
         return outcome

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -17,6 +17,9 @@ from gipi.errors import UsageError
 from gipi.messages import _
 from gipi.release.quick import FEW, Quick, quick
 from gipi.release.rows import as_rows
+
+if TYPE_CHECKING:
+    from gipi.release.explain import PictureExplanation, RowExplanation
 
 CHUNK = 2048  # rows that pass through a network at once, at most
 NUMBERS = 200_000  # that they hold together: what a network makes of more pictures does not fit into a core's cache
@@ -88,6 +91,28 @@ class Model:
         if 0 < len(x) <= FEW and (settled := self._settled()).numbers and settled.say:
             return [settled.say(*settled.numbers(row)) for row in x.numpy()]
         return self.said(x)
+
+    def explain(
+        self, rows: Any, target: Any = None, layer: str | None = None, baseline: Any = None
+    ) -> "list[PictureExplanation | RowExplanation]":
+        """Why it answers as it does, for each row: where in a picture it looks, what each column of a table does.
+
+        Args:
+            rows: One row or many, as in `predict`.
+            target: The class, label or target to be explained; None: what is answered (of several targets the first).
+            layer: For Grad-CAM: the name of a layer; None: the last that has places enough.
+            baseline: For integrated gradients: the picture that says nothing; None: a black one.
+
+        Raises:
+            UsageError: The model makes, moves or groups things; there is no such target or layer.
+
+        Example:
+            >>> model.explain("digit.png")[0].cam.shape  # doctest: +SKIP
+            (8, 8)
+        """
+        from gipi.release.explain import explanations
+
+        return [*explanations(self, rows, target, layer, baseline)]
 
     def said(self, x: Tensor) -> list[dict[str, Any]]:
         """The answers to encoded rows, in words."""

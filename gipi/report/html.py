@@ -28,6 +28,7 @@ from gipi.report.page import (
     Result,
     Table,
     Values,
+    Whole,
     as_interval,
 )
 from gipi.report.records import best_epoch, charts, several
@@ -238,6 +239,9 @@ def _result(result: Result) -> list[str]:
         return [card(name or _("Groups"), svg.scatter2d(result.points, result.groups) + _list(result.notes))]
     if isinstance(result, Values):
         return [card(name or _("Values"), svg.histogram(result.values))]
+    if isinstance(result, Whole):
+        picture = f'<img class="whole" src="{png(result.picture, 1200)}" alt="{safe(result.name)}">'
+        return [card(result.name, picture, wide=True, note=result.note)]
     if isinstance(result, Table):
         return [card(name, table_html(result.columns, result.rows), wide=len(result.columns) > 4)]
     return [card(name or _("Pictures it made"), _gallery(result), wide=True)]
@@ -265,9 +269,13 @@ def _mistakes(title: str, mistakes: Sequence[Mistake]) -> str:
             )
             lines = f"<b>{_brief(mistake.said, 18)}</b>{sure}"
             lines += f'<br><span class="soft">{_("true:")} {_brief(mistake.true, 18)}</span>'
-            figures.append(_figure(mistake.picture, lines, _row_number(mistake)))
+            figures.append(_figure(mistake.picture, lines, _row_number(mistake), mistake.looked))
         note = _("In bold what the model said, and how sure it was.")
-        return card(title, f'<div class="gallery">{"".join(figures)}</div>', wide=True, note=note)
+        has_looked = any(mistake.looked is not None for mistake in mistakes)
+        if has_looked:
+            note += " " + _("Beside a picture where it looked for that (Grad-CAM): the brighter, the more.")
+        kind = "gallery pairs" if has_looked else "gallery"
+        return card(title, f'<div class="{kind}">{"".join(figures)}</div>', wide=True, note=note)
     shown = mistakes[:MOST_ROWS]
     columns = list(dict.fromkeys(key for mistake in shown for key in (mistake.row or {})))[:MOST_COLUMNS]
     sure = any(mistake.probability is not None for mistake in shown)
@@ -290,9 +298,12 @@ def _row_number(mistake: Mistake) -> str:
     return "" if mistake.number is None else _("row {number}", number=mistake.number)
 
 
-def _figure(picture: Any, caption: str, title: str = "") -> str:
+def _figure(picture: Any, caption: str, title: str = "", beside: Any = None) -> str:
     said = f"<figcaption>{caption}</figcaption>" if caption else ""
-    return f'<figure><img src="{png(picture)}" alt="{safe(title)}" title="{safe(title)}">{said}</figure>'
+    image = f'<img src="{png(picture)}" alt="{safe(title)}" title="{safe(title)}">'
+    if beside is not None:
+        image = f'<div class="pair">{image}<img src="{png(beside)}" alt="Grad-CAM" title="Grad-CAM"></div>'
+    return f"<figure>{image}{said}</figure>"
 
 
 def png(picture: Any, largest: int = 192) -> str:

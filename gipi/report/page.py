@@ -21,6 +21,7 @@ class Mistake:
         picture: `(H, W)` or `(H, W, C)`, uint8, or float 0..1.
         row: The columns of the row.
         number: Which row of the data it is.
+        looked: Where the model looked for its answer: a picture to stand beside it.
     """
 
     said: Any
@@ -29,6 +30,7 @@ class Mistake:
     picture: Any = None
     row: Mapping[str, Any] | None = None
     number: int | None = None
+    looked: Any = None
 
 
 @dataclass
@@ -73,6 +75,15 @@ class Pictures:
 
 
 @dataclass
+class Whole:
+    """One large picture, `(H, W, 3)`, and what it shows."""
+
+    picture: Any
+    name: str
+    note: str = ""
+
+
+@dataclass
 class Values:
     """Many numbers, such as the return of each episode, shown as a histogram."""
 
@@ -89,7 +100,7 @@ class Table:
     name: str = ""
 
 
-Result = Classification | Regression | Clusters | Pictures | Values | Table
+Result = Classification | Regression | Clusters | Pictures | Whole | Values | Table
 
 
 @dataclass

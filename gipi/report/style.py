@@ -45,6 +45,9 @@ border-bottom:1px solid var(--line);white-space:nowrap;vertical-align:top;color:
 .page details.card,.gipi .cards+.card{{margin-top:14px}} .gipi summary{{cursor:pointer;font-weight:600}}
 .gipi details[open] summary{{margin-bottom:10px}} .gipi details table td{{white-space:normal;overflow-wrap:anywhere}}
 .gipi .gallery{{display:grid;grid-template-columns:repeat(auto-fill,minmax(104px,1fr));gap:14px}}
+.gipi .gallery.pairs{{grid-template-columns:repeat(auto-fill,minmax(212px,1fr))}}
+.gipi .pair{{display:grid;grid-template-columns:1fr 1fr;gap:4px}} .gipi img.whole{{display:block;max-width:100%;
+margin:4px auto 0;border-radius:8px}}
 .gipi figure{{margin:0;font-size:13px;line-height:1.35;overflow-wrap:anywhere}}
 .gipi figure img{{width:100%;aspect-ratio:1;object-fit:contain;image-rendering:pixelated;border-radius:8px;
 background:var(--faint);border:1px solid var(--line);display:block;margin:0 0 5px}}

@@ -1,10 +1,14 @@
 """`gipi predict`: the answers of a kept model, one for each row."""
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gipi.run import Run
 from gipi.verbs.load import load
+
+if TYPE_CHECKING:
+    from gipi.release.explain import PictureExplanation, RowExplanation
 
 
 def predict(source: Any, rows: Any) -> list[dict[str, Any]]:
@@ -32,6 +36,16 @@ def answers_to(source: Any, inputs: list[str]) -> list[dict[str, Any]]:
     for text in inputs:
         answers += model.predict(_typed(text))
     return answers
+
+
+def explained(source: Any, inputs: list[str]) -> "Iterator[tuple[str, PictureExplanation | RowExplanation]]":
+    """Why the model answers so to what was typed: each input with the explanation of a row of it, as they are found."""
+    from gipi.release.explain import explanations
+
+    model = load(source)
+    for text in inputs:
+        for one in explanations(model, _typed(text)):
+            yield text, one
 
 
 def _typed(text: str) -> Any:
