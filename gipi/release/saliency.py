@@ -322,24 +322,25 @@ class _Path:
     def __init__(self, net: Callable[[Tensor], Tensor], start: Tensor, end: Tensor, target: int, steps: int):
         self.net, self.start, self.way, self.target = net, start, end - start, target
         self.shares = torch.linspace(0, 1, steps + 1, dtype=torch.float64)  # (P,)
-        self.scores, self.slopes = self._at(self.shares)
+        self.scores, self.steep, self.slopes = self._at(self.shares)
 
-    def _at(self, shares: Tensor) -> tuple[Tensor, Tensor]:
-        """Scores `(P,)` and gradients `(P, ...)` at these shares of the way."""
-        scores, slopes = [], []
+    def _at(self, shares: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """At these shares of the way: scores `(P,)`, their slope along it `(P,)`, and gradients `(P, ...)`."""
+        scores, steep, slopes = [], [], []
         for some in shares.split(max(1, NUMBERS // max(1, self.way.numel()))):
             share = some.to(self.way).view(-1, *[1] * self.way.ndim)
             here = (self.start + share * self.way).requires_grad_()
             found = self.net(here)[:, self.target]
             slope = torch.autograd.grad(found.sum(), here, allow_unused=True)[0] if found.requires_grad else None
             scores.append(found.detach().double().cpu())
-            slopes.append(torch.zeros_like(here) if slope is None else slope.detach())
-        return torch.cat(scores), torch.cat(slopes)
+            slope = torch.zeros_like(here) if slope is None else slope.detach()
+            steep.append((slope.flatten(1).double() @ self.way.flatten().double()).cpu())
+            slopes.append(slope)
+        return torch.cat(scores), torch.cat(steep), torch.cat(slopes)
 
     def off(self) -> Tensor:
         """By how much each step is off, `(P - 1,)`."""
-        steep = self.slopes.flatten(1).double() @ self.way.flatten().double()  # (P,), along the way
-        return self.shares.diff() * (steep[1:] + steep[:-1]).cpu() / 2 - self.scores.diff()
+        return self.shares.diff() * (self.steep[1:] + self.steep[:-1]) / 2 - self.scores.diff()
 
     def range(self) -> float:
         """That of the score."""
@@ -351,10 +352,11 @@ class _Path:
         worst = off.argsort(descending=True)[: most - len(self.shares)]
         places = worst[off[worst] * len(off) > tolerance * self.range()].sort().values
         middles = (self.shares[places] + self.shares[places + 1]) / 2
-        scores, slopes = self._at(middles)
+        scores, steep, slopes = self._at(middles)
         order = torch.cat([self.shares, middles]).argsort(stable=True)
         self.shares = torch.cat([self.shares, middles])[order]
         self.scores = torch.cat([self.scores, scores])[order]
+        self.steep = torch.cat([self.steep, steep])[order]
         self.slopes = torch.cat([self.slopes, slopes])[order.to(slopes.device)]
 
     def values(self) -> Tensor:

@@ -36,7 +36,9 @@ def bars(count, seed=0):
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    return gipi.fit(bars(240), run=tmp_path_factory.mktemp("bars") / "run", epochs=8, folds=2, test_share=0.2, **QUICK)
+    return gipi.fit(
+        bars(240), run=tmp_path_factory.mktemp("bars") / "run", epochs=8, folds=2, test_share=0.2, width=4, **QUICK
+    )
 
 
 @pytest.fixture(scope="module")
@@ -50,9 +52,9 @@ def table(tmp_path_factory):
 
 
 def test_explanation_of_pictures(run):
-    pictures, _names = bars(12, seed=1)
+    pictures, _names = bars(3, seed=1)
     found = run.explain(pictures)
-    assert len(found) == 12 and [one.said["label"] for one in found] == [r["label"] for r in run.predict(pictures)]
+    assert len(found) == 3 and [one.said["label"] for one in found] == [r["label"] for r in run.predict(pictures)]
     baseline = run.predict(np.zeros((SIDE, SIDE), np.uint8))[0]["probabilities"]
     for one, picture in zip(found, pictures, strict=True):
         assert one.of == one.said["label"]
@@ -78,7 +80,7 @@ def test_cam_of_folds_is_the_mean_of_members(run):
 
 def test_what_is_pointed_at_matters(run):
     """Deletion: without the pixels that say most the answer is less sure than without as many others."""
-    pictures, _names = bars(40, seed=3)
+    pictures, _names = bars(12, seed=3)
     model, random = run.model, np.random.default_rng(0)
     found = run.explain(pictures)
     many = SIDE * SIDE // 20
