@@ -28,6 +28,8 @@ HANGUL = re.compile("[가-힣]")
 ALIKE = {  # nothing in them is a word of English
     "auto, cpu, cuda, cuda:1, mps",
     "cross_entropy focal hinge bce; mse mae huber; nll; quantile",
+    "psnr",
+    "ssim",
     "{count} MB",
     "{what}: {share} %",
     "{count} {part}",

@@ -4,6 +4,7 @@ An epoch is the same permutation of all rows. Reading blocks in turns would be k
 change the order, and so the weights; several threads keep a solid-state disk busy instead (bench/large.py).
 """
 
+import math
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -12,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from gipi.data.mapped import Chosen
 from gipi.data.prefetch import Ahead
 from gipi.data.stream import Prepare, drawn, generator
 
@@ -65,7 +67,7 @@ class MappedStream(Iterator[tuple[Tensor, ...]]):
             piece = [source[places] for source in sources]
             return (*piece, draws[places]) if is_prepared else tuple(piece)
 
-        size = sum(source[np.zeros(1, np.int64)].nbytes for source in sources) * min(batch_size, self.rows)
+        size = sum(_bytes_of_a_row(source) for source in sources) * min(batch_size, self.rows)
         depth = min(DEPTH, max(2, MOST_BYTES // max(1, size)))
         self.ahead = Ahead(gathered, WORKERS if workers is None else workers, depth, patience)
 
@@ -116,3 +118,10 @@ class _Epochs:
                     self.held.pop(min(self.held, key=lambda held: -abs(held - epoch)))
                 self.held[epoch] = order, draws
             return self.held[epoch]
+
+
+def _bytes_of_a_row(source: Any) -> int:
+    """Without reading one: a disk may fail, and what fails in training is tried again."""
+    if isinstance(source, Chosen):
+        return source.array.itemsize * math.prod(source.array.shape[1:])
+    return source[:1].nbytes if isinstance(source, Tensor) else 0

@@ -58,6 +58,7 @@ _OF_PIXELS = (
 )
 _OF_ROUNDS = ("epochs", "batch_size", "patience")
 _OF_ONE = ("noise", "ignore")  # of one task alone
+_IN_FLOAT64 = ("classify", "regress", "segment", "upscale", "stream")
 NO_USE = {
     "classify": (*_OF_ONE, "distribution", "clusters"),
     "regress": (*_OF_ONE, "positive", "label_smoothing", "class_weight", "clusters"),
@@ -115,7 +116,7 @@ def check_use(options: Fit, task: str, target_kind: str, kind: str) -> None:
     for name in NO_USE.get(task, ()):
         if name in given and not (name == "target" and options.no_target):
             raise UsageError(_("{option} has no use for the task {task}; leave it out", option=flag(name), task=task))
-    if options.precision == "float64" and task not in ("classify", "regress", "stream"):
+    if options.precision == "float64" and task not in _IN_FLOAT64:
         raise UsageError(_("--precision float64 has no use for the task {task}; leave it out", task=task))
     if target_kind == "labels":
         for name in given & {"class_weight", "positive"}:

@@ -113,6 +113,10 @@ def _setting(
     from gipi.training.distributed import ALONE
     from gipi.training.prepare import Arithmetic
 
+    known = tasks.load(task).default
+    if task in tasks.TASKS and kind not in known:
+        words = {"task": task, "kind": kind, "known": ", ".join(known)}
+        raise UsageError(_("the task {task} does not take a {kind}; it takes a {known}", **words))
     if own.model is not None:
         if request.system is not None or request.options.system is not None:
             raise UsageError(_("model and system exclude each other: a module of one's own is a system of its own"))
@@ -132,10 +136,6 @@ def _setting(
     else:
         name = request.options.system or _system_of(weights, task, kind) or tasks.load(task).default.get(kind, "")
         system = systems.load(name)
-    known = tasks.load(task).default
-    if task in tasks.TASKS and kind not in known:
-        words = {"task": task, "kind": kind, "known": ", ".join(known)}
-        raise UsageError(_("the task {task} does not take a {kind}; it takes a {known}", **words))
     if task not in system.tasks:
         fitting = [n for n in systems.names() if task in systems.describe(n).tasks]
         text = _(

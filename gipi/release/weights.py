@@ -20,6 +20,8 @@ from gipi.release.weight_files import Weights
 SHOWN = 4  # names that are said
 # what some programs put before each name: data parallel training, a network that is part of another
 BEFORE = ("", "module.", "model.")
+# names of before, which published files of vision transformers may still have: what torchvision calls them since 2022
+OLDER = {".mlp.linear_1.": ".mlp.0.", ".mlp.linear_2.": ".mlp.3."}
 
 
 def take(net: nn.Module, weights: Weights) -> tuple[frozenset[str], str]:
@@ -110,6 +112,9 @@ def as_trained(schema: Schema, weights: Weights) -> Schema:
 
 def _aligned(tensors: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The weights under the names that the network has for them, whatever a program put before all of them."""
+    for older, newer in OLDER.items():
+        if not any(older in name for name in own):
+            tensors = {name.replace(older, newer): tensor for name, tensor in tensors.items()}
     ways = []
     for theirs in BEFORE:
         for ours in BEFORE:

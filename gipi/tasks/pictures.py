@@ -92,7 +92,7 @@ def ssim(pictures: Array, truth: Array) -> Array:
     window = _window(min(pictures.shape[1:3]))
     found = np.empty(len(pictures))
     for part in _parts(pictures):
-        one, other = (torch.from_numpy(side[part]).double().permute(0, 3, 1, 2) for side in (pictures, truth))
+        one, other = (torch.from_numpy(side[part].astype(np.float64)).permute(0, 3, 1, 2) for side in (pictures, truth))
         found[part] = _similarity(one, other, window).mean((1, 2, 3)).numpy()
     return found
 

@@ -229,6 +229,21 @@ def test_what_a_program_put_before_each_name_is_no_hindrance(before, state):
     assert trunk(other, loaded) == {"0.weight", "0.bias", "1.weight", "1.bias"}  # all fit: the last layer is not it
 
 
+def test_a_vision_transformer_is_known_by_its_older_names():
+    from gipi.data.schema import Sizes
+    from gipi.systems import vit
+
+    net, other = (vit.Net(Sizes((3, 16, 16), 4), vit.Config(size="tiny", patch=8)) for _ in range(2))
+    older = {
+        name.replace(".mlp.0.", ".mlp.linear_1.").replace(".mlp.3.", ".mlp.linear_2."): one.clone()
+        for name, one in net.state_dict().items()
+    }
+    assert older.keys() != net.state_dict().keys()
+    loaded, _said = take(other, Weights("file", older))
+    assert loaded == net.state_dict().keys()
+    assert all(torch.equal(one, other.state_dict()[name]) for name, one in net.state_dict().items())
+
+
 def test_nothing_that_fits_is_an_error(state):
     with pytest.raises(RunError, match=r"nothing in w fits .* 0\.weight 4x3x3x3, .* and 7 more came, weight 2x2, bias"):
         take(nn.Linear(2, 2), Weights("w", state))

@@ -3,7 +3,7 @@
 import pytest
 
 import gipi
-from gipi.jobs.carry import _source
+from gipi.jobs.record import _source
 
 
 def test_a_path_is_kept_from_its_root_and_a_name_as_it_is(tmp_path, monkeypatch):
