@@ -181,7 +181,8 @@ def _partner(file: File) -> File:
             wanted = plain.replace(here, there)
             wanted = wanted.replace("idx3", "idx1") if there == "labels" else wanted.replace("idx1", "idx3")
             for suffix in (".gz", "") if file.name.endswith(".gz") else ("", ".gz"):
-                if (file.parent / (wanted + suffix)).is_file():
-                    return file.parent / (wanted + suffix)
+                partner = file.parent / (wanted + suffix)  # type: ignore[operator]  # in a zip too it is a zipfile.Path
+                if partner.is_file():
+                    return partner
             raise DataError(_("{path} needs the file {wanted} beside it.", path=file, wanted=wanted))
     raise DataError(_("{path}: expected a name such as train-images-idx3-ubyte.gz.", path=file))

@@ -101,7 +101,7 @@ def view_of_sample(job: "Supervised", history: Sequence[Mapping[str, Any]], erro
     parts = {part: np.arange(starts[n], starts[n + 1]) for n, part in enumerate(chosen)}
     x, y = job.x.numpy()[kept], job.y.numpy()[kept]
     named = job.material.data.names
-    names = [named[row] for row in kept] if named else ()
+    names = [named[int(row)] for row in kept] if named else ()
     return View(x, y, parts, job.material.target_kind, job.schema.targets[0].values, history, error, names)
 
 

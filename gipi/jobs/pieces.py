@@ -140,7 +140,7 @@ def _kept(piece: Piece, mask: np.ndarray) -> Piece:
         data = replace(rows_of(data, kept), parts=parts)
     else:
         pictures = None if data.pictures is None else data.pictures[kept]
-        names = [data.names[row] for row in kept] if data.names else ()
+        names = [data.names[int(row)] for row in kept] if data.names else ()
         data = replace(data, frame=data.frame[kept], pictures=pictures, parts=parts, names=names)
     return Piece(data, lambda row: piece.where(int(kept[row])))
 

@@ -96,7 +96,8 @@ class Net(nn.Module):
         """The loss of two views `(B, C, H, W)` of each picture."""
         if not self.is_byol:
             both = self.project(self.forward(torch.cat([one, other])))
-            return nt_xent(*both.chunk(2), temperature)
+            first, second = both.chunk(2)
+            return nt_xent(first, second, temperature)
         views = torch.cat([one, other])
         said = self.predict(self.project(self.forward(views)))
         with torch.no_grad():

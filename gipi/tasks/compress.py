@@ -127,7 +127,7 @@ def components(centered: Array, count: int, seed: int = 0) -> Array:
         return torch.linalg.eigh(covariance.double())[1].flip(1)[:, :count].float().numpy()
     from sklearn.utils.extmath import randomized_svd
 
-    return randomized_svd(centered, count, n_iter=4, random_state=seed)[2].T
+    return randomized_svd(centered, count, n_iter=4, random_state=seed)[2].T  # type: ignore  # its own hints are wrong
 
 
 def _as_bytes(flat: Array, shape: tuple[int, ...]) -> Array:
