@@ -170,7 +170,9 @@ class Log:
     def _take_good(self, held: Checkpoint) -> None:
         """The last good state, as the process had it that wrote the checkpoint; else the checkpoint itself is it."""
         state, tensors = held.state.get("good"), beneath(GOOD, held.tensors)
-        if state and (drawn := drawn_by(self.ranks, tensors, state)):
+        if state and self.ranks.size <= 1 + len(state["others"]):  # else one of them was not there, and all begin here
+            drawn = drawn_by(self.ranks, tensors, state)
+            assert drawn
             self.good, self.drawn = (tensors, state, state["log"]), drawn
 
     # --- going back
