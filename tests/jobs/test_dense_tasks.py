@@ -210,7 +210,7 @@ def test_it_is_better_than_bicubic(large):
     assert large.metrics["psnr"] > bicubic.figure + 1
     assert large.verdict.winner == "edsr" and large.verdict.worth_it
     page = large.report.read_text(encoding="utf-8")
-    assert page.count("<img") == 4 * 4 and "side by side" in page
+    assert page.count("<img") == 6 * 4 and "side by side" in page
 
 
 def test_a_kept_model_enlarges_any_picture(large, tmp_path):
