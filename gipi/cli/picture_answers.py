@@ -6,7 +6,7 @@ A mask is written in the colours of its classes, with an overlay of it on the pi
 from pathlib import Path
 from typing import Any
 
-from gipi.errors import cannot_write
+from gipi.cli.pictures import write_picture
 from gipi.messages import _
 
 KINDS = {"mask_picture": "mask", "overlay": "overlay", "picture": "x{factor}"}  # key of an answer -> end of a file name
@@ -31,7 +31,7 @@ def written_each(answers: list[dict[str, Any]], run: str, is_said: bool) -> list
             stem = f"{stem}-{number}"
         taken.add(stem)
         paths = {
-            key: _written(answer[key], f"{stem}-{end.format(factor=answer.get('factor'))}.png")
+            key: write_picture(answer[key], f"{stem}-{end.format(factor=answer.get('factor'))}.png")
             for key, end in KINDS.items()
             if key in answer
         }
@@ -44,17 +44,3 @@ def written_each(answers: list[dict[str, Any]], run: str, is_said: bool) -> list
             print("  ".join(part for part in (answer.get("file", stem), shares) if part))
             print("  " + _("written to {path}", path=", ".join(paths.values())))
     return told
-
-
-def _written(picture: Any, name: str) -> str:
-    """Under a temporary name first, so that nobody sees half a file."""
-    from PIL import Image
-
-    path, part = Path(name), Path(name).with_name(f".{name}.part")
-    try:
-        Image.fromarray(picture[:, :, 0] if picture.shape[2] == 1 else picture).save(part, "PNG")
-        part.replace(path)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise cannot_write(path, error) from error
-    return name
