@@ -874,3 +874,15 @@ def test_bad_pictures_from_the_world(shared_data, kept, ask):
         assert codes[path.name] in (0, 1) and "Traceback" not in error
         assert (path.name in error and error.count("\n") == 1) if codes[path.name] else output
     assert codes["truncated_jpeg.jpg"] == 1 and codes["pil_sample_cmyk.jpg"] == 0 and codes["hopper_gray.jpg"] == 0
+
+
+def test_memory_that_ran_out_is_said_in_a_sentence(monkeypatch, ask):
+    """torch has no type of its own for it, and its words are of files of its own."""
+    from gipi.cli import commands
+
+    def large(line):
+        torch.empty(1 << 46, dtype=torch.uint8)
+
+    monkeypatch.setattr(commands, "evaluate", large)
+    code, said, complaint = ask("evaluate", "some-run")
+    assert code == 1 and not said and complaint == "gipi: the memory of this machine is too small for that\n"

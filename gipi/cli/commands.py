@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from gipi.cli.lines import Line, system_reader
-from gipi.cli.pictures import written
+from gipi.cli.pictures import written, written_each
 from gipi.errors import UsageError, nearest
 from gipi.jobs.checks import flag
 from gipi.messages import _
@@ -69,8 +69,6 @@ def predict(line: Line) -> dict[str, Any]:
         return {"predictions": explained(run, inputs, None if line.options.json else _said)}
     answers = answers_to(run, inputs)
     if answers and answers[0].keys() & {"mask", "factor"}:  # one or several pictures for each that came in
-        from gipi.cli.picture_answers import written_each
-
         return {"predictions": written_each(answers, Path(run).stem, is_said=not line.options.json)}
     if not line.options.json and answers and "picture" in answers[0]:
         for path in written(answers, run, inputs):

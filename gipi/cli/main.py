@@ -120,7 +120,11 @@ def _run(verb: str, rest: list[str]) -> int:
         raise  # see `run`
     except OSError as error:  # the disk is full, a name is too long for it, and the like
         return _fail(_system_said(error), 1, wants_json)
-    except MemoryError:
+    except (MemoryError, RuntimeError) as error:
+        from gipi.training.player import ran_out_of_memory
+
+        if not ran_out_of_memory(error):
+            raise
         return _fail(_("the memory of this machine is too small for that"), 1, wants_json)
     if wants_json and is_first():
         from gipi.cli.commands import as_json

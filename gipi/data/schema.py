@@ -152,6 +152,14 @@ def normalize(schema: Schema, x: Tensor) -> Tensor:
     return (x.to(kind) - picture.center) / picture.scale
 
 
+def denormalize(schema: Schema, x: Tensor) -> Tensor:
+    """Pictures `(B, C, H, W)` as a network makes them, with white as the schema has it: `normalize` undone."""
+    picture = schema.inputs[0]
+    if picture.centers:
+        return x * _each(picture.scales, x.dtype, x.device) + _each(picture.centers, x.dtype, x.device)
+    return x * picture.scale + picture.center
+
+
 @cache
 def _each(values: tuple[float, ...], kind: torch.dtype, device: torch.device) -> Tensor:
     """A number for each channel, `(C, 1, 1)`; kept, so that no step waits for a copy to a GPU."""

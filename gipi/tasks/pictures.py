@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import conv2d
 
-from gipi.data.schema import Schema
+from gipi.data.schema import Schema, denormalize
 from gipi.tasks.intervals import Array, Metric, Resample
 
 MOST = 100.0  # dB; a picture of a million bytes of which one is off by one has 108
@@ -34,8 +34,7 @@ NAMES = ("mse", "psnr", "ssim")
 
 def decode(pictures: Tensor, schema: Schema) -> Array:
     """Pictures as a network makes them, `(n, C, H, W)`, as pictures to see: `(n, H, W, C)`, uint8."""
-    field = schema.inputs[0]
-    level = (pictures.detach().double().cpu() * field.scale + field.center) * (255 / field.white)
+    level = denormalize(schema, pictures.detach().double().cpu()) * (255 / schema.inputs[0].white)
     return level.round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).numpy()
 
 

@@ -4,8 +4,10 @@ import math
 
 import numpy as np
 import pytest
+import torch
 from scipy import ndimage
 
+from gipi.data.schema import Field, Schema, normalize
 from gipi.tasks import pictures
 
 
@@ -100,3 +102,12 @@ def test_side_by_side():
     together = pictures.beside(noisy, truth)
     assert [picture.shape for picture in together] == [(5, 9, 1)] * 3
     assert np.array_equal(together[1][:, :4], noisy[1]) and np.array_equal(together[1][:, 5:], truth[1])
+
+
+@pytest.mark.parametrize("learned", [{"center": 0.3, "scale": 0.2}, {"centers": (0.1, 0.2, 0.3), "scales": (1, 2, 0.5)}])
+def test_what_was_normalized_is_seen_again(learned):
+    """By one center for all channels, or by one for each."""
+    schema = Schema((Field("picture", "picture", (3, 4, 5), white=1.0, **learned),))
+    levels = torch.rand(2, 3, 4, 5, generator=torch.Generator().manual_seed(0))
+    shown = pictures.decode(normalize(schema, levels), schema)
+    assert np.array_equal(shown, (levels.permute(0, 2, 3, 1).double().numpy() * 255).round().astype(np.uint8))
