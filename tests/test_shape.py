@@ -22,13 +22,14 @@ from gipi.jobs.options import Fit
 HOME = Path(gipi.__file__).parent
 LONGEST = 400  # lines of a file; longer is usually two rooms
 
-EVERYWHERE = {"errors", "messages", "launch", "signals", "__init__"}  # __init__: the version
+EVERYWHERE = {"errors", "messages", "launch", "process", "signals", "__init__"}  # __init__: the version
 GROUND = {"data", "models", "losses", "algorithms"}
 MIDDLE = GROUND | {"training", "tasks"}
 SHOWING = {"report"}
 MAY_IMPORT = {
     "errors": set(),
     "messages": set(),
+    "process": set(),
     "launch": set(),
     "signals": set(),
     "data": set(),

@@ -190,6 +190,7 @@ class FirstOrder:
         self.counts: dict[torch.device, Tensor] = {}
         self.bad = torch.zeros(1, device=params[0].device)
         self.one = torch.ones(1, device=params[0].device)
+        self.unit = torch.ones(())  # adding a number of Python's takes twice as long
         self.is_host = all(param.device.type == "cpu" for param in params)
         self.groups = self._grouped(pair, weight_decay)
 
@@ -244,7 +245,7 @@ class FirstOrder:
                 self.bad.zero_()
                 raise NotFinite(self)
             for count in self.counts.values():
-                count.add_(1 if found is None else 1 - found[0])
+                count.add_(self.unit if found is None else 1 - found[0])
             for group in self.groups:
                 chosen = gradients if group.index is None else [gradients[i] for i in group.index]
                 if found is not None and not group.skips:

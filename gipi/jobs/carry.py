@@ -25,6 +25,7 @@ from gipi.jobs.request import Request, make_job
 from gipi.jobs.settle import settle, settled
 from gipi.jobs.shared import check_ranks, check_same, remarks_on
 from gipi.messages import _
+from gipi.process import freed_memory_kept
 from gipi.report.display import choose, in_notebook
 from gipi.report.html import document
 from gipi.report.text import interval, metric, spoken
@@ -74,7 +75,7 @@ def _carried_out(request: Request, ranks: Ranks, display: Any) -> Path:
         job = make_job(request, device)
         check_ranks(job, request.folder is not None)
     check_same(job)
-    with own_random_state(options.seed, device):
+    with own_random_state(options.seed, device), freed_memory_kept():
         if getattr(job.setting.config, "lr", None) == "auto":
             with clock.of("step size"):
                 find_step_size_of(job, display)

@@ -27,9 +27,11 @@ LONG = 50  # steps; trying costs as much as three of them
 GAIN = 1.1  # times as fast, or the usual way stays
 ALIKE = 0.9  # cosine between the gradients of float32 and bf16, or bf16 is not taken: two batches differ by far more
 CLOSE = 0.02  # and the loss no further away than this part of it
+FEWEST, LOOK = 3, 0.08  # times that a way is tried, and seconds that this takes together, at least
 TRIAL = 8  # a part of the batch so small suffices for the comparison
 PATIENCE = 0.15  # seconds that an estimate may take
 COMPILING = 60.0  # seconds, about, that compiling takes: 20 to 35 for a ResNet-18 on two cores
+STEP, SLOWEST = 1e-3, 1e9  # seconds that a step takes beside its multiplications, and how many a core does in a second
 SHARE = 20  # times as long must the run be, or it is not tried
 
 
@@ -76,7 +78,7 @@ def settle(job: Job, first: Member, record: dict[str, Any], display: Display) ->
         setting.arithmetic = replace(setting.arithmetic, threads=options.threads)
     if setting.arithmetic.compiled:
         _check_that_it_compiles(job, display)
-    elif not record and options.compile == "auto" and _can_be_tried(job, first):
+    elif not record and options.compile == "auto" and _can_be_tried(job, first) and _may_be_long(job, first):
         setting.arithmetic = _compiled_where_it_pays(job, setting.arithmetic, display, notes)
     if replace(setting.arithmetic, threads=usual.threads) != usual:
         first = seeded(job, 0)
@@ -145,7 +147,7 @@ class _Trial:
         self.found: dict[Arithmetic, list[Tensor]] = {}
 
     def seconds(self, way: Arithmetic, share: int = TRIAL) -> float:
-        """What an evaluation of a part of the batch takes, at best of three; its results are remembered."""
+        """What an evaluation of a part of the batch takes, at best of several; its results are remembered."""
         setting = self.job.setting
         before, setting.arithmetic = setting.arithmetic, way
         try:
@@ -156,16 +158,15 @@ class _Trial:
         assert isinstance(player, Player)
         batch = next(member.stream)
         few = tuple(part[: max(2, len(part) // share)] for part in batch)
-        times = []
+        times: list[float] = []
         with threads(way.threads):
-            for attempt in range(4):
+            loss, gradients = player.evaluate(few)
+            self.found[way] = [loss, *gradients]
+            _wait(loss)
+            while len(times) < FEWEST or sum(times) < LOOK:  # a moment in which the machine was busy must not decide
                 began = time.perf_counter()
-                loss, gradients = player.evaluate(few)
-                _wait(loss)
-                if attempt == 0:
-                    self.found[way] = [loss, *gradients]
-                else:
-                    times.append(time.perf_counter() - began)
+                _wait(player.evaluate(few)[0])
+                times.append(time.perf_counter() - began)
         return min(times)
 
     def agrees(self, one: Arithmetic, other: Arithmetic) -> bool:
@@ -178,6 +179,12 @@ class _Trial:
 
 
 # --- whether to compile ------------------------------------------------------------------------------------------
+
+
+def _may_be_long(job: Job, first: Member) -> bool:
+    """Whether the run could be so long, on a machine that is slow, that it is worth while to look at the clock."""
+    slowest = STEP + 3 * work_of(job, first) / SLOWEST  # the way back is two ways forward
+    return slowest * job.plan.steps * job.members >= COMPILING * SHARE
 
 
 def _compiled_where_it_pays(job: Job, usual: Arithmetic, display: Display, notes: list[str]) -> Arithmetic:

@@ -15,12 +15,12 @@ def evaluate(source: Any, data: Any = None) -> dict[str, Any]:
     Raises:
         DataError: The data lacks a column, or holds a label that the model does not know.
     """
+    model = load(source)
     from gipi import tasks
     from gipi.data.plain_folder import plain_folder
     from gipi.data.sources import open_data
     from gipi.jobs.target import OF_PICTURES
 
-    model = load(source)
     if data is None:
         from gipi.tasks.intervals import metric_from_json
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from gipi.errors import UsageError
 from gipi.jobs.options import Fit
 from gipi.messages import _, use
+from gipi.process import large_imports
 from gipi.systems import recipe
 
 if TYPE_CHECKING:
@@ -45,9 +46,10 @@ def fit(data: Any, **options: Any) -> "Run":
         >>> run.metrics["accuracy"] > 0.9                                                # doctest: +SKIP
         True
     """
-    from gipi.jobs.carry import carry_out
-    from gipi.jobs.request import Request
-    from gipi.run import Run
+    with large_imports():
+        from gipi.jobs.carry import carry_out
+        from gipi.jobs.request import Request
+        from gipi.run import Run
 
     chosen, system_options, own, system = sort_options(options)
     use(chosen.lang)

@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gipi.process import large_imports
+
 if TYPE_CHECKING:
     from gipi.release.model import Model
 
@@ -24,8 +26,9 @@ def load(source: Any, model: Any = None, system: Any = None) -> "Model":
         >>> model.predict({"study": 7})           # doctest: +SKIP
         [{'value': 70.0}]
     """
-    from gipi.release.bundle import read_bundle
-    from gipi.training.folder import find
+    with large_imports():
+        from gipi.release.bundle import read_bundle
+        from gipi.training.folder import find
 
     if hasattr(source, "members"):  # it is a model already
         return source

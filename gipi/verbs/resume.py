@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from gipi.errors import UsageError
 from gipi.launch import place
 from gipi.messages import _, use
+from gipi.process import large_imports
 from gipi.signals import stoppable
 
 if TYPE_CHECKING:
@@ -31,9 +32,10 @@ def resume(run: Any = "last", data: Any = None, device: str | None = None, **own
         UsageError: Something that lived in memory is missing, or there is no such device.
         KeyboardInterrupt: A key or signal, as in `fit`.
     """
-    from gipi.jobs.carry import as_seen_here
-    from gipi.run import Run
-    from gipi.training.distributed import joined
+    with large_imports():
+        from gipi.jobs.carry import as_seen_here
+        from gipi.run import Run
+        from gipi.training.distributed import joined
 
     with stoppable() if place().size == 1 else nullcontext(), joined() as ranks:
         path = getattr(run, "path", run)

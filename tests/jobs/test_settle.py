@@ -62,9 +62,10 @@ def tried(monkeypatch):
     return times
 
 
-def test_small_and_short_runs_are_not_tried(tmp_path, monkeypatch):
+@pytest.mark.parametrize("steps", [12, 200])
+def test_small_and_short_runs_are_not_tried(steps, tmp_path, monkeypatch):
     monkeypatch.setattr(settle, "_Trial", None)
-    run = gipi.fit("iris", **OPTIONS, run=tmp_path / "run")
+    run = gipi.fit("iris", **{**OPTIONS, "steps": steps}, run=tmp_path / "run")
     assert run.record["arithmetic"] == {"precision": "float32", "channels_last": False, "threads": 1, "compiled": False}
 
 
@@ -193,6 +194,7 @@ def times(monkeypatch):
         return found[way.compiled]
 
     monkeypatch.setattr(settle._Trial, "seconds", seconds)
+    monkeypatch.setattr(settle, "SLOWEST", 1e-9)
     return found
 
 

@@ -104,7 +104,10 @@ def test_side_by_side():
     assert np.array_equal(together[1][:, :4], noisy[1]) and np.array_equal(together[1][:, 5:], truth[1])
 
 
-@pytest.mark.parametrize("learned", [{"center": 0.3, "scale": 0.2}, {"centers": (0.1, 0.2, 0.3), "scales": (1, 2, 0.5)}])
+EACH = {"centers": (0.1, 0.2, 0.3), "scales": (1, 2, 0.5)}
+
+
+@pytest.mark.parametrize("learned", [{"center": 0.3, "scale": 0.2}, EACH])
 def test_what_was_normalized_is_seen_again(learned):
     """By one center for all channels, or by one for each."""
     schema = Schema((Field("picture", "picture", (3, 4, 5), white=1.0, **learned),))
