@@ -42,6 +42,12 @@ WORDS = {
         "pictures section": "Fashion-MNIST, one epoch, from files to test scores",
         "tables": "Tables from CSV, 20 epochs, from file to test scores",
         "recipe": "The speed recipe on CIFAR-10, training",
+        "saving": "What saving costs a training",
+        "loading": "Pictures from files to batches, an epoch after the first",
+        "share": "saving, % of the training",
+        "saves": "saves",
+        "state": "state, MB",
+        "pictures per second": "pictures a second",
         "accuracy": "accuracy",
         "whole": "whole, {unit}",
     },
@@ -72,11 +78,17 @@ WORDS = {
         "pictures section": "Fashion-MNIST 한 에포크, 파일에서 테스트 점수까지",
         "tables": "CSV 표 20에포크, 파일에서 테스트 점수까지",
         "recipe": "CIFAR-10 속도 레시피, 훈련",
+        "saving": "저장이 훈련에서 차지하는 비용",
+        "loading": "파일에서 배치까지의 그림, 첫 에포크 뒤의 한 에포크",
+        "share": "저장, 훈련의 %",
+        "saves": "저장 횟수",
+        "state": "상태, MB",
+        "pictures per second": "초당 그림 수",
         "accuracy": "정확도",
         "whole": "전체, {unit}",
     },
 }
-ORDER = ("step", "predict", "resnet", "pictures", "recipe", "tables")
+ORDER = ("step", "predict", "resnet", "pictures", "loading", "recipe", "tables", "saving")
 
 
 def page_part(results: list[dict[str, Any]], language: str) -> str:

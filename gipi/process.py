@@ -2,11 +2,13 @@
 
 import gc
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
 
+_lock = threading.Lock()
 _keeping = 0  # how many want that freed memory is kept
 
 
@@ -38,18 +40,19 @@ def freed_memory_kept() -> Iterator[None]:
     """
     global _keeping
     mallopt, trim = _of_glibc()
-    _keeping += 1
-    if _keeping == 1:
+    with _lock:
+        _keeping += 1
         mallopt(MMAP_THRESHOLD, 1 << 30)
         mallopt(TRIM_THRESHOLD, (1 << 31) - 1)
     try:
         yield
     finally:
-        _keeping -= 1
-        if not _keeping:
-            mallopt(MMAP_THRESHOLD, 32 << 20)  # what glibc itself comes to where large blocks are freed
-            mallopt(TRIM_THRESHOLD, 64 << 20)
-            trim(0)
+        with _lock:
+            _keeping -= 1
+            if not _keeping:
+                mallopt(MMAP_THRESHOLD, 32 << 20)  # what glibc itself comes to where large blocks are freed
+                mallopt(TRIM_THRESHOLD, 64 << 20)
+                trim(0)
 
 
 def _of_glibc() -> tuple[Callable[..., int], Callable[[int], int]]:
