@@ -175,6 +175,7 @@ class _Writer:
         self.places: dict[int, int] = {}  # of values, by their identity
         self.views: dict[tuple, int] = {}  # of tensors, by the memory that they show
         self.constant: set[int] = set()  # places whose value is there before the first call
+        self.sums: dict[int, tuple[int, ...]] = {}  # sums over rows that keep an axis of one: what they are given
         self.calls: list[Call] = []
         for tensor in arguments:
             self._add(tensor)
@@ -194,8 +195,13 @@ class _Writer:
             if name == "ones_like" or (name in VIEWS and self._place(args[0]) in self.constant):
                 self.constant.add(self._add(out, out.detach()))
                 return
+        if name == "view" and id(args[0]) in self.sums and out.shape == args[0].shape[1:]:
+            self.calls.append(Call(torch.sum, self.sums[id(args[0])], self._add(out), False))  # a bias's gradient
+            return
         kernel, given = _kernel(func, args, kwargs)
         places = tuple(self._place(value) for value in given)
+        if func is aten.sum.dim_IntList and args[1:] == ([0], True) and not kwargs:
+            self.sums[id(out)] = places[:2]
         lasts = bool(changed) or torch.Tag.nondeterministic_seeded in func.tags
         place = self._add(out)
         self.calls.append(Call(kernel, places, place, lasts))
