@@ -30,6 +30,38 @@ def test_the_collector_neither_looks_nor_is_lost(before, during, expected):
     assert done.stdout.split("\n")[0] == expected
 
 
+TRIED = """
+import gc, sys
+import gipi
+from gipi.cli.main import main
+try:
+    {what}
+except ValueError:  # all of gipi's errors are
+    pass
+print(gc.get_freeze_count() > 100_000, "torch" in sys.modules)
+"""
+
+
+@pytest.mark.parametrize(
+    "what",
+    [
+        "gipi.fit('nowhere.csv')",
+        "gipi.load('nowhere')",
+        "gipi.predict('nowhere', {'x': 1})",
+        "gipi.resume('nowhere')",
+        "main(['fit', 'nowhere.csv'])",
+        "main(['predict', 'nowhere', '{}'])",
+        "main(['evaluate', 'nowhere'])",
+        "main(['show', 'nowhere'])",
+    ],
+)
+def test_by_whatever_door_torch_comes_it_is_so_imported(what, tmp_path):
+    code = TRIED.replace("{what}", what)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path)
+    frozen, has_torch = done.stdout.split()[-2:]
+    assert frozen == has_torch == "True"
+
+
 TAKEN = """
 import resource, sys, torch
 from contextlib import nullcontext

@@ -14,12 +14,14 @@ from gipi.cli.pictures import written, written_each
 from gipi.errors import UsageError, nearest
 from gipi.jobs.checks import flag
 from gipi.messages import _
+from gipi.process import large_imports
 
 
 def fit(line: Line) -> dict[str, Any]:
-    from gipi.jobs.carry import carry_out
-    from gipi.jobs.request import Request
-    from gipi.run import Run
+    with large_imports():
+        from gipi.jobs.carry import carry_out
+        from gipi.jobs.request import Request
+        from gipi.run import Run
 
     (data,) = line.words
     return _result(Run(carry_out(Request(data, line.options, read=system_reader(line.rest, line.begun)))))

@@ -15,7 +15,7 @@ def evaluate(source: Any, data: Any = None) -> dict[str, Any]:
     Raises:
         DataError: The data lacks a column, or holds a label that the model does not know.
     """
-    model = load(source)
+    model = load(source)  # before the imports: they are large, and it sees to that
     from gipi import tasks
     from gipi.data.plain_folder import plain_folder
     from gipi.data.sources import open_data
