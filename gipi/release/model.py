@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from gipi import tasks
 from gipi.data.dataset import Dataset
-from gipi.data.schema import Field, Schema, Sizes, encode, normalize
+from gipi.data.encode import encode, normalize
+from gipi.data.schema import Field, Schema, Sizes
 from gipi.errors import UsageError
 from gipi.messages import _
 from gipi.process import freed_memory_kept

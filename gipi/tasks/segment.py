@@ -21,9 +21,10 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from gipi.data.canvas import fitting_size, tensors
+from gipi.data.encode import normalize
 from gipi.data.images import resized
 from gipi.data.masks import IGNORED, Classes, open_masks
-from gipi.data.schema import Schema, normalize
+from gipi.data.schema import Schema
 from gipi.errors import UsageError, nearest
 from gipi.losses import dense
 from gipi.messages import _

@@ -16,8 +16,9 @@ from torch import Tensor
 
 from gipi import losses
 from gipi.data.canvas import tensors
+from gipi.data.encode import normalize
 from gipi.data.enlarged import enlarged, open_enlarged
-from gipi.data.schema import Schema, normalize
+from gipi.data.schema import Schema
 from gipi.errors import UsageError, nearest
 from gipi.messages import _
 from gipi.tasks import pictures

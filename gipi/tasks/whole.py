@@ -13,8 +13,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from gipi.data.encode import normalize
 from gipi.data.images import SUFFIXES, plain_array, read_picture
-from gipi.data.schema import Schema, normalize
+from gipi.data.schema import Schema
 from gipi.errors import DataError
 from gipi.messages import _
 
