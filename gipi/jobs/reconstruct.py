@@ -23,7 +23,8 @@ from gipi.jobs import judge
 from gipi.jobs.job import Job, Outcome, Setting, layers_of
 from gipi.jobs.material import Material
 from gipi.messages import _
-from gipi.release.model import Model, gathered, rows_at_once
+from gipi.release.model import Model, gathered
+from gipi.release.rows import rows_at_once
 from gipi.report.page import Pictures
 from gipi.report.text import number
 from gipi.tasks import pictures as measure

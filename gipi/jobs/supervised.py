@@ -29,7 +29,8 @@ from gipi.jobs.material import Material
 from gipi.jobs.seen import add_looks
 from gipi.messages import _
 from gipi.models.dense import expanded
-from gipi.release.model import Model, gathered, rows_at_once
+from gipi.release.model import Model, gathered
+from gipi.release.rows import rows_at_once
 from gipi.release.weights import as_trained
 from gipi.training.member import Member, Plan, Progress
 from gipi.training.parallel import shard, whole

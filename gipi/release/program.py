@@ -9,7 +9,7 @@ B rows, F numeric columns, K category columns, N numeric features, H W C a pictu
 
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from math import pi
@@ -51,7 +51,7 @@ class Whole(nn.Module):
         self.kind = next(model.members[0].parameters()).dtype
         self.before = before(model.schema, self.kind, model.task not in ANY_SIZE)
         if "centers" in model.extra:
-            self.register_buffer("centers", torch.tensor(model.extra["centers"], dtype=torch.float64))
+            self.centers = nn.Buffer(torch.tensor(model.extra["centers"], dtype=torch.float64))
         self.categories = model.sizes.categories
 
     def forward(self, *given: Tensor) -> dict[str, Tensor]:
@@ -128,15 +128,13 @@ class Columns(nn.Module):
         wanted = [name for field in schema.inputs for name in numeric_names(field)]
         order = _places(made, wanted)
 
-        def keep(name: str, values: Any, dtype: torch.dtype = torch.float64) -> None:
-            self.register_buffer(name, torch.tensor(values, dtype=dtype))
-
-        for name in ("fill", "center", "scale"):
-            keep(name, [getattr(field, name) for field in numeric])
-        keep("angles", [2 * pi / seconds for _name, seconds in CYCLES])
-        keep("dates", dates, torch.int64)
-        keep("flags", flags, torch.int64)
-        keep("order", order, torch.int64)
+        self.fill, self.center, self.scale = (
+            _numbers(getattr(field, name) for field in numeric) for name in ("fill", "center", "scale")
+        )
+        self.angles = _numbers(2 * pi / seconds for _name, seconds in CYCLES)
+        self.dates, self.flags, self.order = (
+            nn.Buffer(torch.tensor(p, dtype=torch.int64)) for p in (dates, flags, order)
+        )
         self.has = (bool(numeric), bool(dates), bool(flags), order != sorted(order))
 
     def forward(self, *given: Tensor) -> Tensor:
@@ -159,6 +157,10 @@ class Columns(nn.Module):
         return torch.cat([features, codes[0].to(self.kind)], 1) if codes else features
 
 
+def _numbers(values: Iterable[float]) -> nn.Buffer:
+    return nn.Buffer(torch.tensor([*values], dtype=torch.float64))
+
+
 def _places(made: list[str], wanted: list[str]) -> list[int]:
     """Where each wanted name stands among those that are made; of two columns of one name the next."""
     left: dict[str, list[int]] = {}
@@ -175,8 +177,8 @@ class Pictures(nn.Module):
         (field,) = schema.inputs
         self.kind = kind
         self.shape = field.shape[1:] if resizes else ()
-        self.register_buffer("center", _each(field.centers or (field.center,), kind))
-        self.register_buffer("scale", _each(field.scales or (field.scale,), kind))
+        self.center = nn.Buffer(_each(field.centers or (field.center,), kind))
+        self.scale = nn.Buffer(_each(field.scales or (field.scale,), kind))
 
     def forward(self, pictures: Tensor) -> Tensor:
         x = pictures.permute(0, 3, 1, 2)

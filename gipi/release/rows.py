@@ -4,6 +4,7 @@ One row or many: dicts, a frame, arrays, a table file, pictures as files, bytes 
 no row is left out in silence; a value that cannot be read is an error that names its row and column.
 """
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +20,10 @@ from gipi.messages import _
 
 FILES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 Where = Callable[[int], str]
+
+CHUNK = 2048  # rows that pass through a network at once, at most
+NUMBERS = 50_000  # that they hold together: what a network makes of more pictures does not fit into a core's cache
+FEWEST = 32  # rows all the same: large layers are read once for each such piece
 
 
 def as_rows(schema: Schema, rows: Any, name: str = "rows") -> Dataset:
@@ -97,6 +102,11 @@ def _target_columns(schema: Schema) -> list[Field]:
     if schema.targets and schema.targets[0].kind == "labels":
         return [Field(str(name), "number") for name in schema.targets[0].values]
     return list(schema.targets)
+
+
+def rows_at_once(x: Any) -> int:
+    """How many rows of `(B, ...)` pass through a network at once."""
+    return min(CHUNK, max(FEWEST, NUMBERS // max(1, math.prod(x.shape[1:]))))
 
 
 # --- tables ------------------------------------------------------------------------------------------------------
