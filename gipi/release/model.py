@@ -183,10 +183,10 @@ class Model:
         return self.schema.targets
 
     def save(self, path: str | Path) -> Path:
-        """Keep it as one file, a bundle (`.gipi`)."""
-        from gipi.release.bundle import write_bundle
+        """Keep it as one file, a bundle (`.gipi`), with its program where it can have one."""
+        from gipi.release.keep import write_release
 
-        return write_bundle(self, Path(path))
+        return write_release(self, Path(path))
 
 
 def gathered(pieces: Iterator[Tensor], rows: int) -> Tensor:

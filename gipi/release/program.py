@@ -9,20 +9,26 @@ B rows, F numeric columns, K category columns, N numeric features, H W C a pictu
 
 import logging
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import pi
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gipi import tasks
+from gipi.data.mapped import as_tensor
 from gipi.data.schema import CYCLES, Schema, numeric_names
 from gipi.errors import UsageError
 from gipi.messages import _
+from gipi.release import graph
+from gipi.release.graph_rules import check
+from gipi.release.tensor_file import arrays, header
+from gipi.training.tensors import pieces
 
 if TYPE_CHECKING:
     from gipi.release.model import Model
@@ -30,6 +36,13 @@ if TYPE_CHECKING:
 OPSET = 20  # onnxruntime has known it since 1.17
 ANY_SIZE = ("segment", "upscale")  # tasks whose networks take pictures as large as they are
 NEEDED = ("onnx", "onnxscript", "onnxruntime")
+MEMBERS = "members."  # before the exporter's names of our weights
+OWN = "program."  # before the names of constants that the program alone needs
+NUMPY = {
+    graph.DTYPES[name]: kind
+    for name, kind in (("F32", "f4"), ("F64", "f8"), ("I64", "i8"), ("U8", "u1"), ("BOOL", "?"))
+}
+INLINE = 1 << 10  # bytes of a constant that may stand in the graph
 
 
 @dataclass(frozen=True)
@@ -239,6 +252,20 @@ def ports(model: "Model") -> list[Port]:
     return found
 
 
+def results(model: "Model") -> list[str]:
+    """The names of what comes out of the program, in order."""
+    if "centers" in model.extra:
+        return ["cluster"]
+    own = {"stream": "output", "segment": "mask", "embed": "vector"}
+    if model.task in own:
+        return [own[model.task]]
+    if model.task in ("generate", "upscale", "denoise"):
+        return ["picture"]
+    if model.task == "compress":
+        return ["picture", "code"]
+    return ["answer", "disagreement"] if len(model.members) > 1 else ["answer"]
+
+
 def _picture_ports(model: "Model") -> list[Port]:
     (field,) = model.schema.inputs
     channels = field.shape[0]
@@ -246,6 +273,60 @@ def _picture_ports(model: "Model") -> list[Port]:
     side = 40 if model.task in ANY_SIZE else 11  # another than those that networks know
     found = [Port("pictures", torch.ones(2, side, side + 6, channels, dtype=kind), any_size=True)]
     return [*found, Port("size", torch.tensor([30, 50]))] if model.task == "segment" else found
+
+
+@dataclass(frozen=True)
+class Made:
+    """A program as it stands in a bundle.
+
+    Attributes:
+        program: The graph.
+        constants: Its large constants, which go into weights.safetensors under names that begin with `program.`.
+        outside: The names of the tensors that it takes from there.
+        weights: Those tensors.
+    """
+
+    program: bytes
+    constants: dict[str, Tensor]
+    outside: list[str]
+    weights: dict[str, Any]
+
+
+def made_program(model: "Model", weights: dict[str, Tensor]) -> Made:
+    """The model's program, whose weights are the bundle's.
+
+    Args:
+        model: The model.
+        weights: What the bundle keeps, `0.name` of the first member.
+
+    Raises:
+        UsageError: The extra is not installed, or the network cannot be exported; says why.
+    """
+    whole = graph.read(exported(model).SerializeToString(), canonical=False)
+    whole = renamed(whole, lambda name: name.removeprefix(MEMBERS))
+    constants = {
+        OWN + one.name: as_tensor(np.frombuffer(one.data, NUMPY[one.dtype]).reshape(one.shape))
+        for one in whole.tensors
+        if one.name not in weights and one.data is not None and len(one.data) > INLINE
+    }
+    whole = renamed(whole, lambda name: OWN + name if OWN + name in constants else name)
+    content = np.frombuffer(b"".join(bytes(piece) for piece in pieces({**weights, **constants})), np.uint8)
+    entries = header(content)
+    for one in whole.tensors:  # weights stand once: what the graph has under a weight's name is that weight
+        entry = entries.get(one.name)
+        assert entry is None or bytes(one.data or b"") == content[entry.start : entry.stop].tobytes(), one.name
+    whole = graph.outside(whole, entries)
+    check(whole, entries)
+    outside = [one.name for one in whole.tensors if one.place]
+    return Made(graph.write(whole), constants, outside, arrays(content))
+
+
+def renamed(whole: graph.Graph, new: Callable[[str], str]) -> graph.Graph:
+    """The graph with other names for its tensors."""
+    tensors = [replace(one, name=new(one.name)) for one in whole.tensors]
+    names = {old.name: one.name for old, one in zip(whole.tensors, tensors, strict=True)}
+    nodes = [replace(node, inputs=tuple(names.get(name, name) for name in node.inputs)) for node in whole.nodes]
+    return replace(whole, tensors=tuple(tensors), nodes=tuple(nodes))
 
 
 def exported(model: "Model") -> Any:
@@ -269,6 +350,7 @@ def exported(model: "Model") -> Any:
                 tuple(port.example for port in given),
                 dynamo=True,
                 input_names=[port.name for port in given],
+                output_names=results(model),
                 dynamic_shapes=(shapes,),
                 opset_version=OPSET,
                 optimize=False,
