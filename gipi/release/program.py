@@ -27,6 +27,7 @@ from gipi.errors import UsageError
 from gipi.messages import _
 from gipi.release import graph
 from gipi.release.graph_rules import check
+from gipi.release.resize import resize
 from gipi.release.tensor_file import arrays, header
 from gipi.training.tensors import pieces
 
@@ -202,21 +203,6 @@ class Pictures(nn.Module):
 
 def _each(values: tuple[float, ...], kind: torch.dtype) -> Tensor:
     return torch.tensor(values, dtype=kind).view(-1, 1, 1)
-
-
-def resize(x: Tensor, size: Tensor, mode: str, shape: tuple[int, ...]) -> Tensor:
-    """ONNX's Resize of `(B, C, H, W)` to a size `(2,)`; "cubic" of bytes gives what Pillow gives, within one level.
-
-    It is written into the graph as it stands; run in PyTorch it gives no numbers. `shape` is what the exporter is told.
-    """
-    attributes: dict[str, Any] = {"mode": mode}
-    if mode == "cubic":  # Pillow's filter: Keys's with -0.5, widened where it shrinks, cut off at the edge
-        attributes |= {"antialias": 1, "cubic_coeff_a": -0.5, "exclude_outside": 1}
-    shape = (x.shape[0], x.shape[1], *shape)
-    # All four sizes are given: where only two axes are named, onnxruntime 1.31 loses them when it moves a Transpose.
-    rest = torch.onnx.ops.symbolic("Shape", (x,), {"start": 0, "end": 2}, dtype=torch.int64, shape=(2,), version=19)
-    size = torch.cat([rest, size])
-    return torch.onnx.ops.symbolic("Resize", (x, None, None, size), attributes, dtype=x.dtype, shape=shape, version=19)
 
 
 def picture(x: Tensor, schema: Schema) -> Tensor:
