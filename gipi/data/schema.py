@@ -127,3 +127,11 @@ def numeric_names(field: Field) -> list[str]:
     if field.kind == "date":
         names += [f"{field.name} {part} of {cycle}" for cycle, _s in CYCLES for part in ("sine", "cosine")]
     return [*names, f"{field.name} is missing"] if field.has_missing else names
+
+
+def target_columns(schema: Schema) -> tuple[Field, ...]:
+    """The columns that hold the targets: one for each of several labels."""
+    first = schema.targets[:1]
+    if first and first[0].kind == "labels":
+        return tuple(Field(str(name), "number") for name in first[0].values)
+    return schema.targets

@@ -34,6 +34,8 @@ def difference(found: Any, expected: Any, unit: float = 1.0, place: str = "") ->
         if not isinstance(found, dict) or list(found) != list(expected):
             return said
         tie = is_tie(expected)
+        if "low" in expected:  # an end of an interval is a difference of larger numbers
+            unit = max(unit, RELATIVE / ABSOLUTE * max(abs(expected[name]) for name in ("value", "low", "high")))
         each = ((name, value) for name, value in expected.items() if not (tie and name in LABELS))
         return _first(difference(found[name], value, unit, name) for name, value in each)
     if isinstance(expected, list):

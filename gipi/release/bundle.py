@@ -80,8 +80,8 @@ def held(path: str | Path) -> Held:
             if name not in parts:
                 raise Refused(_("{part} is missing", part=name))
         sizes = {name: len(content) for name, content in parts.items()}
-        said = described(safe_json.loads(parts.pop("bundle.json"), LARGEST["bundle.json"], DEEPEST))
-        examples = safe_json.loads(parts.pop("examples.json"), LARGEST["examples.json"], DEEPEST)
+        said = described(safe_json.loads(parts.pop("bundle.json").data, LARGEST["bundle.json"], DEEPEST))
+        examples = safe_json.loads(parts.pop("examples.json").data, LARGEST["examples.json"], DEEPEST)
         if not isinstance(examples, dict) or set(examples) not in ({"rows", "answers"}, set()):
             raise Refused(_("its examples are not as they should be"))
         return Held(path, said, parts, {name: unpacked(value) for name, value in examples.items()}, sizes)

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from gipi import tasks
 from gipi.data.dataset import Dataset
 from gipi.data.encode import encode, normalize
-from gipi.data.schema import Field, Schema, Sizes
+from gipi.data.schema import Field, Schema, Sizes, target_columns
 from gipi.errors import UsageError
 from gipi.messages import _
 from gipi.process import freed_memory_kept
@@ -177,10 +177,7 @@ class Model:
     @property
     def target_columns(self) -> tuple[Field, ...]:
         """The columns that an evaluation needs."""
-        first = self.schema.targets[:1]
-        if first and first[0].kind == "labels":
-            return tuple(Field(str(name), "number") for name in first[0].values)
-        return self.schema.targets
+        return target_columns(self.schema)
 
     def save(self, path: str | Path) -> Path:
         """Keep it as one file, a bundle (`.gipi`), with its program where it can have one."""

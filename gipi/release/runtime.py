@@ -15,7 +15,7 @@ import numpy as np
 from gipi.data.features import picture_rows, raw_rows
 from gipi.data.images import resized
 from gipi.data.loose import fitting_size, loose
-from gipi.data.schema import Schema
+from gipi.data.schema import Field, Schema, target_columns
 from gipi.errors import DataError, UsageError
 from gipi.messages import _
 from gipi.release.rows import as_rows, rows_at_once
@@ -94,6 +94,11 @@ class Program:
             for start in range(0, len(first), count)
         ]
         return {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}
+
+    @property
+    def target_columns(self) -> tuple[Field, ...]:
+        """The columns that an evaluation needs."""
+        return target_columns(self.schema)
 
     def explain(self, rows: Any, target: Any = None, layer: str | None = None, baseline: Any = None) -> Any:
         """A program cannot be looked into.

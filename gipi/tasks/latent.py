@@ -18,7 +18,7 @@ def noise_of(rows: Any, latent: int, seed: int) -> np.ndarray:
         UsageError: It is neither.
     """
     if isinstance(rows, np.ndarray) and rows.ndim == 2 and rows.shape[1] == latent:
-        return np.ascontiguousarray(rows, np.float32)
+        return np.array(rows, np.float32)
     if isinstance(rows, bool) or not isinstance(rows, int) or rows < 1:
         text = _(
             "a number of pictures was expected, 1 or more, or noise (pictures, {latent}); '{given}' came",
