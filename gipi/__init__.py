@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from gipi.verbs.compare import compare as compare
     from gipi.verbs.evaluate import evaluate as evaluate
     from gipi.verbs.explain import explain as explain
+    from gipi.verbs.export import export as export
     from gipi.verbs.fit import fit as fit
+    from gipi.verbs.inspect import inspect as inspect
     from gipi.verbs.load import load as load
     from gipi.verbs.predict import predict as predict
     from gipi.verbs.resume import resume as resume
@@ -27,14 +29,16 @@ _PLACES = {
     "compare": "gipi.verbs.compare",
     "evaluate": "gipi.verbs.evaluate",
     "explain": "gipi.verbs.explain",
+    "export": "gipi.verbs.export",
     "fit": "gipi.verbs.fit",
+    "inspect": "gipi.verbs.inspect",
     "load": "gipi.verbs.load",
     "predict": "gipi.verbs.predict",
     "resume": "gipi.verbs.resume",
     "runs": "gipi.verbs.runs",
 }
 
-__all__ = ["Run", "compare", "evaluate", "explain", "fit", "load", "predict", "resume", "runs"]
+__all__ = ["Run", "compare", "evaluate", "explain", "export", "fit", "inspect", "load", "predict", "resume", "runs"]
 
 
 def __getattr__(name: str) -> Any:

@@ -192,6 +192,36 @@ def save(line: Line) -> dict[str, Any]:
     return {"file": str(kept)}
 
 
+def inspect(line: Line) -> dict[str, Any]:
+    from gipi.cli.inspected import page
+    from gipi.verbs.inspect import inspect as looked_into
+
+    found = looked_into(*line.words)
+    if not (line.options.json or line.options.quiet):
+        print(page(found))
+    return found
+
+
+def export(line: Line) -> dict[str, Any]:
+    from gipi.verbs.export import export as written_for_others
+
+    options = line.options
+    made = written_for_others(
+        *line.words,
+        to=options.to,
+        precision=options.precision,
+        loss_of_quality=options.loss_of_quality,
+        data=options.data,
+    )
+    if not (options.json or options.quiet):
+        for path in made.files:
+            print(_("written to {path}", path=path))
+        if made.remark:
+            print(made.remark)
+        print(f"\n{made.usage}")
+    return {"files": [str(path) for path in made.files], "usage": made.usage, "measured": made.measured}
+
+
 def systems(line: Line) -> dict[str, Any]:
     from gipi import systems as shelf
     from gipi.cli.help import of_system

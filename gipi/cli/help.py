@@ -17,6 +17,8 @@ ABOUT = {
     "show": "one run: its data, model, numbers and verdict",
     "compare": "two runs beside each other",
     "save": "keep a run's model as one file",
+    "inspect": "what is in a kept model's file; nothing of it runs",
+    "export": "a kept model for other programs: ONNX, PyTorch, safetensors",
     "systems": "the systems, or what one of them takes",
     "data": "the data sets that have a name, or pictures as a model sees them",
 }

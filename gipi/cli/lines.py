@@ -69,8 +69,21 @@ class Show:
     quiet: bool = False  # say nothing
 
 
+@dataclass(frozen=True)
+class Export:
+    """What `gipi export` understands."""
+
+    to: str = "onnx"  # onnx, torch (a .pt2 file, which gipi never reads) or safetensors (the weights alone)
+    precision: str = "float32"  # of ONNX: int8 or bf16 is written only if it is faster and hardly worse
+    loss_of_quality: float = 0.01  # how much worse the first metric may be then; of an error a share of its value
+    data: str | None = None  # what that is measured on; the run's own test part if not given
+    json: bool = False  # the last line of standard output is the result as JSON
+    lang: str | None = None  # en or ko; from the locale if not given
+    quiet: bool = False  # say nothing
+
+
 # what a verb understands; `fit` has a page of its own, and all others Common
-OPTIONS = {"resume": Resume, "data": Shown, "predict": Predict, "show": Show}
+OPTIONS = {"resume": Resume, "data": Shown, "predict": Predict, "show": Show, "export": Export}
 
 
 @dataclass
@@ -93,6 +106,8 @@ COUNTS = {
     "show": (0, 2),
     "compare": (2, 2),
     "save": (2, 2),
+    "inspect": (1, 1),
+    "export": (1, 2),
     "systems": (0, 1),
     "data": (0, 1),
 }

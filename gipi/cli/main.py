@@ -22,6 +22,8 @@ VERBS = {
     "show": "[RUN] [PICTURE] [OPTIONS]",
     "compare": "RUN RUN",
     "save": "RUN FILE",
+    "inspect": "FILE",
+    "export": "RUN [FILE] [--to onnx|torch|safetensors]",
     "systems": "[SYSTEM]",
     "data": "[NAME] [--show]",
 }

@@ -322,34 +322,44 @@ def exported(model: "Model") -> Any:
         UsageError: The extra is not installed, or the network cannot be exported; says why.
     """
     needs_export()
-    where, modes = next(model.members[0].parameters()).device, [member.training for member in model.members]
-    whole = Whole(model).cpu().eval()
     given = ports(model)
-    dynamic = torch.export.Dim.DYNAMIC
-    shapes = tuple(
-        {} if p.name == "size" else {0: dynamic, **({1: dynamic, 2: dynamic} if p.any_size else {})} for p in given
-    )
     try:
-        with quiet(), torch.no_grad():
+        with as_whole(model) as whole, quiet(), torch.no_grad():
             made = torch.onnx.export(
                 whole,
                 tuple(port.example for port in given),
                 dynamo=True,
                 input_names=[port.name for port in given],
                 output_names=results(model),
-                dynamic_shapes=(shapes,),
+                dynamic_shapes=(free_axes(given),),
                 opset_version=OPSET,
                 optimize=False,
                 verbose=False,
             )
     except Exception as error:  # the exporter raises all sorts of things, and networks may be a person's own
-        reason = _reason(error)
+        reason = reason_of(error)
         raise UsageError(_("the network cannot be exported: {reason}", reason=reason)) from error
+    assert made is not None
+    return made.model_proto
+
+
+@contextmanager
+def as_whole(model: "Model") -> Iterator[Whole]:
+    """The model as one module, on the CPU; afterwards its networks are where and how they were."""
+    where, modes = next(model.members[0].parameters()).device, [member.training for member in model.members]
+    try:
+        yield Whole(model).cpu().eval()
     finally:
         for member, mode in zip(model.members, modes, strict=True):
             member.to(where).train(mode)
-    assert made is not None
-    return made.model_proto
+
+
+def free_axes(given: list[Port]) -> tuple[dict[int, Any], ...]:
+    """Which axes of what goes in may be of any length, as torch.export wants to be told."""
+    free = torch.export.Dim.DYNAMIC
+    return tuple(
+        {} if port.name == "size" else {0: free, **({1: free, 2: free} if port.any_size else {})} for port in given
+    )
 
 
 def needs_export() -> None:
@@ -380,7 +390,7 @@ def quiet() -> Iterator[None]:
         logger.setLevel(level)
 
 
-def _reason(error: Exception) -> str:
+def reason_of(error: Exception) -> str:
     """The first line that says what is wrong, of the pages that the exporter writes."""
     cause = error.__cause__ or error
     lines = [line.strip() for line in str(cause).splitlines() if line.strip()]
