@@ -1,4 +1,4 @@
-"""A stranger's program runs for the first time in a process of its own, which may take so much memory and time, no more.
+"""A stranger's program runs for the first time in a process of its own, with limits on its memory and time.
 
 Rules cannot see everything (graph_rules.py): forty joins of a value with itself, products of shapes, a bug of the
 runtime. So a child process gets the program, its weights and inputs through a pipe, runs it, and gives the outputs back
@@ -92,7 +92,7 @@ def try_program(
         teller.join()
         process.stdout.close()
         code = process.wait()
-    if late.is_set() or status is None and code == -_signal("SIGXCPU"):
+    if late.is_set() or (status is None and code == -_signal("SIGXCPU")):
         raise Refused(_("the program took longer than {seconds} s", seconds=f"{seconds:g}"))
     if status is None:
         raise Refused(_("the program crashed when it was tried"))
