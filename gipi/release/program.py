@@ -19,6 +19,7 @@ from gipi.errors import UsageError
 from gipi.messages import _
 from gipi.release import graph
 from gipi.release.graph_rules import check
+from gipi.release.session import onnxruntime
 from gipi.release.tensor_file import arrays, header
 from gipi.release.whole import ANY_SIZE, Whole
 from gipi.training.tensors import pieces
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from gipi.release.model import Model
 
 OPSET = 20  # onnxruntime has known it since 1.17
-NEEDED = ("onnx", "onnxscript", "onnxruntime")
 MEMBERS = "members."  # before the exporter's names of our weights
 OWN = "program."  # before the names of constants that the program alone needs
 NUMPY = {
@@ -98,13 +98,11 @@ class Made:
     Attributes:
         program: The graph.
         constants: Its large constants, which go into weights.safetensors under names that begin with `program.`.
-        outside: The names of the tensors that it takes from there.
-        weights: Those tensors.
+        weights: All that is in there.
     """
 
     program: bytes
     constants: dict[str, Tensor]
-    outside: list[str]
     weights: dict[str, Any]
 
 
@@ -133,8 +131,7 @@ def made_program(model: "Model", weights: dict[str, Tensor]) -> Made:
         assert entry is None or bytes(one.data or b"") == content[entry.start : entry.stop].tobytes(), one.name
     whole = graph.outside(whole, entries)
     check(whole, entries)
-    outside = [one.name for one in whole.tensors if one.place]
-    return Made(graph.write(whole), constants, outside, arrays(content))
+    return Made(graph.write(whole), constants, arrays(content))
 
 
 def renamed(whole: graph.Graph, new: Callable[[str], str]) -> graph.Graph:
@@ -188,7 +185,8 @@ def needs_export() -> None:
     Raises:
         UsageError: One is not.
     """
-    for package in NEEDED:
+    onnxruntime()
+    for package in ("onnx", "onnxscript"):
         try:
             __import__(package)
         except Exception as error:  # a broken installation raises anything
