@@ -316,7 +316,7 @@ def text_pieces(
     """
     rest = b""
     while True:
-        data = file.read(size)
+        data = file.read(size - len(rest) % size)  # so a cut depends on where its block begins, and on nothing else
         held = rest + data
         if not data:
             if held:

@@ -1,8 +1,8 @@
 """Files of rows, piece by piece from any place in them: for work that goes through a file once and may be stopped.
 
 CSV and its relatives and JSON lines are cut at line ends and found again by their offset in bytes, Parquet by the
-number of the row, pictures by the number of the file. Nothing here holds more than one piece. Cells are left as they came:
-text of a text file, types where the file has them.
+number of the row, pictures by the number of the file. Nothing here holds more than one piece, and a piece depends on
+where it begins and on nothing else. Cells are left as they came: text of a text file, types where the file has them.
 
 R rows of a piece
 """
@@ -305,6 +305,8 @@ class LineRows(_Lines):
             raise DataError(text) from None
         records, lines = json_records(text, self.name, place.line)
         frame = records_frame(records)
+        empty = [column.name for column in frame if column.null_count() == frame.height]  # of a type that others say
+        frame = frame.with_columns(pl.lit(None, pl.Null).alias(name) for name in empty)
         missing = [name for name in self.names if name not in frame.columns]
         frame = frame.with_columns(pl.lit(None, pl.Null).alias(name) for name in missing)
 

@@ -100,7 +100,7 @@ def _answer(model: Any, source: RowFile, parts: Parts, bar: RowsBar, rows: int) 
     files, whole = parts.files(), parts.folder / f"whole{parts.out.suffix.lower()}"
     schema = common_schema(files)
     if source.is_text and whole.suffix != ".csv":
-        schema |= text_kinds(list(schema), [part.kinds for part in parts.parts])
+        schema |= text_kinds(source.names, [part.kinds for part in parts.parts])
     join(files, whole, schema)
     parts.publish(whole)
 

@@ -2,7 +2,7 @@
 
 Cells of a text file are text. In Parquet and JSON lines a column of them becomes numbers if each of its cells, in all
 parts, is a plain number or empty; in CSV they stay as they were written. Where parts of JSON lines differ in the type
-of a column the wider one is taken, at last text.
+of a column the wider one is taken, and at last text.
 """
 
 import os
@@ -99,11 +99,16 @@ def join(files: list[Path], whole: Path, schema: dict[str, pl.DataType]) -> None
 def _frames(files: list[Path], schema: dict[str, pl.DataType]) -> Iterator[pl.DataFrame]:
     for file in files:
         frame = pl.read_parquet(file)
-        yield frame.select(_cast(name, kind, name in frame.columns) for name, kind in schema.items())
+        yield frame.select(_cast(name, frame.schema.get(name), kind) for name, kind in schema.items())
 
 
-def _cast(name: str, kind: pl.DataType, is_there: bool) -> pl.Expr:
-    return pl.col(name).cast(kind) if is_there else pl.lit(None, kind).alias(name)
+def _cast(name: str, came: pl.DataType | None, kind: pl.DataType) -> pl.Expr:
+    """The column in its type; nothing where the part has no such column."""
+    if came is None:
+        return pl.lit(None, kind).alias(name)
+    if isinstance(came, pl.List) and kind == pl.String:
+        return pl.col(name).cast(pl.List(pl.String)).list.join(", ")
+    return pl.col(name).cast(kind)
 
 
 def _parquet(files: list[Path], whole: Path, schema: dict[str, pl.DataType]) -> None:
@@ -112,6 +117,6 @@ def _parquet(files: list[Path], whole: Path, schema: dict[str, pl.DataType]) -> 
     scans = [pl.scan_parquet(files, glob=False)] if same else [pl.scan_parquet(file, glob=False) for file in files]
     cast = []
     for scan in scans:
-        there = set(scan.collect_schema())
-        cast.append(scan.select(_cast(name, kind, name in there) for name, kind in schema.items()))
+        came = scan.collect_schema()
+        cast.append(scan.select(_cast(name, came.get(name), kind) for name, kind in schema.items()))
     pl.concat(cast).sink_parquet(whole, row_group_size=ROW_GROUP, maintain_order=True)
