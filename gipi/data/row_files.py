@@ -28,6 +28,7 @@ MOST_BYTES = 1 << 23  # of a table that are read at once; as cells and numbers t
 FIRST = 1 << 22  # bytes of a text that decide on its names, its separator, and how long its rows are
 LOOKED_AT = 1000  # rows of a Parquet file that say how long its rows are
 SAMPLES, SAMPLE = 64, 1 << 16  # places and bytes that a file is known by, beside its size and time
+BLANKS = (b" ", b"\t", b"\v", b"\f")
 FILE = "file"  # the column of the names of pictures
 
 
@@ -264,6 +265,8 @@ class TextRows(_Lines):
             return None
         if frame.height != rows:
             return None
+        if data.isascii() and not any(blank in data for blank in BLANKS):
+            return frame  # nothing to strip, and polars has made gaps of empty cells
         frame = frame.select(pl.all().str.strip_chars())
         return frame.with_columns(pl.when(pl.all() == "").then(None).otherwise(pl.all()).name.keep())
 

@@ -72,7 +72,7 @@ def _job(model: Any, source: RowFile, out: Path) -> str:
 def _answer(model: Any, source: RowFile, parts: Parts, bar: RowsBar, rows: int) -> None:
     """Write the parts that are missing, and join them."""
     said: list[str] = []  # each sentence once
-    empty = 0
+    empty, is_csv = 0, parts.out.suffix.lower() == ".csv"
     try:
         for piece in source.pieces(parts.end, rows):
             empty += piece.empty
@@ -84,7 +84,7 @@ def _answer(model: Any, source: RowFile, parts: Parts, bar: RowsBar, rows: int) 
                 if sentence not in said:
                     said.append(sentence)
                     bar.note(sentence)
-            kinds = letters(frame) if source.is_text else ""
+            kinds = letters(frame) if source.is_text and not is_csv else ""
             parts.add(pl.concat([frame, found], how="horizontal"), piece.end, empty, kinds)
             empty = 0
             bar.at(parts.rows, piece.share)
@@ -99,7 +99,7 @@ def _answer(model: Any, source: RowFile, parts: Parts, bar: RowsBar, rows: int) 
         bar.note(_("rows without any value, left out: {count}", count=parts.empty))
     files, whole = parts.files(), parts.folder / f"whole{parts.out.suffix.lower()}"
     schema = common_schema(files)
-    if source.is_text and whole.suffix != ".csv":
+    if source.is_text and not is_csv:
         schema |= text_kinds(source.names, [part.kinds for part in parts.parts])
     join(files, whole, schema)
     parts.publish(whole)

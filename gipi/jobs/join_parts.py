@@ -16,8 +16,8 @@ from gipi.data.columns import plain_numbers
 from gipi.errors import cannot_write
 
 NOTHING, WHOLE, NUMBER, TEXT = "-", "w", "n", "t"  # what all cells of a column of text are
-IS_WHOLE = r"^-?\d{1,18}$"
-TOO_LONG = r"\d{17,}"  # digits that a float would lose
+LONGEST, FLOAT = 18, 16  # digits that an Int64 and a Float64 hold in any case
+TOO_LONG = r"\d{17,}"
 ROW_GROUP = 1 << 17
 
 
@@ -28,18 +28,18 @@ def letters(frame: pl.DataFrame) -> str:
         >>> letters(pl.DataFrame({"a": ["1", None], "b": ["1.5", "2"], "c": ["007", "x"]}))
         'wnt'
     """
-    plain = set(plain_numbers(frame))
-    return "".join(_letter(column, column.name in plain) for column in frame)
+    plain = plain_numbers(frame)
+    lengths = frame.select(pl.col(name).str.len_bytes().max() for name in plain).row(0) if plain else ()
+    wholes = frame.select(pl.col(name).cast(pl.Int64, strict=False).count() for name in plain).row(0) if plain else ()
+    found = {name: _of_numbers(frame[name], *said) for name, *said in zip(plain, lengths, wholes, strict=True)}
+    return "".join(found.get(column.name) or (TEXT if column.count() else NOTHING) for column in frame)
 
 
-def _letter(column: pl.Series, is_plain: bool) -> str:
-    if not column.count():
-        return NOTHING
-    if not is_plain:
-        return TEXT
-    if column.str.contains(IS_WHOLE).all():
+def _of_numbers(column: pl.Series, longest: int, wholes: int) -> str:
+    """What plain numbers are of which so many are whole, and the longest of which has so many letters."""
+    if longest <= LONGEST and wholes == column.count():
         return WHOLE
-    return TEXT if column.str.contains(TOO_LONG).any() else NUMBER
+    return TEXT if longest > FLOAT and column.str.contains(TOO_LONG).any() else NUMBER
 
 
 def text_kinds(names: list[str], kinds: list[str]) -> dict[str, pl.DataType]:

@@ -128,7 +128,9 @@ def test_several_numbers_of_two_members(places, tmp_path, kind):
 def test_clusters_and_numbers_with_intervals(tmp_path):
     frame = table(200).select("a", "b", "town")
     quiet = {"epochs": 3, "quiet": True}
-    grouped = gipi.fit(frame, target=(), task="cluster", clusters=3, system="autoencoder", run=tmp_path / "groups", **quiet)
+    grouped = gipi.fit(
+        frame, target=(), task="cluster", clusters=3, system="autoencoder", run=tmp_path / "groups", **quiet
+    )
     answer_file(gipi.load(grouped), [make(frame, tmp_path / "rows.parquet")], tmp_path / "groups.parquet", True, 64)
     found = pl.read_parquet(tmp_path / "groups.parquet")
     assert found["cluster"].to_list() == [one["cluster"] for one in grouped.predict(frame)]
