@@ -239,7 +239,9 @@ def join(*given):
     print("joined", flush=True)
     time.sleep({pause})
 batch.join = join
-batch.answer_file(gipi.load(sys.argv[1]), [sys.argv[2]], sys.argv[3], True, 300)
+model = gipi.load(sys.argv[1])
+print("begun", flush=True)
+batch.answer_file(model, [sys.argv[2]], sys.argv[3], True, 300)
 print("done", flush=True)
 """
 
@@ -254,23 +256,18 @@ def lines_of(process: subprocess.Popen, count: int) -> list[str]:
     return [process.stdout.readline().strip() for _line in range(count)]
 
 
-def killed_until_done(places, source, out, draw: random.Random, kills: int) -> int:
-    """Start it again and again, killed at a moment of its work by chance; gives how many kills hit."""
+def killed_until_done(places, source, out, right: bytes, draw: random.Random, kills: int) -> int:
+    """Start it again and again, killed at any moment of its work; gives how many kills came before the end."""
     hits = 0
     for _turn in range(kills):
-        process = started(places, source, out, 0.01)
-        first = lines_of(process, 1)  # it works from here on
-        if first != ["done"]:
-            time.sleep(draw.random() * 0.1)
+        process = started(places, source, out, 0.005)
+        assert lines_of(process, 1) == ["begun"]
+        time.sleep(draw.random() * 0.15)
         process.send_signal(signal.SIGKILL)
-        process.wait()
-        rest = process.stdout.read()  # type: ignore[union-attr]
-        process.stdout.close()  # type: ignore[union-attr]
-        if "done" not in [*first, *rest.split()]:
-            hits += 1
-            if first == ["joined"] or draw.random() < 0.1:
-                continue
-        elif out.exists():  # it was finished: begin once more
+        said = process.communicate()[0]
+        hits += "done" not in said
+        if out.exists():  # whole, or not there
+            assert out.read_bytes() == right
             out.unlink()
     process = started(places, source, out, 0.0)
     process.communicate()
@@ -286,7 +283,7 @@ def test_a_kill_loses_and_doubles_no_row(places, model, tmp_path, kind):
     out = tmp_path / f"out{kind}"
     for parts in (3, 1):
         process = started(places, source, out, 0.01)
-        assert lines_of(process, parts) == ["part"] * parts
+        assert lines_of(process, 1 + parts) == ["begun", *["part"] * parts]
         process.send_signal(signal.SIGKILL)
         process.communicate()
         assert process.returncode == -signal.SIGKILL
@@ -305,10 +302,11 @@ def test_many_kills_at_any_moment(places, model, tmp_path, kind, seed):
     source = make(table(ROWS), tmp_path / f"rows{kind}")
     answer_file(model, [source], tmp_path / f"undisturbed{kind}", True, 300)
     out = tmp_path / f"out{kind}"
-    hits = killed_until_done(places, source, out, random.Random(seed), 24)
-    print(f"{kind}: {hits} kills of 24 hit before the end")
+    right = (tmp_path / f"undisturbed{kind}").read_bytes()
+    hits = killed_until_done(places, source, out, right, random.Random(seed), 24)
+    print(f"{kind}: {hits} kills of 24 came before the end")
     assert hits >= 8
-    assert out.read_bytes() == (tmp_path / f"undisturbed{kind}").read_bytes()
+    assert out.read_bytes() == right
 
 
 @pytest.fixture
@@ -405,7 +403,7 @@ def test_a_kill_on_both_sides_of_the_last_rename(model, tmp_path, monkeypatch):
 def test_two_at_once_are_refused(places, model, tmp_path):
     source, out = make(table(ROWS), tmp_path / "rows.csv"), tmp_path / "out.csv"
     process = started(places, source, out, 0.3)
-    lines_of(process, 1)
+    lines_of(process, 2)
     with pytest.raises(RunError, match=f"is being written by process {process.pid}"):
         answer_file(model, [source], out, True, 300)
     process.kill()
