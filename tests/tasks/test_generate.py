@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from gipi.data.schema import Field, Schema, normalize
+from gipi.data.encode import normalize
+from gipi.data.schema import Field, Schema
 from gipi.errors import UsageError
 from gipi.tasks import generate
 from gipi.tasks.pictures import picture_grid

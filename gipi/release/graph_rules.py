@@ -1,0 +1,305 @@
+"""What a program of a bundle may do: known operators on numbers, in shapes that no input's numbers can change.
+
+The rules give this: **the shape of each value depends on the shapes of the inputs, and on the input `size`, alone.** So
+a program that was tried once with inputs of some shapes takes the same memory for all others of these shapes. What
+sizes a constant may ask for is bounded here; what grows in ways that no rule of ours sees (a value joined with itself
+forty times, products of shapes) shows in the trial, which runs with a limit on memory and time (trial.py).
+
+No operator has a program of its own (Loop, Scan, If), reads anything, or draws random numbers; none gives a shape that
+depends on numbers (NonZero, Unique, Compress); there are no functions, strings, sequences or sparse tensors.
+"""
+
+import math
+from typing import Any
+
+import numpy as np
+
+from gipi.messages import _
+from gipi.release.graph import DTYPES, FLOAT, FLOATS, INT, INTS, TENSOR, Attribute, Graph, Node, Tensor, Value
+from gipi.release.refused import Refused
+from gipi.release.tensor_file import KINDS, Entry
+
+OPSETS = range(17, 24)
+IR_VERSIONS = range(8, 12)
+LARGEST_PROGRAM = 16 << 20  # bytes; weights are elsewhere
+LARGEST_INLINE = 1 << 20  # bytes of all constants inside a program
+LARGEST_CONSTANT = 1 << 16  # bytes of one that is a node's setting
+MOST_NODES = 20_000
+MOST_TENSORS = 30_000
+MOST_VALUES = 256  # inputs, outputs, settings of one node; inputs and outputs of a program
+MOST_AXES = 8
+LONGEST_NAME = 512
+LONGEST_LIST = 4096
+LARGEST_ELEMENTS = 1 << 26  # of a value whose shape is a constant
+FOLDED = 64  # numbers of a constant that is followed through the arithmetic of sizes
+
+KNOWN = """
+Abs Acos Acosh Add And Asin Asinh Atan Atanh Cast CastLike Ceil Celu Clip Cos Cosh Div Elu Equal Erf Exp Floor Gelu
+Greater GreaterOrEqual HardSigmoid HardSwish Identity IsInf IsNaN LeakyRelu Less LessOrEqual Log Max Mean Min Mish Mod
+Mul Neg Not Or PRelu Pow Reciprocal Relu Round Selu Sigmoid Sign Sin Sinh Softplus Softsign Sqrt Sub Sum Tan Tanh
+ThresholdedRelu Where Xor
+
+ArgMax ArgMin CumSum Hardmax LogSoftmax ReduceL1 ReduceL2 ReduceLogSum ReduceLogSumExp ReduceMax ReduceMean ReduceMin
+ReduceProd ReduceSum ReduceSumSquare Softmax TopK
+
+Attention AveragePool BatchNormalization Conv ConvTranspose Einsum Gemm GlobalAveragePool GlobalMaxPool
+GroupNormalization GRU InstanceNormalization LayerNormalization LpNormalization LRN LSTM MatMul MaxPool
+MeanVarianceNormalization RMSNormalization RNN
+
+Concat Constant ConstantOfShape DepthToSpace Expand EyeLike Flatten Gather GatherElements GatherND OneHot Pad Range
+Reshape Resize ScatterElements ScatterND Shape Size Slice SpaceToDepth Split Squeeze Tile Transpose Trilu Unsqueeze
+"""  # on each number; along axes; products, convolutions, recurrence; shapes and places
+OPERATORS = frozenset(KNOWN.split())
+# which inputs of an operator decide the shape of what it gives; reductions' axes among them
+SIZED = {
+    "ConstantOfShape": (0,),
+    "Expand": (1,),
+    "OneHot": (1,),
+    "Pad": (1, 3),
+    "Range": (0, 1, 2),
+    "Reshape": (1,),
+    "Resize": (1, 2, 3),
+    "Slice": (1, 2, 3, 4),
+    "Split": (1,),
+    "Squeeze": (1,),
+    "Tile": (1,),
+    "TopK": (1,),
+    "Unsqueeze": (1,),
+} | {name: (1,) for name in OPERATORS if name.startswith("Reduce")}
+SAME_NUMBERS = {"Cast", "CastLike", "Identity", "Reshape", "Squeeze", "Unsqueeze"}
+ARITHMETIC = {"Add": lambda a, b: a + b, "Sub": lambda a, b: a - b, "Mul": lambda a, b: a * b}
+# the least and greatest that a setting of this name may be
+LIMITS = {
+    "pads": (0, 4096),
+    "strides": (1, 4096),
+    "dilations": (1, 4096),
+    "kernel_shape": (1, 4096),
+    "output_padding": (0, 4096),
+    "output_shape": (1, 1 << 16),
+    "group": (1, 1 << 16),
+    "num_groups": (1, 1 << 16),
+    "hidden_size": (1, 1 << 16),
+    "num_outputs": (1, MOST_VALUES),
+    "blocksize": (1, 64),
+    "size": (1, 4096),
+    "q_num_heads": (1, 4096),
+    "kv_num_heads": (1, 4096),
+}
+ITEMSIZE = {number: KINDS[name].itemsize for name, number in DTYPES.items()}
+BOOL, INT64 = DTYPES["BOOL"], DTYPES["I64"]
+NUMPY = {DTYPES[name]: KINDS[name] for name in ("I64", "I32", "F32", "F64")}
+
+
+def check(graph: Graph, entries: dict[str, Entry]) -> None:
+    """Whether a program keeps the rules.
+
+    Args:
+        graph: By `graph.read`.
+        entries: Of the weights' file that belongs to it, by `tensor_file.header`.
+
+    Raises:
+        Refused: It does not; the text says which rule.
+    """
+    if graph.opset not in OPSETS or graph.ir_version not in IR_VERSIONS:
+        came = f"opset {graph.opset}, IR {graph.ir_version}"
+        raise _refused(_("it is written for {came}, which this gipi does not read", came=came))
+    if len(graph.nodes) > MOST_NODES or len(graph.tensors) > MOST_TENSORS:
+        raise _refused(_("it has too many parts"))
+    if not 0 < len(graph.inputs) <= MOST_VALUES or not 0 < len(graph.outputs) <= MOST_VALUES:
+        raise _refused(_("it has no inputs or outputs, or too many"))
+    for value in (*graph.inputs, *graph.outputs):
+        _check_value(value)
+    for tensor in graph.tensors:
+        _check_tensor(tensor, entries)
+    if sum(len(tensor.data) for tensor in graph.tensors if tensor.data is not None) > LARGEST_INLINE:
+        raise _refused(_("it holds too many constants inside"))
+    _Flow(graph).follow()
+
+
+def _check_value(value: Value) -> None:
+    if value.dtype not in ITEMSIZE:
+        raise _refused(_("'{name}' has numbers of a kind that is not known", name=_short(value.name)))
+    for axis in value.shape:
+        is_length = isinstance(axis, int) and 0 <= axis < 1 << 31
+        is_name = isinstance(axis, str) and 0 < len(axis) <= LONGEST_NAME and axis.isprintable()
+        if not (is_length or is_name or axis is None) or len(value.shape) > MOST_AXES:
+            raise _refused(_("'{name}' has a shape that is none", name=_short(value.name)))
+    if value.name == "size" and (value.dtype, value.shape) != (INT64, (2,)):
+        raise _refused(_("'{name}' has a shape that is none", name=_short(value.name)))
+
+
+def _check_tensor(tensor: Tensor, entries: dict[str, Entry], largest: int = LARGEST_INLINE) -> None:
+    """A constant's bytes are as many as its shape says, here or in the weights' file."""
+    name = _short(tensor.name)
+    if tensor.dtype not in ITEMSIZE:
+        raise _refused(_("'{name}' has numbers of a kind that is not known", name=name))
+    if len(tensor.shape) > MOST_AXES or any(not 0 <= length < 1 << 48 for length in tensor.shape):
+        raise _refused(_("'{name}' has a shape that is none", name=name))
+    size = math.prod(tensor.shape) * ITEMSIZE[tensor.dtype]
+    if tensor.data is None:
+        entry = entries.get(tensor.name)
+        if entry is None or (DTYPES.get(entry.dtype), entry.shape) != (tensor.dtype, tensor.shape):
+            raise _refused(_("'{name}' is not in weights.safetensors as it says", name=name))
+        if tensor.place != (entry.start, entry.stop - entry.start):
+            raise _refused(_("'{name}' is not in weights.safetensors as it says", name=name))
+    elif len(tensor.data) != size or size > largest:
+        raise _refused(_("'{name}' has not as many numbers as its shape says, or too many", name=name))
+    elif tensor.dtype == BOOL and size and max(bytes(tensor.data)) > 1:
+        raise _refused(_("'{name}' has bools that are neither 0 nor 1", name=name))
+
+
+class _Flow:
+    """Follows the values through the program, in the order of the nodes."""
+
+    def __init__(self, graph: Graph):
+        self.graph = graph
+        self.known: set[str] = set()
+        self.from_numbers: set[str] = set()  # values that depend on the numbers of an input other than `size`
+        self.constants: dict[str, list] = {}  # small constants, their numbers in one row
+
+    def follow(self) -> None:
+        for value in self.graph.inputs:
+            self.define(value.name, value.name != "size")
+        for tensor in self.graph.tensors:
+            self.define(tensor.name, False)
+            self.keep(tensor.name, _numbers(tensor))
+        for node in self.graph.nodes:
+            self.node(node)
+        for value in self.graph.outputs:
+            if value.name not in self.known:
+                raise _refused(_("'{name}' is used before it is made", name=_short(value.name)))
+        if len({value.name for value in self.graph.outputs}) != len(self.graph.outputs):
+            raise _refused(_("it gives an output twice"))
+
+    def define(self, name: str, is_from_numbers: bool) -> None:
+        if not 0 < len(name) <= LONGEST_NAME or not name.isprintable():
+            raise _refused(_("it has a value without a name"))
+        if name in self.known:
+            raise _refused(_("'{name}' is made twice", name=_short(name)))
+        self.known.add(name)
+        if is_from_numbers:
+            self.from_numbers.add(name)
+
+    def keep(self, name: str, numbers: list | None) -> None:
+        if numbers is not None and len(numbers) <= FOLDED:
+            if any(not -(2**63) <= number < 2**63 for number in numbers if isinstance(number, int)):
+                raise _refused(_("it asks for more than may be: {operator}", operator="int64"))
+            self.constants[name] = numbers
+
+    def node(self, node: Node) -> None:
+        if node.operator not in OPERATORS:
+            raise _refused(_("it has an operator that gipi does not run: {operator}", operator=_short(node.operator)))
+        if max(len(node.inputs), len(node.outputs), len(node.attributes)) > MOST_VALUES or not node.outputs:
+            raise _refused(
+                _("it has a node with too many inputs or none of its own: {operator}", operator=node.operator)
+            )
+        for name in node.inputs:
+            if name and name not in self.known:
+                raise _refused(_("'{name}' is used before it is made", name=_short(name)))
+        _check_attributes(node)
+        for place in SIZED.get(node.operator, ()):
+            if place < len(node.inputs) and node.inputs[place] in self.from_numbers:
+                raise _refused(_("the numbers of an input would decide a size, in {operator}", operator=node.operator))
+        self.check_sizes(node)
+        is_from_numbers = node.operator not in ("Shape", "Size") and not self.from_numbers.isdisjoint(node.inputs)
+        for name in filter(None, node.outputs):
+            self.define(name, is_from_numbers)
+        if len(node.outputs) == 1 and node.outputs[0]:
+            self.keep(node.outputs[0], self.folded(node))
+
+    def constant(self, node: Node, place: int) -> list | None:
+        return self.constants.get(node.inputs[place]) if place < len(node.inputs) else None
+
+    def folded(self, node: Node) -> list | None:
+        """What small constants become, where that is plain; None: not known."""
+        if node.operator == "Constant":
+            attribute = node.attributes[0]
+            if attribute.kind == TENSOR:
+                return _numbers(attribute.value)  # type: ignore[arg-type]  # its kind says so
+            if attribute.kind in (INTS, FLOATS):
+                return list(attribute.value)  # type: ignore[arg-type]
+            return [attribute.value] if attribute.kind in (INT, FLOAT) else None
+        inputs = [self.constants.get(name) for name in node.inputs if name]
+        if node.operator in SAME_NUMBERS and inputs:
+            return inputs[0]
+        if not inputs or any(numbers is None for numbers in inputs):
+            return None
+        if node.operator == "Concat":
+            return [number for numbers in inputs for number in numbers or ()]
+        if node.operator in ARITHMETIC and len(inputs) == 2:
+            first, second = inputs[0] or [0], inputs[1] or [0]
+            count = max(len(first), len(second))
+            pairs = zip(first * (count // len(first)), second * (count // len(second)), strict=False)
+            return [ARITHMETIC[node.operator](*pair) for pair in pairs]
+        return None
+
+    def check_sizes(self, node: Node) -> None:
+        """Sizes that are known now are no larger than any program of ours asks for."""
+        first, second = self.constant(node, 0), self.constant(node, 1)
+        elements = 0.0
+        if node.operator == "ConstantOfShape" and first is not None:
+            elements = _product(first)
+        elif node.operator in ("Expand", "Tile") and second is not None:
+            elements = _product(second)
+        elif node.operator == "Range" and None not in (steps := [self.constant(node, place) for place in range(3)]):
+            start, limit, step = (numbers[0] if numbers else 0 for numbers in steps)  # type: ignore[union-attr]
+            elements = (limit - start) / step if step else math.inf
+        elif node.operator == "OneHot" and second:
+            elements = max(map(abs, second)) * 64
+        elif node.operator == "Pad" and second:
+            elements = max(map(abs, second)) * 1024
+        elif node.operator == "Resize":
+            scales, sizes = self.constant(node, 2) or [0], self.constant(node, 3) or [0]
+            elements = max(max(map(abs, scales)) * (1 << 20), _product(sizes))
+        if not elements <= LARGEST_ELEMENTS:  # NaN too
+            raise _refused(_("it asks for more than may be: {operator}", operator=node.operator))
+
+
+def _check_attributes(node: Node) -> None:
+    names = [attribute.name for attribute in node.attributes]
+    if len(set(names)) != len(names):
+        raise _refused(_("it has a node with a setting twice: {operator}", operator=node.operator))
+    if node.operator == "Constant" and len(names) != 1:
+        raise _refused(_("it has a constant without a value"))
+    for attribute in node.attributes:
+        if not _is_sane(attribute):
+            what = f"{node.operator}.{_short(attribute.name)}"
+            raise _refused(_("it has a setting that cannot be: {what}", what=what))
+
+
+def _is_sane(attribute: Attribute) -> bool:
+    value = attribute.value
+    if isinstance(value, Tensor):
+        _check_tensor(value, {}, LARGEST_CONSTANT)
+        return True
+    values: Any = value if isinstance(value, tuple) else (value,)
+    if len(values) > LONGEST_LIST or not 0 < len(attribute.name) <= LONGEST_NAME:
+        return False
+    if attribute.kind in (FLOAT, FLOATS):
+        return all(map(math.isfinite, values))
+    if attribute.kind in (INT, INTS):
+        least, greatest = LIMITS.get(attribute.name, (-(2**63), 2**63 - 1))
+        is_known = attribute.name not in ("to", "dtype") or all(one in ITEMSIZE for one in values)
+        return is_known and all(least <= one <= greatest for one in values)
+    return all(len(one) <= LONGEST_NAME and one.isascii() for one in values)
+
+
+def _numbers(tensor: Tensor) -> list | None:
+    """The numbers of a small constant; None for others."""
+    code = NUMPY.get(tensor.dtype)
+    if code is None or tensor.data is None or len(tensor.data) > 8 * FOLDED:
+        return None
+    return np.frombuffer(tensor.data, code).tolist()
+
+
+def _product(lengths: list) -> float:
+    """Of all lengths, as if a missing one (-1 and 0 may mean that) were 1."""
+    return math.prod(max(1, abs(length)) for length in lengths)
+
+
+def _short(name: str) -> str:
+    return ascii(name)[1:-1][:80]
+
+
+def _refused(reason: str) -> Refused:
+    return Refused(_("program.onnx cannot be used: {reason}", reason=reason))
