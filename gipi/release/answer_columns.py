@@ -21,7 +21,8 @@ from gipi.data.schema import Schema
 from gipi.errors import DataError, UsageError
 from gipi.messages import _
 from gipi.release.rows import as_rows, column_kind
-from gipi.tasks import cluster, regress
+from gipi.tasks import cluster
+from gipi.tasks.said import interval, points
 
 TASKS = ("classify", "regress", "cluster", "embed", "act")
 MANY = 100  # classes; with more, only the best have columns
@@ -157,10 +158,10 @@ def _classes(name: str, values: tuple, probabilities: np.ndarray) -> Columns:
 def _numbers(answers: torch.Tensor, disagreement: torch.Tensor | None, schema: Schema) -> Columns:
     """The number `(B,)` of each target, the ends of its interval, and how far members differ."""
     kind = answers.numpy().dtype
-    points, ends = regress.points(answers, schema), regress.interval(answers, schema)
+    middle, ends = points(answers.numpy(), schema), interval(answers.numpy(), schema)
     for place, field in enumerate(schema.targets):
         name = f"predicted_{field.name}"
-        yield name, pl.Series(points[:, place].astype(kind))
+        yield name, pl.Series(middle[:, place].astype(kind))
         if ends is not None:
             for end, numbers in zip(("low", "high"), ends, strict=True):
                 yield f"{name}_{end}", pl.Series(numbers[:, place].astype(kind))

@@ -56,7 +56,7 @@ def written_to(source: Any, inputs: Any, out: str | Path, quiet: bool) -> dict[s
         came = type(inputs).__name__
         raise UsageError(_("out goes with a table file, or files or a folder of pictures; {came} came", came=came))
     check_out(Path(out).expanduser(), [Path(one).expanduser() for one in inputs])  # before the model is opened
-    return answer_file(load(source), list(inputs), out, quiet)
+    return answer_file(load_networks(source), list(inputs), out, quiet)
 
 
 def answers_to(source: Any, inputs: list[str]) -> list[dict[str, Any]]:
