@@ -7,6 +7,7 @@ see part_files.py for how, data/row_files.py for the pieces, and release/answer_
 import hashlib
 import json
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from gipi.messages import _
 from gipi.release.answer_columns import answer_columns, check_task, checksum, picture_columns, rows_for
 from gipi.report.rows_bar import RowsBar
 from gipi.report.text import number
+from gipi.signals import Stopped
 
 CLASH = "answer_"  # stands before the name of an answer that is a column of the input too
 
@@ -59,6 +61,11 @@ def answer_file(
             elif parts.rows:
                 bar.note(_("going on behind {count} rows that are finished", count=number(parts.rows)))
             _answer(model, source, parts, bar, rows or rows_for(model))
+            if _job(model, source, out) != parts.job:
+                raise DataError(
+                    _("{file} was changed while it was read; nothing is written: begin again", file=source.name)
+                )
+            _join(source, parts)
             bar.note(_("{count} rows written to {path}", count=number(parts.rows), path=out))
         return {"rows": parts.rows, "out": str(out)}
 
@@ -70,11 +77,12 @@ def _job(model: Any, source: RowFile, out: Path) -> str:
 
 
 def _answer(model: Any, source: RowFile, parts: Parts, bar: RowsBar, rows: int) -> None:
-    """Write the parts that are missing, and join them."""
+    """Write the parts that are missing."""
     said: list[str] = []  # each sentence once
     empty, is_csv = 0, parts.out.suffix.lower() == ".csv"
+    pieces = source.pieces(parts.end, rows)  # has a name, so that it is not closed while a signal is still to come
     try:
-        for piece in source.pieces(parts.end, rows):
+        for piece in pieces:
             empty += piece.empty
             if not piece.frame.height:
                 continue
@@ -89,6 +97,10 @@ def _answer(model: Any, source: RowFile, parts: Parts, bar: RowsBar, rows: int) 
             empty = 0
             bar.at(parts.rows, piece.share)
     except KeyboardInterrupt as stop:
+        try:  # noqa: SIM105  # the call of `suppress` would hear it already
+            time.sleep(0)  # polars stops at Ctrl-C by itself, and only then Python hears of it
+        except Stopped:
+            pass
         if parts.rows and bar.console is not None:
             bar.note(_("{count} rows are finished; the same call goes on behind them", count=number(parts.rows)))
             stop.is_said = True  # type: ignore[attr-defined]
@@ -97,9 +109,13 @@ def _answer(model: Any, source: RowFile, parts: Parts, bar: RowsBar, rows: int) 
         raise DataError(_("{file} has column names but no rows below them; add rows", file=source.name))
     if parts.empty:
         bar.note(_("rows without any value, left out: {count}", count=parts.empty))
+
+
+def _join(source: RowFile, parts: Parts) -> None:
+    """The parts as one file in its place."""
     files, whole = parts.files(), parts.folder / f"whole{parts.out.suffix.lower()}"
     schema = common_schema(files)
-    if source.is_text and not is_csv:
+    if source.is_text and whole.suffix != ".csv":
         schema |= text_kinds(source.names, [part.kinds for part in parts.parts])
     join(files, whole, schema)
     parts.publish(whole)

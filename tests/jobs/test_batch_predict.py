@@ -9,20 +9,24 @@ import signal
 import subprocess
 import sys
 import time
+from copy import deepcopy
 from io import StringIO
 
 import numpy as np
 import polars as pl
 import pytest
+import torch
 from PIL import Image
 from rich.console import Console
 
 import gipi
 from gipi.cli.main import main
 from gipi.data.row_files import Place, open_rows
+from gipi.data.schema import Field, Schema, Sizes
 from gipi.errors import DataError, RunError, UsageError
 from gipi.jobs.batch import answer_file
 from gipi.jobs.part_files import Parts
+from gipi.release.model import Model
 from gipi.report.rows_bar import RowsBar
 
 ROWS = 5000
@@ -161,6 +165,79 @@ def test_pictures_are_rows_with_their_file(tmp_path):
         answer_file(gipi.load(run), [folder], tmp_path / "again.csv", True, 3)
     with pytest.raises(UsageError, match="is no picture"):
         answer_file(gipi.load(run), [tmp_path / "out.csv"], tmp_path / "again.parquet", True)
+
+
+def kept_as(task: str, schema: Schema, network: torch.nn.Module, members: int = 1) -> Model:
+    """A model that nobody trained."""
+    torch.manual_seed(0)
+    for part in network.modules():
+        if isinstance(part, torch.nn.Linear):
+            torch.nn.init.normal_(part.weight)
+    networks = [network, *(deepcopy(network) for _member in range(members - 1))]
+    for place, other in enumerate(networks):
+        for parameter in other.parameters():
+            parameter.data += 0.1 * place
+    inputs = schema.inputs[0].shape or (len(schema.inputs),)
+    return Model(task, "own", schema, Sizes(inputs, 3), {}, networks)
+
+
+NUMBERS = tuple(Field(name, "number") for name in "abc")
+
+
+def numbers(rows: int = 60) -> pl.DataFrame:
+    draw = np.random.default_rng(3)
+    return pl.DataFrame({name: draw.normal(size=rows) for name in "abc"})
+
+
+def test_labels_and_actions_of_several_members(tmp_path):
+    source, rows = make(numbers(), tmp_path / "rows.parquet"), numbers().to_dicts()
+    labels = Field("labels", "labels", values=("red", "green", "blue"))
+    model = kept_as("classify", Schema(NUMBERS, (labels,)), torch.nn.Linear(3, 3), members=2)
+    answer_file(model, [source], tmp_path / "labels.parquet", True, 7)
+    found, said = pl.read_parquet(tmp_path / "labels.parquet"), [model.predict(row)[0] for row in rows]
+    names = [f"{what}_{name}" for what in ("predicted", "probability") for name in labels.values]
+    assert found.columns[3:] == [*names, "disagreement"]
+    for name in labels.values:
+        assert found[f"predicted_{name}"].to_list() == [name in one["labels"] for one in said]
+        chances = [one["probabilities"][name] for one in said]
+        np.testing.assert_allclose(found[f"probability_{name}"], chances, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(found["disagreement"], [one["disagreement"] for one in said], rtol=1e-3, atol=1e-5)
+    action = Field("action", "class", values=(0, 1, 2))
+    model = kept_as("act", Schema(NUMBERS, (action,)), torch.nn.Linear(3, 3))
+    answer_file(model, [source], tmp_path / "actions.parquet", True, 7)
+    found, said = pl.read_parquet(tmp_path / "actions.parquet"), [model.predict(row)[0] for row in rows]
+    assert found["action"].to_list() == [one["action"] for one in said]
+    np.testing.assert_allclose(found["worth_2"], [one["worth"]["2"] for one in said], rtol=1e-4, atol=1e-5)
+
+
+def test_of_very_many_classes_the_best_five(tmp_path):
+    source = make(numbers(), tmp_path / "rows.csv")
+    kind = Field("kind", "class", values=tuple(f"k{n}" for n in range(101)))
+    model = kept_as("classify", Schema(NUMBERS, (kind,)), torch.nn.Linear(3, 101))
+    answer_file(model, [source], tmp_path / "out.parquet", True, 7)
+    found = pl.read_parquet(tmp_path / "out.parquet")
+    assert found.width == 3 + 10
+    for row, one in enumerate(numbers().to_dicts()):
+        chances = model.predict(one)[0]["probabilities"]
+        best = sorted(chances, key=chances.__getitem__, reverse=True)[:5]
+        ends = ("", "_2", "_3", "_4", "_5")
+        assert [found[f"predicted_kind{end}"][row] for end in ends] == best
+        shown = [found[f"probability{end}"][row] for end in ends]
+        np.testing.assert_allclose(shown, [chances[name] for name in best], rtol=1e-4, atol=1e-5)
+
+
+def test_vectors_of_pictures(tmp_path):
+    draw = np.random.default_rng(0)
+    for number in range(9):
+        Image.fromarray(draw.integers(0, 255, (6, 6), np.uint8)).save(tmp_path / f"p{number}.png")
+    network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(36, 3))
+    model = kept_as("embed", Schema((Field("picture", "picture", (1, 6, 6), scale=255.0),)), network)
+    files = sorted(tmp_path.glob("*.png"))
+    answer_file(model, files, tmp_path / "out.jsonl", True, 2)
+    found = pl.read_ndjson(tmp_path / "out.jsonl")
+    assert found.columns == ["file", "vector_0", "vector_1", "vector_2"]
+    said = [model.predict(str(file))[0]["vector"] for file in files]
+    np.testing.assert_allclose(found.drop("file").to_numpy(), said, rtol=1e-4, atol=1e-5)
 
 
 def test_packed_and_semicolons_and_rows_without_values(model, tmp_path, capsys):
@@ -400,15 +477,24 @@ def test_a_kill_on_both_sides_of_the_last_rename(model, tmp_path, monkeypatch):
     assert not folder.exists() and pl.read_csv(out).height == 400
 
 
-def test_two_at_once_are_refused(places, model, tmp_path):
-    source, out = make(table(ROWS), tmp_path / "rows.csv"), tmp_path / "out.csv"
-    process = started(places, source, out, 0.3)
-    lines_of(process, 2)
-    with pytest.raises(RunError, match=f"is being written by process {process.pid}"):
-        answer_file(model, [source], out, True, 300)
-    process.kill()
-    process.communicate()
-    assert answer_file(model, [source], out, True, 300)["rows"] == ROWS
+def test_a_file_that_changes_meanwhile_is_not_trusted(model, tmp_path):
+    source, out = make(table(400), tmp_path / "rows.csv"), tmp_path / "out.csv"
+    growing = type("Growing", (), {"__getattr__": lambda self, name: getattr(model, name)})()
+    growing.answers = lambda x: source.open("a").write(" ") and model.answers(x)
+    with pytest.raises(DataError, match="was changed while it was read"):
+        answer_file(growing, [source], out, True, 100)
+    assert not out.exists()
+
+
+def test_two_at_once_are_refused(model, tmp_path):
+    source, out = make(table(100), tmp_path / "rows.csv"), tmp_path / "out.csv"
+    with (
+        Parts(out, "another job"),
+        pytest.raises(RunError, match=rf"is being written by process {os.getpid()} on \S"),
+    ):
+        answer_file(model, [source], out, True)
+    assert not [*tmp_path.glob(".*")]
+    assert answer_file(model, [source], out, True)["rows"] == 100
 
 
 def test_a_full_disk_keeps_what_is_finished(model, tmp_path, monkeypatch):
@@ -579,17 +665,18 @@ PEAK = """
 import sys, resource
 import gipi
 from gipi.jobs.batch import answer_file
-answer_file(gipi.load(sys.argv[1]), [sys.argv[2]], sys.argv[3], True, 20000)
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+model = gipi.load(sys.argv[1])
+for source in sys.argv[2:]:
+    answer_file(model, [source], source + ".parquet", True, 20000)
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="ru_maxrss counts otherwise elsewhere")
 def test_memory_does_not_grow_with_the_file(places, tmp_path):
-    peaks = []
-    for times in (1, 6):
-        source = make(pl.concat([table(40_000)] * times), tmp_path / f"rows{times}.csv")
-        line = [sys.executable, "-c", PEAK, str(places / "class.gipi"), str(source), str(tmp_path / f"{times}.parquet")]
-        peaks.append(int(subprocess.run(line, capture_output=True, text=True, check=True).stdout))
-    grown = 5 * 40_000 * 6 * 16  # bytes that the cells of the others would take as they are, at the least
-    assert (peaks[1] - peaks[0]) * 1024 < grown, peaks
+    rows = table(40_000)
+    sources = [make(pl.concat([rows] * times), tmp_path / f"rows{times}.csv") for times in (1, 6)]
+    line = [sys.executable, "-c", PEAK, str(places / "class.gipi"), *map(str, sources)]
+    small, large = map(int, subprocess.run(line, capture_output=True, text=True, check=True).stdout.split())
+    grown = 5 * 40_000 * 6 * 16  # bytes that the cells of the other rows would take as they are, at the least
+    assert (large - small) * 1024 < grown, (small, large)
