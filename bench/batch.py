@@ -120,7 +120,7 @@ BENCH = Bench(
         figure
         for kind in ("csv", "parquet")
         for figure in (
-            Figure(f"by rows {kind}", f"gipi {kind}", least=3.0),
+            Figure(f"by rows {kind}", f"gipi {kind}", least=1.5),
             Figure(f"gipi {kind}", f"torch {kind}", most=2.0),
         )
     ],
