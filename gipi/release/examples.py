@@ -114,7 +114,7 @@ def _array(held: dict[str, Any]) -> np.ndarray:
         count *= side
     if count * np.dtype(kind).itemsize != len(content):
         raise ValueError("an array in the examples has more or less bytes than its shape says")
-    return np.frombuffer(content, kind).reshape(shape)
+    return np.frombuffer(content, kind).reshape(shape).copy()  # anybody may write to it
 
 
 def unit(schema: Schema) -> float:
