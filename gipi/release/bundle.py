@@ -23,7 +23,7 @@ from gipi.messages import _
 from gipi.release import safe_json, stored, tensor_file
 from gipi.release.alike import difference
 from gipi.release.described import Described, described
-from gipi.release.examples import shortened, unit, unpacked
+from gipi.release.examples import check_examples, shortened, unit, unpacked
 from gipi.release.refused import Refused
 
 if TYPE_CHECKING:
@@ -82,9 +82,9 @@ def held(path: str | Path) -> Held:
         sizes = {name: len(content) for name, content in parts.items()}
         said = described(safe_json.loads(parts.pop("bundle.json").data, LARGEST["bundle.json"], DEEPEST))
         examples = safe_json.loads(parts.pop("examples.json").data, LARGEST["examples.json"], DEEPEST)
-        if not isinstance(examples, dict) or set(examples) not in ({"rows", "answers"}, set()):
-            raise Refused(_("its examples are not as they should be"))
-        return Held(path, said, parts, {name: unpacked(value) for name, value in examples.items()}, sizes)
+        examples = unpacked(examples)
+        check_examples(examples, said.task, said.schema)
+        return Held(path, said, parts, examples, sizes)
     except OSError as error:
         raise RunError(_("cannot read {path}: {reason}", path=path, reason=error.strerror or error)) from error
     except RunError:
@@ -139,15 +139,20 @@ def damaged(path: Path, error: Exception) -> RunError:
     return RunError(_("{path} is not a gipi bundle or is damaged: {reason}", path=path, reason=reason))
 
 
-def check(model: "Model | Program", opened: Held) -> None:
+def check(model: "Model | Program", opened: Held, count: int | None = None) -> None:
     """The stored inputs give the stored answers.
+
+    Args:
+        model: Made of what was opened.
+        opened: The bundle.
+        count: How many of the inputs; None: all.
 
     Raises:
         RunError: They do not; says where.
     """
     if not opened.examples:  # a stream of a person's own, kept before its shape was known
         return
-    found = shortened(model.predict(opened.examples["rows"]))
-    gap = difference(found, opened.examples["answers"], unit(opened.described.schema))
+    found = shortened(model.predict(opened.examples["rows"][:count]))
+    gap = difference(found, opened.examples["answers"][:count], unit(opened.described.schema))
     if gap is not None:
         raise RunError(_("{path} does not give the answers it was stored with: {gap}", path=opened.path, gap=gap))

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from gipi.release.model import Model
 
 COUNT = 5
+MOST = 100  # examples that are read
 LARGEST_SIDE = 48  # of a picture that is kept as an example: it is resized like any other
 TYPES = ("uint8", "int64", "float32", "float64")
 UNKNOWN = "?"  # a word that no training row had
@@ -99,6 +100,30 @@ def unpacked(value: Any) -> Any:
     return [unpacked(one) for one in value] if isinstance(value, list) else value
 
 
+def check_examples(held: Any, task: str, schema: Schema) -> None:
+    """The rows are such as `example_rows` makes: a name among them would be a file to be opened.
+
+    Raises:
+        ValueError: They are not.
+    """
+    if held == {}:
+        return
+    if not isinstance(held, dict) or set(held) != {"rows", "answers"} or not isinstance(held["answers"], list):
+        raise ValueError("the examples are not rows and answers")
+    rows = held["rows"]
+    if task in ("generate", "stream"):
+        fits = isinstance(rows, np.ndarray)
+    elif schema.is_picture:
+        fits = isinstance(rows, list) and all(isinstance(row, np.ndarray) and row.ndim == 3 for row in rows)
+    else:
+        plain = (str, int, float, bool, type(None))
+        fits = isinstance(rows, list) and all(
+            isinstance(row, dict) and all(type(value) in plain for value in row.values()) for row in rows
+        )
+    if not fits or not COUNT <= len(rows) <= MOST or len(rows) != len(held["answers"]):
+        raise ValueError("the examples are not the rows and answers of such a model")
+
+
 def _array(held: dict[str, Any]) -> np.ndarray:
     kind, shape, text = held["array"], held["shape"], held["bytes"]
     if kind not in TYPES or not isinstance(text, str) or not isinstance(shape, list):
@@ -114,7 +139,7 @@ def _array(held: dict[str, Any]) -> np.ndarray:
         count *= side
     if count * np.dtype(kind).itemsize != len(content):
         raise ValueError("an array in the examples has more or less bytes than its shape says")
-    return np.frombuffer(content, kind).reshape(shape)
+    return np.frombuffer(content, kind).reshape(shape).copy()  # anybody may write to it
 
 
 def unit(schema: Schema) -> float:

@@ -25,14 +25,18 @@ from gipi.release.alike import difference
 from gipi.release.bundle import Held
 from gipi.release.examples import example_rows, shortened, unit
 from gipi.release.keep import reach_of
-from gipi.release.opened import session
-from gipi.release.program import ANY_SIZE, as_whole, exported, free_axes, needs_export, ports, quiet, reason_of, results
+from gipi.release.program import as_whole, exported, free_axes, needs_export, ports, quiet, reason_of, results
 from gipi.release.runtime import Program
+from gipi.release.session import onnxruntime
+from gipi.release.whole import ANY_SIZE
 from gipi.training.checkpoint import write_atomically
 from gipi.training.tensors import pieces
 
 if TYPE_CHECKING:
     from gipi.release.model import Model
+
+Inputs = dict[str, np.ndarray]
+Run = Callable[[Inputs], Inputs]
 
 SUFFIXES = {"onnx": ".onnx", "torch": ".pt2", "safetensors": ".safetensors"}
 MOST = 1_900_000_000  # bytes of weights inside an .onnx file: protobuf ends at 2 GB
@@ -144,7 +148,7 @@ def write_graph(model: Any, proto: Any, path: Path, most: int = MOST, is_checked
     aside = _set_aside(proto, path.with_name(path.name + ".data"), most)
     content = proto.SerializeToString()
     if is_checked:
-        check(model, session(content, [*aside], aside))
+        check(model, running(content, aside))
     files = [path]
     with _folder_of(path):
         if aside:
@@ -153,6 +157,27 @@ def write_graph(model: Any, proto: Any, path: Path, most: int = MOST, is_checked
         _check_form(content, path)
         write_atomically(path, content)
     return Exported(files, text)
+
+
+def running(content: bytes, aside: dict[str, np.ndarray] | None = None) -> Run:
+    """A program of our own making in onnxruntime; `release/session.py` runs those of strangers, which are plainer.
+
+    Args:
+        content: The program.
+        aside: The arrays of tensors that it looks for in a file.
+    """
+    runtime = onnxruntime()
+    options = runtime.SessionOptions()
+    options.log_severity_level = 4
+    values = [runtime.OrtValue.ortvalue_from_numpy(array) for array in (aside or {}).values()]
+    options.add_external_initializers([*(aside or {})], values)
+    session = runtime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    names = [one.name for one in session.get_outputs()]
+
+    def run(inputs: Inputs) -> Inputs:
+        return dict(zip(names, session.run(names, inputs), strict=True))
+
+    return run
 
 
 def _set_aside(proto: Any, beside: Path, most: int) -> dict[str, np.ndarray]:
@@ -222,8 +247,8 @@ def write_torch(model: "Model", path: Path) -> Exported:
     return Exported([path], usage.of_torch(model, path.name, names, is_guarded), remark)
 
 
-def _run_of(module: Any, names: list[str]) -> Callable[[dict[str, np.ndarray]], dict[str, np.ndarray]]:
-    def run(inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+def _run_of(module: Any, names: list[str]) -> Run:
+    def run(inputs: Inputs) -> Inputs:
         made = module(*(torch.from_numpy(np.ascontiguousarray(inputs[name])) for name in names))
         return {name: tensor.numpy() for name, tensor in made.items()}
 
@@ -266,7 +291,7 @@ def _bytes(tensor: Tensor) -> bytes:
 # --- all of them -----------------------------------------------------------------------------------------------------
 
 
-def check(model: Any, run: Callable[[dict[str, np.ndarray]], dict[str, np.ndarray]]) -> None:
+def check(model: Any, run: Run) -> None:
     """A program answers made-up rows as the model does.
 
     Raises:
@@ -281,7 +306,7 @@ def check(model: Any, run: Callable[[dict[str, np.ndarray]], dict[str, np.ndarra
         raise UsageError(_("its program answers differently: {gap}", gap=gap))
 
 
-def program_with(model: Any, run: Callable[[dict[str, np.ndarray]], dict[str, np.ndarray]]) -> Program:
+def program_with(model: Any, run: Run) -> Program:
     """What answers rows in words, by this program."""
     reach = reach_of(model) if hasattr(model, "members") else model.reach
     return Program(model.task, model.system, model.schema, model.config, run, model.card, model.extra, reach)

@@ -1,28 +1,34 @@
-"""A bundle's program in onnxruntime: the graph is read and judged by our own rules before anything native sees it."""
+"""A bundle's program, ready to answer: read and judged by our own rules, tried in a child process, then run here."""
 
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gipi.errors import UsageError
+from gipi.errors import RunError, UsageError
 from gipi.messages import _
 from gipi.release import graph
-from gipi.release.bundle import Held
-from gipi.release.graph_rules import check
+from gipi.release.bundle import Held, check
+from gipi.release.graph_rules import check as check_rules
 from gipi.release.refused import Refused
-from gipi.release.runtime import Program
+from gipi.release.runtime import Program, Run
+from gipi.release.session import Session
 from gipi.release.tensor_file import header
+from gipi.release.trial import try_program
 
 if TYPE_CHECKING:
     from gipi.release.model import Model
     from gipi.release.program import Made
 
+SECONDS = 120.0  # that one run of a program may take: some rows of a large network, on a slow machine
+LARGEST_REACH = 1 << 12
+ONE_BY_ONE = ("segment", "upscale")  # tasks whose pictures go through the program each for itself
+
 Array = np.ndarray
 
 
 def program_of(opened: Held, threads: int = 0) -> Program:
-    """The program of a bundle, ready to answer.
+    """The program of a bundle, tried and ready to answer.
 
     Args:
         opened: The bundle.
@@ -30,52 +36,44 @@ def program_of(opened: Held, threads: int = 0) -> Program:
 
     Raises:
         UsageError: It has none, or onnxruntime is not installed.
-        Refused: The program is not one that we run.
+        Refused: The program is not one that we run, or takes too much when it is tried.
+        RunError: It does not give the answers that it was stored with.
     """
     said = opened.described
     if "program.onnx" not in opened.parts:
         why = str(said.program.get("none", "")) or _("it was kept by a run; gipi save RUN FILE makes one")
         raise UsageError(_("{path} has no program: {reason}", path=opened.path, reason=why))
     reach = said.program.get("reach", 0)
-    if type(reach) is not int or not 0 <= reach < 1 << 12:
+    if type(reach) is not int or not 0 <= reach < LARGEST_REACH:
         raise Refused(_("bundle.json is not as it should be: {what}", what="program"))
-    content = opened.parts["program.onnx"].tobytes()
-    read = graph.read(content)
-    check(read, header(opened.parts["weights.safetensors"]))
-    run = session(content, [one.name for one in read.tensors if one.place], opened.weights, threads)
-    return Program(said.task, said.system, said.schema, said.config, run, said.card, said.extra, reach)
+    content, weights = opened.parts["program.onnx"].tobytes(), opened.weights
+    check_rules(graph.read(content), header(opened.parts["weights.safetensors"]))
+
+    def answering(run: Run) -> Program:
+        return Program(said.task, said.system, said.schema, said.config, run, said.card, said.extra, reach)
+
+    used = {name: weights[name] for name in _outside(content)}
+    check(answering(lambda inputs: try_program(content, used, inputs)), opened, 1 if said.task in ONE_BY_ONE else None)
+    return answering(_run(Session(content, weights, threads)))
 
 
 def program_from(model: "Model", made: "Made") -> Program:
-    """The program of a model that is about to be kept."""
+    """The program of a model that is about to be kept: our own, so it is not tried."""
     from gipi.release.keep import reach_of
 
-    run = session(made.program, made.outside, made.weights, 0)
+    run = _run(Session(made.program, made.weights, 0))
     return Program(model.task, model.system, model.schema, model.config, run, model.card, model.extra, reach_of(model))
 
 
-def session(
-    content: bytes, outside: list[str], weights: Mapping[str, Array], threads: int = 0
-) -> Callable[[dict[str, Array]], dict[str, Array]]:
-    onnxruntime = runtime_library()
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    options.intra_op_num_threads = threads
-    values = [onnxruntime.OrtValue.ortvalue_from_numpy(np.ascontiguousarray(weights[name])) for name in outside]
-    options.add_external_initializers(outside, values)
-    made = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-    names = [one.name for one in made.get_outputs()]
-
-    def run(inputs: dict[str, Array]) -> dict[str, Array]:
-        return dict(zip(names, made.run(names, inputs), strict=True))
+def _run(session: Session) -> Run:
+    def run(inputs: Mapping[str, Array]) -> dict[str, Array]:
+        try:
+            return session.run(inputs, SECONDS)
+        except Refused as error:
+            raise RunError(str(error)) from error
 
     return run
 
 
-def runtime_library() -> Any:
-    try:
-        import onnxruntime
-    except Exception as error:  # a broken installation raises anything
-        hint = "pip install 'gipi[export]'"
-        raise UsageError(_("this needs {package}: {hint}", package="onnxruntime", hint=hint)) from error
-    return onnxruntime
+def _outside(content: bytes) -> list[str]:
+    return [tensor.name for tensor in graph.read(content).tensors if tensor.place is not None]

@@ -18,7 +18,8 @@ LARGEST_MEMORY = 64 << 20  # bytes of Python's objects
 LONGEST_NUMBER = 40  # letters; a float64 has at most 24, an int64 20
 # bytes of objects that each of these makes at most, and what parsing holds meanwhile; test_safe_json.py measures it
 COST = {b",": 48, b":": 200, b'"': 40, b"[": 96, b"{": 320}
-TEXT = re.compile(rb'"(?:[^"\\]+|\\.?)*+(?:"|\Z)', re.DOTALL)  # never fails once begun, so it is linear
+# a text or a bracket; a text once begun is always found, to the end of the data if need be, so the search is linear
+MARKS = re.compile(rb'"(?:[^"\\]+|\\.?)*+(?:"|\Z)|[\[\]{}]', re.DOTALL)
 SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
@@ -71,13 +72,16 @@ def _depth(text: bytes, deepest: int) -> int:
     """How deep the brackets stand; looked at closely only where there are enough of them to matter."""
     if text.count(b"[") + text.count(b"{") <= deepest:
         return 0
-    brackets = TEXT.sub(b"", text) if b'"' in text else text
     depth = greatest = 0
-    for sign in re.findall(rb"[\[\]{}]", brackets):
-        depth += 1 if sign in b"[{" else -1
-        greatest = max(greatest, depth)
-        if greatest > deepest:
-            break
+    for mark in MARKS.finditer(text):
+        sign = mark[0]
+        if sign in (b"[", b"{"):
+            depth += 1
+            greatest = max(greatest, depth)
+            if greatest > deepest:
+                break
+        elif sign in (b"]", b"}"):
+            depth -= 1
     return greatest
 
 

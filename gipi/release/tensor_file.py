@@ -5,7 +5,9 @@ the tensors must lie without a gap, without overlap, each at a multiple of its n
 There is no `__metadata__`: a bundle has its own words. PyTorch is not needed.
 """
 
+import json
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,6 +37,7 @@ KINDS = {
     "BOOL": np.dtype("?"),
     "C64": np.dtype("<c8"),
 }
+NAMES = {dtype: name for name, dtype in KINDS.items()}  # uint16 is U16, which comes after BF16
 
 
 @dataclass(frozen=True)
@@ -106,6 +109,25 @@ def arrays(buffer: np.ndarray | bytes | memoryview) -> dict[str, np.ndarray]:
             raise _refused(_("tensor '{name}' has bools that are neither 0 nor 1", name=name))
         found[name] = memory.view(KINDS[entry.dtype]).reshape(entry.shape)
     return found
+
+
+def packed(tensors: Mapping[str, np.ndarray]) -> list[bytes | memoryview]:
+    """The content of a safetensors file, in pieces: its head, then the memory of each array, one after the other.
+
+    Args:
+        tensors: Arrays of `KINDS`; whoever holds bfloat16 as uint16 gets uint16.
+    """
+    named = sorted(tensors.items(), key=lambda one: (-one[1].dtype.itemsize, one[0]))  # so that each is aligned
+    head, place, pieces = {}, 0, []
+    for name, array in named:
+        memory = memoryview(np.ascontiguousarray(array).reshape(-1).view(np.uint8))  # type: ignore[arg-type]
+        offsets = [place, place + len(memory)]
+        head[name] = {"dtype": NAMES[array.dtype], "shape": list(array.shape), "data_offsets": offsets}
+        place += len(memory)
+        pieces.append(memory)
+    text = json.dumps(head, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % 8)
+    return [len(text).to_bytes(8, "little") + text, *pieces]
 
 
 def _entry(name: str, held: Any, begin: int) -> tuple[str, Entry]:

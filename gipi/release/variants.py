@@ -16,26 +16,23 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from gipi.errors import RunError, UsageError
 from gipi.messages import _
-from gipi.release.export import onnx_model
-from gipi.release.opened import runtime_library, session
+from gipi.release.export import Inputs, Run, onnx_model, running
 from gipi.release.program import reason_of
+from gipi.release.session import onnxruntime
 
 if TYPE_CHECKING:
     from gipi.release.model import Model
-
-Run = Callable[[dict[str, np.ndarray]], dict[str, np.ndarray]]
-Inputs = dict[str, np.ndarray]
 
 PRODUCTS = ["MatMul", "Gemm"]
 WITH_CONVOLUTIONS = ["Conv", *PRODUCTS, "Relu", "Clip", "Add", "MaxPool", "AveragePool", "GlobalAveragePool", "Concat"]
 AT_ONCE = 64  # rows of a piece that a static program is calibrated with
 ROUNDS = 9  # of measuring, each program in turn
+ROUND = 0.5  # seconds that the slowest takes for a round, about
 MOST_TIMED = 2048  # rows of a round
 FASTER = 0.95  # of the time, at most: two runs of one program differ by so much
 
@@ -141,9 +138,9 @@ def runnable(variant: Variant, precision: str) -> Run:
     Raises:
         RunError: This onnxruntime has no kernels for it.
     """
-    library = runtime_library()
+    library = onnxruntime()
     try:
-        return session(variant.proto.SerializeToString(), [], {})
+        return running(variant.proto.SerializeToString())
     except Exception as error:  # onnxruntime's errors have a class for each kind
         version, reason = library.__version__, reason_of(error)
         text = _(
@@ -156,18 +153,25 @@ def runnable(variant: Variant, precision: str) -> Run:
 
 
 def seconds(programs: list[Callable[[Inputs], Any]], inputs: Inputs) -> list[list[float]]:
-    """Seconds of each program for these rows, each in turn, several times: `[program][round]`."""
-    first = next(iter(inputs.values()))
-    some = {name: array[:MOST_TIMED] for name, array in inputs.items()}
+    """Seconds a row of each program, each in turn, several times: `[program][round]`."""
+    rows = len(next(iter(inputs.values())))
+    few = {name: array[:AT_ONCE] for name, array in inputs.items()}
     for program in programs:
-        program({name: array[: min(len(first), AT_ONCE)] for name, array in some.items()})
+        program(few)
+    slowest = max(_timed(program, few) for program in programs) / min(rows, AT_ONCE)
+    count = int(min(rows, MOST_TIMED, max(AT_ONCE, ROUND / slowest)))
+    some = {name: array[:count] for name, array in inputs.items()}
     found: list[list[float]] = [[] for _program in programs]
     for _round in range(ROUNDS):
         for program, times in zip(programs, found, strict=True):
-            begin = time.perf_counter()
-            program(some)
-            times.append(time.perf_counter() - begin)
+            times.append(_timed(program, some) / count)
     return found
+
+
+def _timed(program: Callable[[Inputs], Any], inputs: Inputs) -> float:
+    begin = time.perf_counter()
+    program(inputs)
+    return time.perf_counter() - begin
 
 
 def loss_of(before: Any, after: Any) -> float:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 RUNS = Path("runs")  # training.folder.RUNS, whose room imports torch
 KEPT = "model.gipi"
 OF_PROGRAM = "program."  # before the names of tensors that are no weights: release.program.OWN
-ANY_SIZE = ("segment", "upscale")  # release.program.ANY_SIZE
+ANY_SIZE = ("segment", "upscale")  # release.whole.ANY_SIZE
 SUM = 64  # bytes of the checksum, which ends the file
 
 
