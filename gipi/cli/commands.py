@@ -223,7 +223,8 @@ def export(line: Line) -> dict[str, Any]:
         if made.remark:
             print(made.remark)
         print(f"\n{made.usage}")
-    return {"files": [str(path) for path in made.files], "usage": made.usage, "measured": made.measured}
+    files = [str(path) for path in made.files]
+    return {"files": files, "usage": made.usage, "remark": made.remark, "measured": made.measured}
 
 
 def systems(line: Line) -> dict[str, Any]:

@@ -135,11 +135,11 @@ def _name_axes(graph: Any) -> None:
                 axis.dim_param = pattern.sub(lambda found: names[found[1]], axis.dim_param)
 
 
-def write_graph(model: Any, proto: Any, path: Path, most: int = MOST, is_checked: bool = True) -> Exported:
-    """Write a program; see `write_onnx`. `is_checked`: it has to answer as the model does; a variant need not."""
+def write_graph(model: Any, proto: Any, path: Path, most: int = MOST, precision: str = "float32") -> Exported:
+    """Write a program; see `write_onnx`. In float32 it has to answer as the model does; a variant need not."""
     names = [value.name for value in proto.graph.output]
     text = usage.of_onnx(model, path.name, names)
-    described = usage.notes(model, names)
+    described = usage.notes(model, names) | ({} if precision == "float32" else {"precision": precision})
     proto.producer_name, proto.producer_version = "gipi", described["made_by"].removeprefix("gipi ")
     proto.doc_string = f"{model.task} by {model.system}, made by {described['made_by']}.\n\n{text}\n"
     del proto.metadata_props[:]
@@ -147,7 +147,7 @@ def write_graph(model: Any, proto: Any, path: Path, most: int = MOST, is_checked
         proto.metadata_props.add(key=name, value=value)
     aside = _set_aside(proto, path.with_name(path.name + ".data"), most)
     content = proto.SerializeToString()
-    if is_checked:
+    if precision == "float32":
         check(model, running(content, aside))
     files = [path]
     with _folder_of(path):
@@ -249,7 +249,7 @@ def write_torch(model: "Model", path: Path) -> Exported:
 
 def _run_of(module: Any, names: list[str]) -> Run:
     def run(inputs: Inputs) -> Inputs:
-        made = module(*(torch.from_numpy(np.ascontiguousarray(inputs[name])) for name in names))
+        made = module(*(torch.from_numpy(np.array(inputs[name])) for name in names))
         return {name: tensor.numpy() for name, tensor in made.items()}
 
     return run

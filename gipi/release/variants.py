@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from gipi.release.model import Model
 
 PRODUCTS = ["MatMul", "Gemm"]
-WITH_CONVOLUTIONS = ["Conv", *PRODUCTS, "Relu", "Clip", "Add", "MaxPool", "AveragePool", "GlobalAveragePool", "Concat"]
 AT_ONCE = 64  # rows of a piece that a static program is calibrated with
 ROUNDS = 9  # of measuring, each program in turn
 ROUND = 0.5  # seconds that the slowest takes for a round, about
@@ -69,7 +68,7 @@ def int8(proto: Any, calibration: Inputs) -> list[Variant]:
         onnx.save(proto, Path(folder) / "usual.onnx")
         quant_pre_process(str(Path(folder) / "usual.onnx"), str(prepared), skip_optimization=True)
         if "Conv" in kinds:
-            return [_static(prepared, calibration, WITH_CONVOLUTIONS)]
+            return [_static(prepared, calibration, ["Conv", *PRODUCTS])]
         return [_dynamic(prepared), _static(prepared, calibration, PRODUCTS)]
 
 

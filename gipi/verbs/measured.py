@@ -56,7 +56,7 @@ def variant(source: Any, model: Any, path: Path, precision: str, most_lost: floa
     if not good:
         raise RunError(_refusal(best, precision, most_lost))
     chosen = next(one for one in made if one.method == best["method"])
-    written = write_graph(model, chosen.proto, path, is_checked=False)
+    written = write_graph(model, chosen.proto, path, precision=precision)
     best["bytes"] = {"before": usual.ByteSize(), "after": path.stat().st_size}
     return Exported(written.files, written.usage, _praise(best, precision), best)
 
