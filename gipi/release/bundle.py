@@ -40,7 +40,7 @@ LARGEST = {
     "examples.json": 32 << 20,
 }
 DEEPEST = 24  # of JSON
-DAMAGED = (LookupError, AttributeError, TypeError, ValueError, OverflowError, RuntimeError, MemoryError)
+DAMAGED = (LookupError, AttributeError, TypeError, ValueError, ArithmeticError, RuntimeError, MemoryError)
 
 
 @dataclass
