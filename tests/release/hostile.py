@@ -303,7 +303,7 @@ def tensor_files(parts: Parts) -> Iterator[File]:
     def written(entries: dict) -> bytes:
         return json.dumps(entries, separators=(",", ":")).encode()
 
-    def with_change(numbers: bytes = numbers, **change: object) -> bytes:
+    def with_change(numbers: bytes, **change: object) -> bytes:
         return with_head(written(said | {first: said[first] | change}), numbers)
 
     for name, count in (
@@ -348,8 +348,8 @@ def tensor_files(parts: Parts) -> Iterator[File]:
         ("place over another", {"data_offsets": [begin + 4, stop + 4]}), ("place 2^64", {"data_offsets": [1 << 64, (1 << 64) + 48]}),
         ("bools that are neither", {"dtype": "BOOL", "shape": [stop - begin]}), ("numbers of one byte", {"dtype": "I8", "shape": [stop - begin]}),
     ):  # fmt: skip
-        yield f"weights: {name}", with_change(**change)
-    yield "weights: another order of bytes than the program says", with_change(dtype="I32")
+        yield f"weights: {name}", with_change(numbers, **change)
+    yield "weights: another kind of number than the program says", with_change(numbers, dtype="I32")
     crooked = text + b" " * ((5 - len(text)) % 8)
     whole = len(crooked).to_bytes(8, "little") + crooked + numbers
     yield "weights: not aligned", joined(parts | {"weights.safetensors": whole})
