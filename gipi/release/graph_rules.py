@@ -145,7 +145,7 @@ class _Flow:
             raise _refused(_("it has an operator that gipi does not run: {operator}", operator=_short(node.operator)))
         if max(len(node.inputs), len(node.outputs), len(node.attributes)) > MOST_VALUES or not node.outputs:
             raise _refused(
-                _("it has a node with too many inputs or none of its own: {operator}", operator=node.operator)
+                _("it has a node with too many inputs, or without outputs: {operator}", operator=node.operator)
             )
         for place, name in enumerate(node.inputs):
             if not name and (place < OPTIONAL.get(node.operator, MOST_VALUES) or place == len(node.inputs) - 1):
