@@ -18,6 +18,10 @@ class RunError(ValueError):
     """A run folder or a kept model cannot be used as it is. Command line: exit code 1."""
 
 
+class ProgramWarning(UserWarning):
+    """A model is kept without a program, so it needs PyTorch to be opened."""
+
+
 class DamageWarning(UserWarning):
     """A file of a run is damaged; what was said instead of it, or in spite of it, is in the message."""
 

@@ -12,7 +12,8 @@ from hypothesis import HealthCheck, assume, given, note, settings
 from hypothesis import strategies as st
 
 import gipi
-from gipi.data.schema import Schema, encode
+from gipi.data.encode import encode
+from gipi.data.schema import Schema
 from gipi.errors import DataError, TrainingError, UsageError
 from gipi.jobs.options import Fit
 from gipi.jobs.request import Request, make_job

@@ -77,15 +77,16 @@ def _heard() -> AbstractContextManager:
 @contextmanager
 def _damage_said() -> Iterator[None]:
     """What Python would warn of with file and line, as one sentence, once; also where nothing else is to be said."""
-    from gipi.errors import DamageWarning
+    from gipi.errors import DamageWarning, ProgramWarning
 
     said = set()
     with warnings.catch_warnings():
         warnings.simplefilter("always", DamageWarning)
+        warnings.simplefilter("always", ProgramWarning)
         usual = warnings.showwarning
 
         def show(message: Warning | str, category: type[Warning], *place: Any) -> None:
-            if not issubclass(category, DamageWarning):
+            if not issubclass(category, (DamageWarning, ProgramWarning)):
                 usual(message, category, *place)
             elif str(message) not in said:
                 said.add(str(message))

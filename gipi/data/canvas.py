@@ -18,6 +18,7 @@ from torch import Tensor
 
 from gipi.data.dataset import Dataset
 from gipi.data.images import decoded, read_picture, resized
+from gipi.data.loose import fitting_size
 from gipi.data.picture_files import few
 from gipi.errors import DataError
 from gipi.messages import _
@@ -92,12 +93,6 @@ def scaled(items: list[Item], size: int | None, usual: int, notes: list[str]) ->
         )
     )
     return [_scaled(item, most) for item in items]
-
-
-def fitting_size(height: int, width: int, most: int) -> tuple[int, int]:
-    """The size with the same proportions whose longer side is at most so long."""
-    part = min(1.0, most / max(height, width))
-    return max(1, round(height * part)), max(1, round(width * part))
 
 
 def _scaled(item: Item, most: int) -> Item:

@@ -123,7 +123,7 @@ def resized(picture: np.ndarray, height: int, width: int) -> np.ndarray:
         return picture
     if picture.dtype == np.uint8:
         image = Image.fromarray(picture[:, :, 0] if picture.shape[2] == 1 else picture)
-        shrunk = image.resize((width, height), Image.Resampling.BICUBIC, reducing_gap=3.0)
+        shrunk = image.resize((width, height), Image.Resampling.BICUBIC)
         return np.asarray(shrunk).reshape(height, width, -1)
     channels = [
         np.asarray(Image.fromarray(channel).resize((width, height), Image.Resampling.BICUBIC))

@@ -1,6 +1,6 @@
 """What is done to a frame whose numbers lie on disk, one column or piece of rows at a time: casts, rows, encoding.
 
-Each gives what its counterpart gives for a frame in memory (`columns.conform`, `frame[rows]`, `schema.encode`), only
+Each gives what its counterpart gives for a frame in memory (`columns.conform`, `frame[rows]`, `encode.encode`), only
 the result lies on disk again.
 
 R rows
@@ -17,8 +17,10 @@ from torch import Tensor
 from gipi.data.casts import Where, row_number
 from gipi.data.columns import conform
 from gipi.data.dataset import Dataset
-from gipi.data.mapped import as_tensor, gathered, written
-from gipi.data.schema import Schema, encode
+from gipi.data.encode import encode
+from gipi.data.features import gathered
+from gipi.data.mapped import as_tensor, written
+from gipi.data.schema import Schema
 
 ELEMENTS = 1 << 22  # that are encoded at once
 SAMPLE = 1 << 23  # elements that are looked at, where all rows would be too many: the baselines hold them eight times
@@ -114,7 +116,7 @@ def _rows_of_frame(frame: pl.DataFrame, rows: np.ndarray) -> pl.DataFrame:
 
 
 def encode_large(schema: Schema, data: Dataset, dtype: torch.dtype) -> tuple[Tensor, ...]:
-    """`schema.encode` of all rows, a piece at a time; the tensors lie on disk and must not be written to."""
+    """`encode.encode` of all rows, a piece at a time; the tensors lie on disk and must not be written to."""
     if schema.is_picture:
         (x,) = encode(Schema(schema.inputs), data)  # pictures lie there as they are
         return (x, *(torch.cat(parts) for parts in zip(*_pieces(schema, data, dtype), strict=True)))

@@ -5,7 +5,8 @@ import polars as pl
 
 from gipi.data.dataset import Dataset
 from gipi.data.edges import edges_of
-from gipi.data.schema import LARGE, MISSING, Field, Schema, as_numbers, rows_of
+from gipi.data.features import as_numbers, rows_of
+from gipi.data.schema import LARGE, MISSING, Field, Schema
 
 ELEMENTS = 1 << 21  # of pictures that are added up at once
 

@@ -15,13 +15,10 @@ from pathlib import Path
 from typing import IO
 
 import numpy as np
-import polars as pl
 import torch
 from torch import Tensor
 
 from gipi.data.kept import cannot_keep, make_room, scratch
-
-PIECE = 1 << 20  # rows that are gathered at once
 
 
 def mapped(path: Path, dtype: np.dtype | type, shape: tuple[int, ...] = (-1,)) -> np.ndarray:
@@ -79,18 +76,6 @@ def as_tensor(array: np.ndarray) -> Tensor:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="The given NumPy array is not writ", category=UserWarning)
         return torch.from_numpy(array)
-
-
-def gathered(column: pl.Series, rows: np.ndarray) -> pl.Series:
-    """Rows of a column of a large table, in memory; piece by piece, so that nothing else of that size is."""
-    pieces = range(0, max(1, len(rows)), PIECE)
-    if column.dtype not in (pl.Float64, pl.Int64) or column.null_count() or column.n_chunks() > 1:
-        return pl.concat([column.gather(rows[start : start + PIECE]) for start in pieces])
-    values = column.to_numpy()
-    found = np.empty(len(rows), values.dtype)
-    for start in pieces:
-        np.take(values, rows[start : start + PIECE], out=found[start : start + PIECE])
-    return pl.Series(column.name, found)
 
 
 class Chosen:

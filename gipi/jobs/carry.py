@@ -26,6 +26,7 @@ from gipi.jobs.settle import settle, settled
 from gipi.jobs.shared import check_ranks, check_same, remarks_on
 from gipi.messages import _
 from gipi.process import freed_memory_kept
+from gipi.release.keep import write_bundle
 from gipi.report.display import choose, in_notebook
 from gipi.report.html import document
 from gipi.report.text import interval, metric, spoken
@@ -232,7 +233,7 @@ def _finish(job: Job, folder: Folder, display: Any, clock: "Clock", nets: list, 
         "versions": folder.record["versions"],
     }
     with clock.of("keeping"):
-        outcome.model.save(folder.path / "model.gipi")
+        write_bundle(outcome.model, folder.path / "model.gipi")
     folder.record.update(
         metrics=metrics,
         metrics_of=outcome.metrics_of,

@@ -9,8 +9,9 @@ from torch import nn
 
 from gipi import systems
 from gipi.algorithms.schedules import schedule
+from gipi.data.encode import encode
 from gipi.data.learning import learn
-from gipi.data.schema import encode, sizes
+from gipi.data.schema import sizes
 from gipi.data.split import fingerprint
 from gipi.data.stream import Stream
 from gipi.errors import UsageError

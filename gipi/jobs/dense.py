@@ -21,8 +21,9 @@ from gipi.data import crops
 from gipi.data.augment import AUGMENTATIONS, alternating, compose, following
 from gipi.data.canvas import tensors
 from gipi.data.dataset import Dataset
+from gipi.data.encode import normalize
 from gipi.data.learning import learn
-from gipi.data.schema import Field, Schema, normalize, sizes
+from gipi.data.schema import Field, Schema, sizes
 from gipi.data.split import fingerprint, split
 from gipi.data.stream import Stream
 from gipi.errors import DataError, UsageError, nearest

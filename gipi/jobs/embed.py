@@ -12,11 +12,12 @@ from torch import Tensor, nn
 from gipi import systems
 from gipi.algorithms.schedules import schedule
 from gipi.data.augment import compose
+from gipi.data.encode import encode, normalize
 from gipi.data.large_frames import sample
 from gipi.data.learning import learn
 from gipi.data.mapped import Chosen
 from gipi.data.mapped_stream import MappedStream
-from gipi.data.schema import encode, normalize, sizes
+from gipi.data.schema import sizes
 from gipi.data.split import fingerprint
 from gipi.data.stream import Stream, generator
 from gipi.errors import UsageError

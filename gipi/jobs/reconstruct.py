@@ -9,12 +9,13 @@ from torch import Tensor, nn
 
 from gipi import systems, tasks
 from gipi.algorithms.schedules import schedule
+from gipi.data.encode import encode, normalize
 from gipi.data.large_frames import sample
 from gipi.data.learning import learn
 from gipi.data.mapped import Chosen
 from gipi.data.mapped_stream import MappedStream
 from gipi.data.noise import DRAWS, add_noise
-from gipi.data.schema import encode, normalize, sizes
+from gipi.data.schema import sizes
 from gipi.data.split import fingerprint
 from gipi.data.stream import Stream
 from gipi.errors import UsageError
@@ -22,7 +23,8 @@ from gipi.jobs import judge
 from gipi.jobs.job import Job, Outcome, Setting, layers_of
 from gipi.jobs.material import Material
 from gipi.messages import _
-from gipi.release.model import Model, gathered, rows_at_once
+from gipi.release.model import Model, gathered
+from gipi.release.rows import rows_at_once
 from gipi.report.page import Pictures
 from gipi.report.text import number
 from gipi.tasks import pictures as measure

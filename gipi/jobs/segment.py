@@ -16,6 +16,7 @@ from gipi.release.model import Model
 from gipi.report.page import Table
 from gipi.tasks import segment as task
 from gipi.tasks.compared import verdict
+from gipi.tasks.said import coloured, overlay
 from gipi.tasks.whole import outputs
 
 
@@ -103,7 +104,7 @@ class Segment(Dense):
         for place in chosen:
             picture, mask, true = self._picture(int(rows[place])), masks[place], truth[place]
             wrong = np.where(true == IGNORED, 255, np.where(mask == true, 200, 0)).astype(np.uint8)
-            overlays = [task.overlay(picture, task.coloured(one, self.classes.colours)) for one in (true, mask)]
+            overlays = [overlay(picture, coloured(one, self.classes.colours)) for one in (true, mask)]
             iou = float(task.mean_iou(each[place : place + 1])[0])
             file = self.data.frame["file"][int(rows[place])]
             shown.append((f"{file} (IoU {iou:.2f})", [picture, *overlays, wrong]))

@@ -108,7 +108,7 @@ class Streamed(Job):
         self._check_state()
         first = self.batches.look()
         self.batch_size = len(first[0])
-        self.takes_floats = first[0].is_floating_point()
+        self.takes_floats, self.shape = first[0].is_floating_point(), list(first[0].shape[1:])
         looks = max(1, options.steps // LAST)
         self.plan = Plan(options.steps, -(-options.steps // looks))
         weights = setting.weights and setting.weights.sha256
@@ -164,7 +164,7 @@ class Streamed(Job):
     def finish(self, nets: Sequence[nn.Module], progress: Sequence[Progress], seconds: float) -> Outcome:
         config = {name: value for name, value in vars(self.setting.config).items() if not callable(value)}
         model = Model("stream", "own", Schema(()), Sizes((), 0), config, [*nets])
-        model.extra["takes_floats"] = self.takes_floats
+        model.extra |= {"takes_floats": self.takes_floats, "shape": self.shape}
         records = progress[0].records
         count = records[-1]["step"] - (records[-2]["step"] if len(records) > 1 else 0)
         loss = Metric(records[-1]["train"]["learner"], higher_is_better=False)

@@ -12,11 +12,12 @@ from gipi.algorithms.averaging import Average, refresh_statistics
 from gipi.algorithms.regularization import CUTMIX_DRAWS, DRAWS, cutmix, mixed, mixup
 from gipi.algorithms.schedules import schedule
 from gipi.data.augment import alternating, compose
+from gipi.data.encode import encode, normalize
 from gipi.data.large_frames import encode_large
 from gipi.data.learning import learn, learn_target
 from gipi.data.mapped import Chosen
 from gipi.data.mapped_stream import MappedStream
-from gipi.data.schema import encode, normalize, sizes
+from gipi.data.schema import sizes
 from gipi.data.split import fingerprint
 from gipi.data.stream import Stream
 from gipi.doctor.finding import View
@@ -28,7 +29,8 @@ from gipi.jobs.material import Material
 from gipi.jobs.seen import add_looks
 from gipi.messages import _
 from gipi.models.dense import expanded
-from gipi.release.model import Model, gathered, rows_at_once
+from gipi.release.model import Model, gathered
+from gipi.release.rows import rows_at_once
 from gipi.release.weights import as_trained
 from gipi.training.member import Member, Plan, Progress
 from gipi.training.parallel import shard, whole

@@ -13,7 +13,8 @@ from torch.nn.functional import cross_entropy
 from gipi import systems
 from gipi.algorithms.schedules import schedule
 from gipi.data.augment import compose
-from gipi.data.schema import Field, Schema, normalize, sizes
+from gipi.data.encode import normalize
+from gipi.data.schema import Field, Schema, sizes
 from gipi.data.stream import Stream, generator
 from gipi.release.model import Model
 from gipi.training.loop import fit

@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
+from gipi.data.encode import normalize
 from gipi.data.enlarged import LONGEST_SIDE, enlarged, open_enlarged
-from gipi.data.schema import Field, normalize
+from gipi.data.schema import Field
 from gipi.jobs.dense import EXAMPLE, SHOWN, Dense, gallery
 from gipi.jobs.job import Outcome, Setting
 from gipi.messages import _

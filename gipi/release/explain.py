@@ -18,7 +18,8 @@ from torch import Tensor
 
 from gipi import tasks
 from gipi.data.dataset import Dataset
-from gipi.data.schema import Schema, normalize
+from gipi.data.encode import normalize
+from gipi.data.schema import Schema
 from gipi.errors import UsageError, nearest
 from gipi.messages import _
 from gipi.release.rows import as_rows

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from gipi.errors import UsageError
 from gipi.messages import _
 from gipi.release.explain import ready
-from gipi.release.model import Model, gathered, rows_at_once
+from gipi.release.model import Model, gathered
+from gipi.release.rows import rows_at_once
 from gipi.release.saliency import examined, find_layer, grids, shapes
 
 Array = np.ndarray

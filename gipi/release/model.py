@@ -1,6 +1,5 @@
 """A kept model: what goes in, the networks, what comes out. It answers alike in a run, from a file, behind a server."""
 
-import math
 from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass, field
@@ -13,19 +12,16 @@ from torch import Tensor, nn
 
 from gipi import tasks
 from gipi.data.dataset import Dataset
-from gipi.data.schema import Field, Schema, Sizes, encode, normalize
+from gipi.data.encode import encode, normalize
+from gipi.data.schema import Field, Schema, Sizes, target_columns
 from gipi.errors import UsageError
 from gipi.messages import _
 from gipi.process import freed_memory_kept
 from gipi.release.quick import FEW, Quick, quick
-from gipi.release.rows import as_rows
+from gipi.release.rows import as_rows, rows_at_once
 
 if TYPE_CHECKING:
     from gipi.release.explain import PictureExplanation, RowExplanation
-
-CHUNK = 2048  # rows that pass through a network at once, at most
-NUMBERS = 50_000  # that they hold together: what a network makes of more pictures does not fit into a core's cache
-FEWEST = 32  # rows all the same: large layers are read once for each such piece
 
 
 @dataclass
@@ -181,16 +177,13 @@ class Model:
     @property
     def target_columns(self) -> tuple[Field, ...]:
         """The columns that an evaluation needs."""
-        first = self.schema.targets[:1]
-        if first and first[0].kind == "labels":
-            return tuple(Field(str(name), "number") for name in first[0].values)
-        return self.schema.targets
+        return target_columns(self.schema)
 
     def save(self, path: str | Path) -> Path:
-        """Keep it as one file, a bundle (`.gipi`)."""
-        from gipi.release.bundle import write_bundle
+        """Keep it as one file, a bundle (`.gipi`), with its program where it can have one."""
+        from gipi.release.keep import write_release
 
-        return write_bundle(self, Path(path))
+        return write_release(self, Path(path))
 
 
 def gathered(pieces: Iterator[Tensor], rows: int) -> Tensor:
@@ -208,11 +201,6 @@ def gathered(pieces: Iterator[Tensor], rows: int) -> Tensor:
 
 def _outputs(member: nn.Module, x: Tensor, where: Tensor, schema: Schema) -> Iterator[Tensor]:
     return (member(chunk).cpu() for chunk in _chunks(x, where, schema))
-
-
-def rows_at_once(x: Any) -> int:
-    """How many rows of `(B, ...)` pass through a network at once."""
-    return min(CHUNK, max(FEWEST, NUMBERS // max(1, math.prod(x.shape[1:]))))
 
 
 def _chunks(x: Tensor, where: Tensor, schema: Schema) -> Iterator[Tensor]:

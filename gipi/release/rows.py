@@ -4,6 +4,7 @@ One row or many: dicts, a frame, arrays, a table file, pictures as files, bytes 
 no row is left out in silence; a value that cannot be read is an error that names its row and column.
 """
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,12 +14,16 @@ import numpy as np
 import polars as pl
 
 from gipi.data.dataset import Dataset
-from gipi.data.schema import Field, Schema
+from gipi.data.schema import Field, Schema, target_columns
 from gipi.errors import DataError
 from gipi.messages import _
 
 FILES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 Where = Callable[[int], str]
+
+CHUNK = 2048  # rows that pass through a network at once, at most
+NUMBERS = 50_000  # that they hold together: what a network makes of more pictures does not fit into a core's cache
+FEWEST = 32  # rows all the same: large layers are read once for each such piece
 
 
 def as_rows(schema: Schema, rows: Any, name: str = "rows") -> Dataset:
@@ -49,7 +54,7 @@ def conformed(schema: Schema, data: Dataset) -> Dataset:
         raise DataError(
             _("columns are missing: {missing}; the columns that came: {came}", missing=", ".join(missing), came=came)
         )
-    fields = [field for field in (*inputs, *_target_columns(schema)) if field.name in data.frame.columns]
+    fields = [field for field in (*inputs, *target_columns(schema)) if field.name in data.frame.columns]
     kinds = {field.name: column_kind(field, data.frame[field.name].dtype) for field in fields}
     frame = conform(data.frame, kinds, where=where_in(data))
     for field in fields:
@@ -93,10 +98,9 @@ def like_these(pictures: np.ndarray, field: Field, white: float) -> np.ndarray:
     return np.stack([read_picture(picture, shape, field.white) for picture in pictures])
 
 
-def _target_columns(schema: Schema) -> list[Field]:
-    if schema.targets and schema.targets[0].kind == "labels":
-        return [Field(str(name), "number") for name in schema.targets[0].values]
-    return list(schema.targets)
+def rows_at_once(x: Any) -> int:
+    """How many rows of `(B, ...)` pass through a network at once."""
+    return min(CHUNK, max(FEWEST, NUMBERS // max(1, math.prod(x.shape[1:]))))
 
 
 # --- tables ------------------------------------------------------------------------------------------------------
@@ -207,7 +211,7 @@ def _made(columns: dict[str, list], schema: Schema) -> pl.DataFrame:
 
     Columns that the schema does not know keep their names only, whatever is in them.
     """
-    known = {field.name for field in (*schema.inputs, *_target_columns(schema))}
+    known = {field.name for field in (*schema.inputs, *target_columns(schema))}
     lengths = sorted({len(values) for values in columns.values()})
     if len(lengths) > 1:
         raise DataError(_("the columns have different lengths: {lengths}", lengths=lengths))

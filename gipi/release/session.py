@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from gipi.errors import RunError
+from gipi.errors import UsageError
 from gipi.messages import _
 from gipi.release import graph
 from gipi.release.graph import DTYPES, Value
@@ -30,14 +30,14 @@ def onnxruntime() -> ModuleType:
     """The runtime, which from 1.29 on writes a database into the home folder and reports to its makers: not from here.
 
     Raises:
-        RunError: It is not installed, or broken.
+        UsageError: It is not installed, or broken.
     """
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # it looks when it is imported, and nothing else is asked
     try:
         import onnxruntime
     except Exception as error:  # a broken one raises RuntimeError
         text = _("this needs onnxruntime: pip install 'gipi[export]' ({reason})", reason=error)
-        raise RunError(text) from error
+        raise UsageError(text) from error
     return onnxruntime
 
 

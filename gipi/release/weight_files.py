@@ -21,8 +21,11 @@ from torch import Tensor
 from gipi.data.fetch import MOST_BYTES, cache_folder, fetch, hash_of
 from gipi.errors import RunError, UsageError
 from gipi.messages import _
-from gipi.release.bundle import weights_of_bundle
+from gipi.release.bundle import damaged, held
+from gipi.release.described import Described
+from gipi.release.networks import members_of
 from gipi.release.published import network_of, published
+from gipi.release.refused import Refused
 from gipi.training.folder import find
 
 Progress = Callable[[str, int, int | None], None]
@@ -101,30 +104,32 @@ def read_weights(source: str, progress: Progress | None = None) -> Weights:
     path = _fetched(*_parsed(source), progress) if "://" in source else Path(source)
     if path.suffix.lower() != ".gipi":
         return Weights(source, tensors_of(path), hash_of(path))
-    described, tensors = weights_of_bundle(path)
-    system = described["system"]
-    return Weights(source, tensors, hash_of(path), **_pictures(described), system=system, options=_shaping(described))
+    opened = held(path)
+    try:
+        tensors = members_of(opened)[0]
+    except Refused as error:
+        raise damaged(path, error) from error
+    said = opened.described
+    return Weights(source, tensors, hash_of(path), **_pictures(said), system=said.system, options=_shaping(said))
 
 
-def _pictures(described: dict[str, Any]) -> dict[str, Any]:
+def _pictures(said: Described) -> dict[str, Any]:
     """What a bundle says of the pictures that it was trained on."""
-    fields = described["schema"]["inputs"]
-    if [one["kind"] for one in fields] != ["picture"]:
+    if not said.schema.is_picture:
         return {}
-    (picture,) = fields
-    white = picture["white"]
-    center = picture.get("centers") or [picture["center"]]
-    scale = picture.get("scales") or [picture["scale"]]
+    (picture,) = said.schema.inputs
+    center = picture.centers or (picture.center,)
+    scale = picture.scales or (picture.scale,)
     return {
-        "size": tuple(picture["shape"][1:]),
-        "center": tuple(value / white for value in center),
-        "scale": tuple(value / white for value in scale),
+        "size": picture.shape[1:],
+        "center": tuple(value / picture.white for value in center),
+        "scale": tuple(value / picture.white for value in scale),
     }
 
 
-def _shaping(described: dict[str, Any]) -> dict[str, Any]:
+def _shaping(said: Described) -> dict[str, Any]:
     """The options of a bundle's system that made its network."""
-    config = described["config"].items()
+    config = said.config.items()
     return {name: tuple(v) if isinstance(v, list) else v for name, v in config if name not in MOVES}
 
 

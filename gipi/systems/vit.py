@@ -131,7 +131,7 @@ class Net(nn.Module):
     def forward(self, x: Tensor) -> Tensor:  # (B, C, H, W)
         x = pad(x, self.margin) if any(self.margin) else x
         x = self.conv_proj(x).flatten(2).transpose(1, 2)  # (B, T - 1, D)
-        x = torch.cat([self.class_token.expand(len(x), -1, -1), x], 1)  # (B, T, D)
+        x = torch.cat([self.class_token.expand(x.shape[0], -1, -1), x], 1)  # (B, T, D)
         return self.heads(self.encoder(x)[:, 0])  # (B, K)
 
 

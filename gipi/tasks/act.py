@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from gipi.data.environments import Environment, episode_seed, opener
 from gipi.data.schema import Field, Schema
 from gipi.tasks.intervals import Metric, Resample
+from gipi.tasks.said import of_actions
 
 default = {"environment": "dqn"}
 loss = None  # the system has its own
@@ -61,14 +62,7 @@ def combine(answers: list[Tensor], schema: Schema) -> tuple[Tensor, Tensor | Non
 
 def decode(answers: Tensor, disagreement: Tensor | None, schema: Schema) -> list[dict[str, Any]]:
     """One answer per row: `{"action", "worth"}`, the worth of each action: the rewards to come that it expects."""
-    values = schema.targets[0].values
-    shown: list[dict[str, Any]] = [
-        {"action": values[row.index(max(row))], "worth": dict(zip(map(str, values), row, strict=True))}
-        for row in answers.tolist()
-    ]
-    for said, differ in zip(shown, [] if disagreement is None else disagreement.tolist(), strict=False):
-        said["disagreement"] = differ
-    return shown
+    return of_actions(answers, disagreement, schema)
 
 
 def evaluate(net: nn.Module, environment: Source, episodes: int, seed: int, part: str = "test") -> np.ndarray:

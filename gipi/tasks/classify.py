@@ -18,6 +18,7 @@ from gipi import losses
 from gipi.data.schema import Schema
 from gipi.tasks import metrics as measure
 from gipi.tasks.intervals import Metric
+from gipi.tasks.said import of_classes
 
 default = {"table": "tabm", "picture": "convnet"}
 target_kinds = ("class", "labels")
@@ -91,22 +92,7 @@ def metrics(answers: Tensor, y: np.ndarray, schema: Schema, intervals: bool = Tr
 
 def decode(answers: Tensor, disagreement: Tensor | None, schema: Schema) -> list[dict[str, Any]]:
     """One answer per row: `{"label", "probability", "probabilities"}`, or `{"labels", "probabilities"}`."""
-    values = schema.targets[0].values
-    shown = []
-    for row, probabilities in enumerate(answers.tolist()):
-        named = dict(zip(map(str, values), probabilities, strict=True))
-        if _is_class(schema):
-            best = max(range(len(values)), key=probabilities.__getitem__)
-            said = {"label": values[best], "probability": probabilities[best], "probabilities": named}
-        else:
-            said = {
-                "labels": [v for v, p in zip(values, probabilities, strict=True) if p >= 0.5],
-                "probabilities": named,
-            }
-        if disagreement is not None:
-            said["disagreement"] = float(disagreement[row])
-        shown.append(said)
-    return shown
+    return of_classes(answers, disagreement, schema)
 
 
 def _is_class(schema: Schema) -> bool:

@@ -15,7 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gipi.data.schema import Schema, normalize
+from gipi.data.encode import normalize
+from gipi.data.schema import Schema
 from gipi.data.stream import generator
 from gipi.errors import UsageError
 from gipi.messages import _

@@ -18,12 +18,11 @@ import math
 from typing import Any
 
 import numpy as np
+import torch
 
 from gipi.data.schema import Schema
-from gipi.data.stream import generator
-from gipi.errors import UsageError
-from gipi.messages import _
 from gipi.tasks.intervals import Array, Metric, Resample, wilson
+from gipi.tasks.latent import noise_of
 from gipi.tasks.pictures import decode
 
 default = {"picture": "gan"}
@@ -180,14 +179,18 @@ def _flat(pictures: Array) -> Array:
     return np.asarray(pictures, np.float64).reshape(len(pictures), -1)
 
 
-def predict(model: Any, count: int, seed: int = 0) -> list[dict[str, Any]]:
-    """So many new pictures, `{"picture": (H, W, C) uint8}` each, from a kept model, its members taking turns."""
-    if isinstance(count, bool) or not isinstance(count, int) or count < 1:
-        raise UsageError(_("a number of pictures was expected, 1 or more; '{given}' came", given=count))
+def predict(model: Any, rows: Any, seed: int = 0) -> list[dict[str, Any]]:
+    """New pictures, `{"picture": (H, W, C) uint8}` each, from a kept model, its members taking turns.
+
+    Args:
+        model: The model.
+        rows: How many; or the noise that they are made of, `(n, Z)`, to go from one picture to another.
+        seed: Of the noise.
+    """
+    noise = noise_of(rows, model.config["latent"], seed)
     members = model.members
-    made = []
-    for place, net in enumerate(members):
-        share = len(range(place, count, len(members)))
-        if share:
-            made.append(decode(net.generate(share, generator(seed, "generate", place)), model.schema))
-    return [{"picture": made[index % len(made)][index // len(made)]} for index in range(count)]
+    where = next(members[0].parameters())
+    with torch.no_grad():
+        parts = [torch.from_numpy(noise[place :: len(members)]).to(where) for place in range(len(members))]
+        made = [decode(net(part), model.schema) for net, part in zip(members, parts, strict=True) if len(part)]
+    return [{"picture": made[index % len(made)][index // len(made)]} for index in range(len(noise))]

@@ -22,7 +22,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import conv2d
 
-from gipi.data.schema import Schema, denormalize
+from gipi.data.encode import denormalize
+from gipi.data.schema import Schema
 from gipi.tasks.intervals import Array, Metric, Resample
 
 MOST = 100.0  # dB; a picture of a million bytes of which one is off by one has 108

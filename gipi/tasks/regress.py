@@ -17,12 +17,12 @@ from gipi import losses
 from gipi.data.schema import Schema
 from gipi.tasks import metrics as measure
 from gipi.tasks.intervals import Metric
+from gipi.tasks.said import interval, of_numbers, points
 
 default = {"table": "tabm", "picture": "convnet"}
 target_kinds = ("number", "normal", "quantiles")
 LOSSES = {"number": ("mse", "mae", "huber"), "normal": ("nll",), "quantiles": ("quantile",)}
 LEVELS = (0.05, 0.5, 0.95)  # of the quantiles: the middle, and 90 % around it
-QUANTILE = 1.6448536269514722  # of the normal distribution at 95 %: 5 % on each side make a 90 % interval
 
 
 def output(schema: Schema) -> int:
@@ -91,22 +91,6 @@ def truth(y: Tensor, schema: Schema) -> np.ndarray:
     return y.double().numpy() * scales + np.array([f.center for f in schema.targets])
 
 
-def points(answers: Tensor, schema: Schema) -> np.ndarray:
-    """The one number that is answered for each target, `(B, T)`."""
-    return answers[..., answers.shape[-1] // 2 if schema.targets[0].kind == "quantiles" else 0].double().numpy()
-
-
-def interval(answers: Tensor, schema: Schema) -> tuple[np.ndarray, np.ndarray] | None:
-    """The lower and upper end of the predicted 90 % interval, `(B, T)` each; None for a point."""
-    numbers = answers.double().numpy()
-    if schema.targets[0].kind == "normal":
-        reach = numbers[..., 1] * QUANTILE
-        return numbers[..., 0] - reach, numbers[..., 0] + reach
-    if schema.targets[0].kind == "quantiles":
-        return numbers[..., 0], numbers[..., -1]
-    return None
-
-
 def metrics(answers: Tensor, y: np.ndarray, schema: Schema, intervals: bool = True) -> dict[str, Metric]:
     """All metrics of these answers, in the targets' own units."""
     found = measure.regression(points(answers, schema), y, intervals)
@@ -119,19 +103,7 @@ def metrics(answers: Tensor, y: np.ndarray, schema: Schema, intervals: bool = Tr
 
 def decode(answers: Tensor, disagreement: Tensor | None, schema: Schema) -> list[dict[str, Any]]:
     """One answer per row: `{"value"}` with `"low"` and `"high"` for a distribution; several targets by their names."""
-    middle, ends = points(answers, schema), interval(answers, schema)
-    shown = []
-    for row in range(len(middle)):
-        said: dict[str, Any] = {}
-        for place, field in enumerate(schema.targets):
-            one: dict[str, Any] = {"value": float(middle[row, place])}
-            if ends:
-                one |= {"low": float(ends[0][row, place]), "high": float(ends[1][row, place])}
-            if disagreement is not None:
-                one["disagreement"] = float(disagreement[row, place])
-            said[field.name] = one
-        shown.append(said if len(said) > 1 else next(iter(said.values())))
-    return shown
+    return of_numbers(answers, disagreement, schema)
 
 
 def _width(schema: Schema) -> int:

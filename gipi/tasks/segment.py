@@ -20,19 +20,21 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from gipi.data.canvas import fitting_size, tensors
+from gipi.data.canvas import tensors
+from gipi.data.encode import normalize
 from gipi.data.images import resized
+from gipi.data.loose import fitting_size, loose
 from gipi.data.masks import IGNORED, Classes, open_masks
-from gipi.data.schema import Schema, normalize
+from gipi.data.schema import Schema
 from gipi.errors import UsageError, nearest
 from gipi.losses import dense
 from gipi.messages import _
 from gipi.tasks.intervals import Array, Metric, Resample
-from gipi.tasks.whole import as_tensor, loose, outputs, together
+from gipi.tasks.said import of_mask
+from gipi.tasks.whole import as_tensor, outputs, together
 
 default = {"picture": "unet"}
 LOSSES = ("cross_entropy", "dice", "both")
-OVERLAY = 0.5  # how much of an overlay is the classes' colours
 
 
 def output(schema: Schema) -> int:
@@ -183,7 +185,7 @@ def predict(model: Any, rows: Any, seed: int = 0) -> list[dict[str, Any]]:
 
     `mask_picture` `(h, w, 3)` shows the mask in the classes' colours; a picture from a file has its `file` too.
     """
-    field, classes = model.schema.inputs[0], Classes.from_json(model.extra["classes"])
+    field = model.schema.inputs[0]
     where = next(model.members[0].parameters())
     answers = []
     for name, picture in loose(rows, field.shape[0]):
@@ -194,23 +196,7 @@ def predict(model: Any, rows: Any, seed: int = 0) -> list[dict[str, Any]]:
         if small.shape != picture.shape:
             probabilities = interpolate(probabilities, (height, width), mode="bilinear", align_corners=False)
         mask = probabilities[0].argmax(0).to(torch.uint8).cpu().numpy()
-        shown = coloured(mask, classes.colours)
-        shares = np.bincount(mask.reshape(-1), minlength=len(classes.names)) / mask.size
-        said: dict[str, Any] = {} if name is None else {"file": name}
-        said["mask"], said["mask_picture"], said["overlay"] = mask, shown, overlay(picture, shown)
-        said["share"] = dict(zip(classes.names, shares.tolist(), strict=True))
+        said = {} if name is None else {"file": name}
+        said |= of_mask(mask, picture, model.extra["classes"])
         answers.append(said)
     return answers
-
-
-def coloured(mask: Array, colours: Any) -> Array:
-    """A mask `(h, w)` in its classes' colours, `(h, w, 3)`; white where nothing counts."""
-    table = np.full((256, 3), 255, np.uint8)
-    table[: len(colours)] = colours
-    return table[mask]
-
-
-def overlay(picture: Array, shown: Array) -> Array:
-    """A picture `(h, w, C)` under a coloured mask `(h, w, 3)`."""
-    wide = np.repeat(picture, 3, 2) if picture.shape[2] == 1 else picture
-    return (wide * (1 - OVERLAY) + shown * OVERLAY + 0.5).astype(np.uint8)

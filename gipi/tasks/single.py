@@ -15,6 +15,7 @@ import numpy as np
 from gipi.data.schema import Schema
 from gipi.losses.regression import SMALLEST_SPREAD
 from gipi.tasks import regress
+from gipi.tasks.said import QUANTILE
 
 Array = np.ndarray
 Outputs = list[list[float]]  # what each member gives for the row, (M, outputs)
@@ -143,7 +144,7 @@ def _softplus(value: float) -> float:
 def _say_numbers(schema: Schema) -> Say:
     kind = schema.targets[0].kind
     names = [field.name for field in schema.targets]
-    reach = regress.QUANTILE
+    reach = QUANTILE
 
     def of_one(numbers: list[float]) -> dict[str, Any]:
         if kind == "number":

@@ -16,14 +16,16 @@ from torch import Tensor
 
 from gipi import losses
 from gipi.data.canvas import tensors
+from gipi.data.encode import normalize
 from gipi.data.enlarged import enlarged, open_enlarged
-from gipi.data.schema import Schema, normalize
+from gipi.data.loose import loose
+from gipi.data.schema import Schema
 from gipi.errors import UsageError, nearest
 from gipi.messages import _
 from gipi.tasks import pictures
 from gipi.tasks.compared import Way
 from gipi.tasks.intervals import Array, Metric
-from gipi.tasks.whole import as_tensor, loose, outputs, together
+from gipi.tasks.whole import as_tensor, outputs, together
 
 default = {"picture": "edsr"}
 LOSSES = ("mae", "mse", "huber")

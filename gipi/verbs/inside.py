@@ -6,7 +6,7 @@ from gipi.errors import DataError, RunError, UsageError
 from gipi.messages import _
 from gipi.run import Run
 from gipi.verbs.drawing import Drawing
-from gipi.verbs.load import load
+from gipi.verbs.load import load_networks
 
 if TYPE_CHECKING:
     import numpy as np
@@ -147,7 +147,7 @@ def _with_groups(model: "Model", data: "Dataset") -> "tuple[Any, np.ndarray, boo
 
 
 def _opened(source: Any) -> "Model":
-    return source.model if isinstance(source, Run) else load(source)
+    return load_networks(source.model if isinstance(source, Run) else source)
 
 
 def _check_answers(model: "Model") -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gipi.run import Run
-from gipi.verbs.load import load
+from gipi.verbs.load import load, load_networks
 
 if TYPE_CHECKING:
     from gipi.release.explain import PictureExplanation, RowExplanation
@@ -42,7 +42,7 @@ def explained(source: Any, inputs: list[str]) -> "Iterator[tuple[str, PictureExp
     """Why the model answers so to what was typed: each input with the explanation of a row of it, as they are found."""
     from gipi.release.explain import explanations
 
-    model = load(source)
+    model = load_networks(source)
     for text in inputs:
         for one in explanations(model, _typed(text)):
             yield text, one

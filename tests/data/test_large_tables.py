@@ -19,10 +19,10 @@ import gipi
 from gipi.data import budget, kept, large_tables
 from gipi.data.columns import conform, infer
 from gipi.data.dataset import Dataset
+from gipi.data.encode import encode
 from gipi.data.large_frames import concat_large, conform_large, encode_large, rows_of, sample
 from gipi.data.large_tables import is_large_table, open_large_table, where_in_large
 from gipi.data.learning import learn
-from gipi.data.schema import encode
 from gipi.data.sources import open_data
 from gipi.data.tables import place, read_table
 from gipi.errors import DataError

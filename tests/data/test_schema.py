@@ -9,16 +9,9 @@ import pytest
 import torch
 
 from gipi.data.dataset import Dataset
+from gipi.data.encode import encode, normalize
 from gipi.data.learning import learn, learn_target
-from gipi.data.schema import (
-    Field,
-    Schema,
-    Sizes,
-    encode,
-    feature_names,
-    normalize,
-    sizes,
-)
+from gipi.data.schema import Field, Schema, Sizes, feature_names, sizes
 from gipi.errors import DataError
 from gipi.jobs.material import gather
 from gipi.jobs.options import Fit

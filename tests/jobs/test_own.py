@@ -82,8 +82,12 @@ def test_a_function_of_sizes():
     rows = {"a": 1.0, "b": 2.0, "c": "u"}
     answer = run.predict(rows)
     path = run.save("own")
+    by_program = gipi.load(path)  # its source is not in the file, its program is
+    assert by_program.predict(rows)[0]["value"] == pytest.approx(answer[0]["value"], rel=1e-4)
     with pytest.raises(RunError, match="of the same make"):
-        gipi.load(path)
+        gipi.load(path, runtime="torch")
+    with pytest.raises(RunError, match="of the same make"):
+        gipi.load(run.path)  # a run keeps no program: that takes seconds
     assert gipi.load(path, model=Line(4)).predict(rows) == answer
     assert gipi.load(path, model=lambda sizes: Line(4)).predict(rows) == answer
     with pytest.raises(RunError, match=r"not of the make.*size mismatch"):

@@ -10,7 +10,7 @@ from PIL import Image
 
 import gipi
 from gipi.cli.main import main
-from gipi.data.schema import normalize
+from gipi.data.encode import normalize
 from gipi.errors import UsageError
 from gipi.release.explain import shown
 from gipi.release.inside import features, principal

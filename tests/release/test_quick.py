@@ -221,7 +221,7 @@ PLAIN = {"n": 1.0, "gap": None, "b": True, "sure": 0, "c": "red", "d": "2020-01-
 
 def check_encoding(schema, read, row):
     """The quick way gives the general path's bits, or nothing."""
-    from gipi.data.schema import encode
+    from gipi.data.encode import encode
 
     found = read(row)
     if found is None:

@@ -14,7 +14,8 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from gipi.data.schema import Field, Schema, normalize
+from gipi.data.encode import normalize
+from gipi.data.schema import Field, Schema
 from gipi.errors import DataError, RunError, UsageError
 from gipi.release import weight_files
 from gipi.release.published import network_of, published

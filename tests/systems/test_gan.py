@@ -7,7 +7,8 @@ import pytest
 import torch
 from torch.nn.functional import softplus
 
-from gipi.data.schema import Field, Schema, Sizes, normalize
+from gipi.data.encode import normalize
+from gipi.data.schema import Field, Schema, Sizes
 from gipi.data.sources import open_data
 from gipi.data.stream import Stream, generator
 from gipi.systems import gan

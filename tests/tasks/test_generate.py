@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from gipi.data.schema import Field, Schema, normalize
+from gipi.data.encode import normalize
+from gipi.data.schema import Field, Schema
 from gipi.errors import UsageError
 from gipi.tasks import generate
 from gipi.tasks.pictures import picture_grid
@@ -131,25 +132,27 @@ def test_grid_holds_each_picture(channels):
     assert np.array_equal(third[::2, ::2], np.broadcast_to(pictures[2], (4, 6, 3)))
 
 
-class Painter:
+class Painter(torch.nn.Module):
     """Says who it is."""
 
     def __init__(self, level):
-        self.level = level
+        super().__init__()
+        self.level = torch.nn.Parameter(torch.tensor(float(level)))
 
-    def generate(self, count, generator):
-        return torch.full((count, 1, 4, 4), float(self.level))
+    def forward(self, z):
+        return self.level * torch.ones(len(z), 1, 4, 4)
 
 
 def test_predict_gives_as_many_pictures_as_asked_and_members_take_turns():
-    model = SimpleNamespace(members=[Painter(-1), Painter(1)], schema=schema())
+    model = SimpleNamespace(members=[Painter(-1), Painter(1)], schema=schema(), config={"latent": 3})
     said = generate.predict(model, 3)
     assert [row["picture"][0, 0, 0] for row in said] == [50, 150, 50]
     assert said[0]["picture"].shape == (4, 4, 1)
     assert len(generate.predict(model, 1)) == 1
+    assert [row["picture"][0, 0, 0] for row in generate.predict(model, np.zeros((2, 3)))] == [50, 150]
 
 
 @pytest.mark.parametrize("count", [0, -1, True, "many", 1.5])
 def test_predict_wants_a_number(count):
     with pytest.raises(UsageError, match="a number of pictures was expected"):
-        generate.predict(SimpleNamespace(members=[Painter(0)], schema=schema()), count)
+        generate.predict(SimpleNamespace(members=[Painter(0)], schema=schema(), config={"latent": 3}), count)

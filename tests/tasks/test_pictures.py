@@ -7,7 +7,8 @@ import pytest
 import torch
 from scipy import ndimage
 
-from gipi.data.schema import Field, Schema, normalize
+from gipi.data.encode import normalize
+from gipi.data.schema import Field, Schema
 from gipi.tasks import pictures
 
 

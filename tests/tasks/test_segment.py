@@ -6,7 +6,7 @@ import torch
 from sklearn.metrics import accuracy_score, f1_score, jaccard_score
 
 from gipi.losses.dense import IGNORED
-from gipi.tasks import segment
+from gipi.tasks import said, segment
 from gipi.tasks.pixel_baselines import features, pixel_baselines
 
 K = 4
@@ -65,9 +65,9 @@ def test_weighted_count_is_the_sum_of_weights():
 
 
 def test_overlay_and_colours():
-    shown = segment.coloured(np.array([[0, 1, 255]], np.uint8), ((1, 2, 3), (40, 50, 60)))
+    shown = said.coloured(np.array([[0, 1, 255]], np.uint8), ((1, 2, 3), (40, 50, 60)))
     assert shown.tolist() == [[[1, 2, 3], [40, 50, 60], [255, 255, 255]]]
-    assert segment.overlay(np.zeros((1, 3, 1), np.uint8), shown)[0, 2].tolist() == [128, 128, 128]
+    assert said.overlay(np.zeros((1, 3, 1), np.uint8), shown)[0, 2].tolist() == [128, 128, 128]
 
 
 # --- simpler ways ------------------------------------------------------------------------------------------------

@@ -1,0 +1,134 @@
+"""The networks of a bundle, built anew from its configuration, with the weights that it holds.
+
+The name of the system is one of ours. Whether the weights are those of this network is found out without memory for it,
+on the "meta" device, and a configuration that would never end is stopped there.
+"""
+
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.module import register_module_parameter_registration_hook
+
+from gipi import systems, tasks
+from gipi.data.mapped import as_tensor
+from gipi.data.schema import Sizes
+from gipi.data.schema import sizes as sizes_of
+from gipi.errors import RunError
+from gipi.messages import _
+from gipi.release.bundle import Held
+from gipi.release.described import Described
+from gipi.release.hub import hub_net, is_of_hub
+from gipi.release.model import Model
+from gipi.release.own import own_net
+from gipi.release.program import OWN
+from gipi.release.refused import Refused
+from gipi.release.tensor_file import header
+
+DTYPES = {"float32": torch.float32, "float64": torch.float64}
+LARGEST_TABLE = 64 << 20  # numbers in the buffers of a network that are not kept: what it works out for itself
+
+
+def rebuilt(opened: Held, own: Any = None, system: Any = None) -> Model:
+    """The model of a bundle; see `bundle.read_bundle`.
+
+    Raises:
+        RunError: Its networks cannot be built from what is in the file alone.
+        Refused: The weights are not those of its networks.
+    """
+    said = opened.described
+    tasks.load(said.task)
+    sizes = Sizes((), 0) if said.task == "stream" else sizes_of(said.schema, said.sizes["output"])
+    if (sizes.input, sizes.categories) != (tuple(said.sizes["input"]), tuple(said.sizes["categories"])):
+        raise Refused(_("its sizes are not those of its schema"))
+    kept = members_of(opened)
+    if len(kept) != said.members:
+        raise Refused(_("its members are not those that it names"))
+    is_own = said.system == "own" or system is not None
+    if not is_own:
+        _check_shapes(said, sizes, system, kept[0])
+    members: list[nn.Module] = []
+    for weights in kept:
+        net = _net(said, sizes, own, system).to(DTYPES[said.dtype])
+        _load(net, weights, is_own)
+        members.append(net)
+    return Model(said.task, said.system, said.schema, sizes, said.config, members, said.card, said.extra)
+
+
+def members_of(opened: Held) -> list[dict[str, Tensor]]:
+    """The weights of each member, by the names that its network has for them."""
+    kinds = {name: entry.dtype for name, entry in header(opened.parts["weights.safetensors"]).items()}
+    kept: dict[str, dict[str, Tensor]] = {}
+    for name, array in opened.weights.items():
+        if name.startswith(OWN):  # constants of the program alone
+            continue
+        number, _dot, rest = name.partition(".")
+        tensor = as_tensor(array)
+        kept.setdefault(number, {})[rest] = tensor.view(torch.bfloat16) if kinds[name] == "BF16" else tensor
+    if not kept or set(kept) != {str(number) for number in range(len(kept))}:
+        raise Refused(_("its members are not those that it names"))
+    return [kept[str(number)] for number in range(len(kept))]
+
+
+def _check_shapes(said: Described, sizes: Sizes, system: Any, weights: dict[str, Tensor]) -> None:
+    """Before any memory is taken: are the weights those of this network?"""
+    with torch.device("meta"), warnings.catch_warnings(), _at_most(4 * len(weights) + 64):
+        warnings.simplefilter("ignore", UserWarning)  # a network that copies its own weights says it cannot, here
+        net = _net(said, sizes, None, system)
+    if {name: tensor.shape for name, tensor in net.state_dict().items()} != {n: t.shape for n, t in weights.items()}:
+        raise Refused(_("the weights are not those of its network"))
+    own = sum(buffer.numel() for name, buffer in net.named_buffers() if name not in weights)
+    if own > LARGEST_TABLE:
+        raise Refused(_("its network would take too much memory"))
+
+
+@contextmanager
+def _at_most(count: int) -> Iterator[None]:
+    """No more parameters than that are made meanwhile, in this thread."""
+    thread, made = threading.get_ident(), 0
+
+    def counted(module: nn.Module, name: str, param: Any) -> None:
+        nonlocal made
+        made += threading.get_ident() == thread
+        if made > count:
+            raise Refused(_("the weights are not those of its network"))
+
+    hook = register_module_parameter_registration_hook(counted)
+    try:
+        yield
+    finally:
+        hook.remove()
+
+
+def _net(said: Described, sizes: Sizes, own: Any, system: Any) -> nn.Module:
+    """A network as it was before it learned anything."""
+    name = said.system
+    if name == "own":
+        if own is None:
+            raise RunError(
+                _("this model is a module of a person's own: give one of the same make, gipi.load(path, model=...)")
+            )
+        return own_net(own, sizes)
+    if is_of_hub(name):
+        return hub_net(name, said.extra["architecture"], sizes)
+    if system is None and name not in systems.names():
+        raise RunError(
+            _("this model's system, {name}, is a person's own: give it, gipi.load(path, system=...)", name=name)
+        )
+    made_by = systems.load(system or name)
+    config = {option: tuple(v) if isinstance(v, list) else v for option, v in said.config.items()}
+    return made_by.Net(sizes, made_by.Config(**config))
+
+
+def _load(net: nn.Module, weights: dict[str, Tensor], is_own: bool) -> None:
+    try:
+        net.load_state_dict(weights)
+    except RuntimeError as error:
+        if not is_own:
+            raise
+        reason = " ".join(str(error).split())
+        raise RunError(_("what was given is not of the make of the kept model: {reason}", reason=reason)) from error

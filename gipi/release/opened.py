@@ -1,0 +1,79 @@
+"""A bundle's program, ready to answer: read and judged by our own rules, tried in a child process, then run here."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from gipi.errors import RunError, UsageError
+from gipi.messages import _
+from gipi.release import graph
+from gipi.release.bundle import Held, check
+from gipi.release.graph_rules import check as check_rules
+from gipi.release.refused import Refused
+from gipi.release.runtime import Program, Run
+from gipi.release.session import Session
+from gipi.release.tensor_file import header
+from gipi.release.trial import try_program
+
+if TYPE_CHECKING:
+    from gipi.release.model import Model
+    from gipi.release.program import Made
+
+SECONDS = 120.0  # that one run of a program may take: some rows of a large network, on a slow machine
+LARGEST_REACH = 1 << 12
+ONE_BY_ONE = ("segment", "upscale")  # tasks whose pictures go through the program each for itself
+
+Array = np.ndarray
+
+
+def program_of(opened: Held, threads: int = 0) -> Program:
+    """The program of a bundle, tried and ready to answer.
+
+    Args:
+        opened: The bundle.
+        threads: That it may use; 0: as many as there are cores.
+
+    Raises:
+        UsageError: It has none, or onnxruntime is not installed.
+        Refused: The program is not one that we run, or takes too much when it is tried.
+        RunError: It does not give the answers that it was stored with.
+    """
+    said = opened.described
+    if "program.onnx" not in opened.parts:
+        why = str(said.program.get("none", "")) or _("it was kept by a run; gipi save RUN FILE makes one")
+        raise UsageError(_("{path} has no program: {reason}", path=opened.path, reason=why))
+    reach = said.program.get("reach", 0)
+    if type(reach) is not int or not 0 <= reach < LARGEST_REACH:
+        raise Refused(_("bundle.json is not as it should be: {what}", what="program"))
+    content, weights = opened.parts["program.onnx"].tobytes(), opened.weights
+    check_rules(graph.read(content), header(opened.parts["weights.safetensors"]))
+
+    def answering(run: Run) -> Program:
+        return Program(said.task, said.system, said.schema, said.config, run, said.card, said.extra, reach)
+
+    used = {name: weights[name] for name in _outside(content)}
+    check(answering(lambda inputs: try_program(content, used, inputs)), opened, 1 if said.task in ONE_BY_ONE else None)
+    return answering(_run(Session(content, weights, threads)))
+
+
+def program_from(model: "Model", made: "Made") -> Program:
+    """The program of a model that is about to be kept: our own, so it is not tried."""
+    from gipi.release.keep import reach_of
+
+    run = _run(Session(made.program, made.weights, 0))
+    return Program(model.task, model.system, model.schema, model.config, run, model.card, model.extra, reach_of(model))
+
+
+def _run(session: Session) -> Run:
+    def run(inputs: Mapping[str, Array]) -> dict[str, Array]:
+        try:
+            return session.run(inputs, SECONDS)
+        except Refused as error:
+            raise RunError(str(error)) from error
+
+    return run
+
+
+def _outside(content: bytes) -> list[str]:
+    return [tensor.name for tensor in graph.read(content).tensors if tensor.place is not None]
