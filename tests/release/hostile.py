@@ -631,6 +631,17 @@ def _forbidden_programs(said: Graph) -> Iterator[tuple[str, Graph | bytes]]:
     }  # fmt: skip
     for name, setting in settings.items():
         yield name, program([Node("Cast", ("x",), ("z",), (setting,)), *said.nodes], said.tensors)
+    four = floats("f", 1, 1, 1, 1)
+    for name, node, tensors in (  # each ended the process of onnxruntime 1.31
+        ("a maximum without its last input", Node("Max", ("x", ""), ("y",)), []),
+        ("a sum without its first input", Node("Sum", ("", "x"), ("y",)), []),
+        ("a normalisation without its last input", Node("LayerNormalization", ("x", "f", ""), ("y",)), [four]),
+        ("places in minus two axes", Node("GatherND", ("x", "e"), ("y",), (Attribute("batch_dims", INT, -2),)), [numbers("e")]),
+        ("classes without a count", Node("OneHot", ("x", "e", "f"), ("y",)), [numbers("e"), four]),
+        ("classes with a count of no whole number", Node("OneHot", ("x", "e", "f"), ("y",)), [Tensor("e", 2, (0,), b""), four]),
+        ("dots in a formula", Node("Einsum", ("f", "x"), ("y",), (Attribute("equation", STRING, b"...i,...i->..."),)), [four]),
+    ):  # fmt: skip
+        yield name, program([node], tensors, outputs=(("y", 1, (None, None)),))
     yield (
         "a setting twice",
         program([Node("Cast", ("x",), ("z",), (Attribute("to", INT, 1),) * 2), *said.nodes], said.tensors),
