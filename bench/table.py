@@ -38,6 +38,7 @@ WORDS = {
         "threads": "threads",
         "step": "A step of a small network",
         "predict": "One answer of a kept model",
+        "batch": "A file of rows, from file to file with answers",
         "resnet": "ResNet-18, a step",
         "pictures section": "Fashion-MNIST, one epoch, from files to test scores",
         "tables": "Tables from CSV, 20 epochs, from file to test scores",
@@ -74,6 +75,7 @@ WORDS = {
         "threads": "스레드",
         "step": "작은 신경망의 한 스텝",
         "predict": "보관한 모델의 답 하나",
+        "batch": "행의 파일, 파일에서 답이 붙은 파일까지",
         "resnet": "ResNet-18의 한 스텝",
         "pictures section": "Fashion-MNIST 한 에포크, 파일에서 테스트 점수까지",
         "tables": "CSV 표 20에포크, 파일에서 테스트 점수까지",
@@ -88,7 +90,7 @@ WORDS = {
         "whole": "전체, {unit}",
     },
 }
-ORDER = ("step", "predict", "resnet", "pictures", "loading", "recipe", "tables", "saving")
+ORDER = ("step", "predict", "batch", "resnet", "pictures", "loading", "recipe", "tables", "saving")
 
 
 def page_part(results: list[dict[str, Any]], language: str) -> str:

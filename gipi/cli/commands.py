@@ -62,9 +62,13 @@ def evaluate(line: Line) -> dict[str, Any]:
 
 
 def predict(line: Line) -> dict[str, Any]:
-    from gipi.verbs.predict import answers_to
+    from gipi.verbs.predict import answers_to, written_to
 
     run, *inputs = line.words
+    if line.options.out is not None:
+        if line.options.explain:
+            raise UsageError(_("--explain and --out do not go together"))
+        return written_to(run, inputs, line.options.out, line.options.quiet or line.options.json)
     if line.options.explain:
         from gipi.cli.seeing import explained
 

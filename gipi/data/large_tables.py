@@ -53,8 +53,8 @@ def is_large_table(path: Path) -> bool:
     if not path.is_file() or path.suffix.lower() in WHOLE_ONLY:
         return False
     size = path.stat().st_size
-    if not _is_parquet(path):
-        return is_large(READING * size * (PACKED if _is_packed(path) else 1))
+    if not is_parquet(path):
+        return is_large(READING * size * (PACKED if is_packed(path) else 1))
     try:
         scan = pl.scan_parquet(path)
         cells = len(scan.collect_schema()) * scan.select(pl.len()).collect().item()
@@ -95,7 +95,7 @@ def where_in_large(path: Path, separator: str | None = None) -> Callable[[int], 
             if start <= row < start + count:
                 if not place:
                     break
-                block = _Text(path, separator).again(place, table["head"])
+                block = TextBlocks(path, separator).again(place, table["head"])
                 return block.where(row - start)
         return _("row {row} of {file}", row=row + 1, file=path.name)
 
@@ -104,7 +104,7 @@ def where_in_large(path: Path, separator: str | None = None) -> Callable[[int], 
 
 def _kept(path: Path, separator: str | None, progress: Progress | None) -> tuple[int, tuple[Path, dict]]:
     size = path.stat().st_size
-    needed = 3 * size * (PACKED if _is_packed(path) or _is_parquet(path) else 1) // 2
+    needed = 3 * size * (PACKED if is_packed(path) or is_parquet(path) else 1) // 2
     folder, table = kept_set(
         "tables", _key(path, separator), needed, lambda part: _convert(path, separator, part, progress)
     )
@@ -124,7 +124,7 @@ def _key(path: Path, separator: str | None) -> str:
 
 def _convert(path: Path, separator: str | None, folder: Path, progress: Progress | None) -> dict:
     """Write the column files; columns that turned out to be words are written once more."""
-    source = _Parquet(path) if _is_parquet(path) else _Text(path, separator)
+    source = _Parquet(path) if is_parquet(path) else TextBlocks(path, separator)
     total = path.stat().st_size
     columns: list[ColumnFile] = []
     blocks: list[list[Any]] = []
@@ -160,7 +160,7 @@ def _convert(path: Path, separator: str | None, folder: Path, progress: Progress
 # --- delimited text ----------------------------------------------------------------------------------------------
 
 
-class _Text:
+class TextBlocks:
     """A delimited text, block by block; the first block decides on names, separator and decimal commas."""
 
     def __init__(self, path: Path, separator: str | None):
@@ -176,17 +176,17 @@ class _Text:
     def blocks(self, columns: list[ColumnFile]) -> Iterator[Block]:
         """All rows; `columns` say what is known of each so far, and then need not be found out again."""
         self.empty = 0
-        with _opened(self.path) as file:
-            for offset, line, data in _pieces(file, self.path.name):
+        with opened(self.path) as file:
+            for offset, line, data in text_pieces(file, self.path.name):
                 if not data.strip():
                     continue
                 if not self.names:
-                    self._begin(data, offset, line)
+                    self.begin(data, offset, line)
                 if offset < self.start[0]:
                     data, (offset, line) = data[self.start[0] - offset :], self.start
-                block = self._plain(data, offset, line, columns) or self._block(data, offset, line)
+                block = self._plain(data, offset, line, columns) or self.block(data, offset, line)
                 if block.frame.height:
-                    block.done = file.tell() if not _is_packed(self.path) else file.fileobj.tell()  # type: ignore
+                    block.done = file.tell() if not is_packed(self.path) else file.fileobj.tell()  # type: ignore
                     yield block
 
     def head(self) -> dict:
@@ -203,17 +203,17 @@ class _Text:
         self.names, self.commas, self.separator = head["names"], head["commas"], head["separator"]
         self.first = head["first"].encode("latin-1")
         offset, size, line = place
-        with _opened(self.path) as file:
+        with opened(self.path) as file:
             file.seek(offset)
-            return self._block(file.read(size), offset, line)
+            return self.block(file.read(size), offset, line)
 
-    def _begin(self, data: bytes, offset: int, line: int) -> None:
+    def begin(self, data: bytes, offset: int, line: int) -> None:
         """The first block, which decides."""
         file = self.path.name
         if data.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in data[:2000]:
             raise DataError(_("{file} is larger than memory and not UTF-8; save it again as CSV in UTF-8", file=file))
         cells = read_cells(data, file, self.separator, line - 1)
-        cells = self._without_empty(cells)
+        cells = self.without_empty(cells)
         table = named(cells, file)
         assert table.lines is not None
         lines = data.removeprefix(b"\xef\xbb\xbf").split(b"\n")
@@ -262,7 +262,7 @@ class _Text:
 
         return Block(frame, where, [offset, len(data), line], 0)
 
-    def _block(self, data: bytes, offset: int, line: int) -> Block:
+    def block(self, data: bytes, offset: int, line: int) -> Block:
         """Rows that stand below the names; `line` is the number of the first."""
         file = self.path.name
         if not data.strip():
@@ -272,7 +272,7 @@ class _Text:
         self.said += [note for note in cells.notes if note not in self.said]
         if cells.frame.width != len(self.names):
             check_widths(np.array([len(self.names), cells.frame.width]), cells.lines[:2], file, self.separator or ",")
-        cells = self._without_empty(Cells(cells.frame[1:], cells.lines[1:]))
+        cells = self.without_empty(Cells(cells.frame[1:], cells.lines[1:]))
         frame = cells.frame.rename(dict(zip(cells.frame.columns, self.names, strict=True)))
         check_repeats(frame, cells.lines, file)
         if self.commas:
@@ -283,7 +283,7 @@ class _Text:
 
         return Block(frame, where, [offset, len(data), line], 0)
 
-    def _without_empty(self, cells: Cells) -> Cells:
+    def without_empty(self, cells: Cells) -> Cells:
         is_empty = cells.frame.select(pl.all_horizontal(pl.all().is_null())).to_series()
         if not is_empty.any():
             return cells
@@ -301,18 +301,29 @@ def _has_leading_zeros(data: bytes, sign: bytes) -> bool:
     return bool(((after >= ord("0")) & (after <= ord("9"))).any())
 
 
-def _pieces(file: IO[bytes], name: str) -> Iterator[tuple[int, int, bytes]]:
-    """Offset, number of the first line, and bytes of each block; cut where a line ends that is not inside quotes."""
-    offset, line, rest = 0, 1, b""
+def text_pieces(
+    file: IO[bytes], name: str, size: int = BLOCK, offset: int = 0, line: int = 1, quoted: bool = True
+) -> Iterator[tuple[int, int, bytes]]:
+    """Offset, number of the first line, and bytes of each block; cut where a line ends that is not inside quotes.
+
+    Args:
+        file: Stands at `offset`.
+        name: Of the file, for errors.
+        size: Bytes that are read at once.
+        offset: Where it begins.
+        line: The number of the line there.
+        quoted: Whether line ends inside quotes end no row; JSON has none there.
+    """
+    rest = b""
     while True:
-        data = file.read(BLOCK)
+        data = file.read(size - len(rest) % size)  # so a cut depends on where its block begins, and on nothing else
         held = rest + data
         if not data:
             if held:
                 yield offset, line, held
             return
         end = held.rfind(b"\n") + 1
-        quotes = held.count(b'"', 0, end)
+        quotes = held.count(b'"', 0, end) if quoted else 0
         while end and quotes % 2:
             before = held.rfind(b"\n", 0, end - 1) + 1
             quotes -= held.count(b'"', before, end)
@@ -328,15 +339,15 @@ def _pieces(file: IO[bytes], name: str) -> Iterator[tuple[int, int, bytes]]:
         offset, line, rest = offset + end, line + held.count(b"\n", 0, end), held[end:]
 
 
-def _opened(path: Path) -> IO[bytes]:
-    return gzip.open(path, "rb") if _is_packed(path) else path.open("rb")  # type: ignore[return-value]
+def opened(path: Path) -> IO[bytes]:
+    return gzip.open(path, "rb") if is_packed(path) else path.open("rb")  # type: ignore[return-value]
 
 
-def _is_packed(path: Path) -> bool:
+def is_packed(path: Path) -> bool:
     return _begins(path, b"\x1f\x8b")
 
 
-def _is_parquet(path: Path) -> bool:
+def is_parquet(path: Path) -> bool:
     return _begins(path, b"PAR1")
 
 

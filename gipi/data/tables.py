@@ -275,11 +275,17 @@ def _json(data: bytes, file: str) -> Table:
     for number, record in enumerate(records):
         if not isinstance(record, dict):
             raise DataError(_not_a_record(file, _("record {number}", number=number + 1), record))
-    return Table(_frame(records))
+    return Table(records_frame(records))
 
 
 def _json_lines(text: str, file: str) -> Table:
-    lines = [(number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
+    records, lines = json_records(text, file, 1)
+    return Table(records_frame(records), np.array(lines))
+
+
+def json_records(text: str, file: str, first: int) -> tuple[list[dict], list[int]]:
+    """The records of JSON lines, and the line that each stands on; `first` is the number of the first line."""
+    lines = [(number, line) for number, line in enumerate(text.split("\n"), first) if line.strip()]
     records = []
     for number, line in lines:
         try:
@@ -297,7 +303,7 @@ def _json_lines(text: str, file: str) -> Table:
         if not isinstance(record, dict):
             raise DataError(_not_a_record(file, _("line {line}", line=number), record))
         records.append(record)
-    return Table(_frame(records), np.array([number for number, _line in lines]))
+    return records, [number for number, _line in lines]
 
 
 def _not_a_record(file: str, where: str, came: object) -> str:
@@ -311,7 +317,7 @@ def _not_a_record(file: str, where: str, came: object) -> str:
     )
 
 
-def _frame(records: list[dict]) -> pl.DataFrame:
+def records_frame(records: list[dict]) -> pl.DataFrame:
     """Records as columns; where kinds are mixed, values become text, and `columns.infer` judges them."""
     columns = {}
     for name in dict.fromkeys(name for record in records for name in record):

@@ -34,7 +34,7 @@ def difference(found: Any, expected: Any, unit: float = 1.0, place: str = "") ->
         if not isinstance(found, dict) or list(found) != list(expected):
             return said
         tie = is_tie(expected)
-        if "low" in expected:  # an end of an interval is a difference of larger numbers
+        if {"value", "low"} <= expected.keys():  # an end of an interval is a difference of larger numbers
             unit = max(unit, RELATIVE / ABSOLUTE * max(abs(expected[name]) for name in ("value", "low", "high")))
         each = ((name, value) for name, value in expected.items() if not (tie and name in LABELS))
         return _first(difference(found[name], value, unit, name) for name, value in each)
@@ -43,6 +43,8 @@ def difference(found: Any, expected: Any, unit: float = 1.0, place: str = "") ->
             return said
         pairs = zip(found, expected, strict=True)
         return _first(difference(one, other, unit, place) for one, other in pairs)
+    if expected is None and isinstance(found, float):  # JSON has no word for what is no number
+        return None if not np.isfinite(found) else said
     if isinstance(expected, float) and isinstance(found, float):
         close = np.isclose(found, expected, rtol=RELATIVE, atol=ABSOLUTE * unit, equal_nan=True)
         return None if close else said

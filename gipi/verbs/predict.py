@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 from gipi.run import Run
 from gipi.verbs.load import load, load_networks
@@ -11,18 +11,52 @@ if TYPE_CHECKING:
     from gipi.release.explain import PictureExplanation, RowExplanation
 
 
-def predict(source: Any, rows: Any) -> list[dict[str, Any]]:
+@overload
+def predict(source: Any, rows: Any) -> list[dict[str, Any]]: ...
+
+
+@overload
+def predict(source: Any, rows: Any, out: str | Path, quiet: bool = False) -> Path: ...
+
+
+def predict(source: Any, rows: Any, out: str | Path | None = None, quiet: bool = False) -> list[dict[str, Any]] | Path:
     """One answer per row.
 
     Args:
         source: A run, its folder or name, or a bundle.
         rows: One row or many: dicts, a frame, arrays, a table file, pictures as files or arrays; where pictures or
             players are made, how many.
+        out: Write the rows with their answers to this file (`.parquet`, `.csv`, `.jsonl`) instead, and give its path.
+            `rows` is then a table file, however large, or a folder or list of picture files. Where it was stopped the
+            same call goes on.
+        quiet: With `out`: say nothing meanwhile.
 
     Raises:
         DataError: A row lacks a column, or a value cannot be read.
+        UsageError: `out` cannot be, or `rows` is nothing that can be read in pieces.
     """
-    return (source if isinstance(source, Run) else load(source)).predict(rows)  # a run has opened its model already
+    if out is None:
+        return (source if isinstance(source, Run) else load(source)).predict(rows)  # a run has opened its model already
+    inputs = [rows] if isinstance(rows, str | Path) else rows
+    return Path(written_to(source, inputs, out, quiet)["out"])
+
+
+def written_to(source: Any, inputs: Any, out: str | Path, quiet: bool) -> dict[str, Any]:
+    """The answers to files, written to a file: how many `rows`, and where, `out`.
+
+    Raises:
+        UsageError: The inputs are no files, or the output cannot be.
+    """
+    from gipi.errors import UsageError
+    from gipi.jobs.batch import answer_file
+    from gipi.jobs.part_files import check_out
+    from gipi.messages import _
+
+    if not isinstance(inputs, list | tuple) or not all(isinstance(one, str | Path) for one in inputs) or not inputs:
+        came = type(inputs).__name__
+        raise UsageError(_("out goes with a table file, or files or a folder of pictures; {came} came", came=came))
+    check_out(Path(out).expanduser(), [Path(one).expanduser() for one in inputs])  # before the model is opened
+    return answer_file(load_networks(source), list(inputs), out, quiet)
 
 
 def answers_to(source: Any, inputs: list[str]) -> list[dict[str, Any]]:
