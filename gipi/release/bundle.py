@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+from polars.exceptions import PolarsError
 
 from gipi.errors import RunError, UsageError
 from gipi.messages import _
@@ -40,7 +41,7 @@ LARGEST = {
     "examples.json": 32 << 20,
 }
 DEEPEST = 24  # of JSON
-DAMAGED = (LookupError, AttributeError, TypeError, ValueError, ArithmeticError, RuntimeError, MemoryError)
+DAMAGED = (LookupError, AttributeError, TypeError, ValueError, ArithmeticError, RuntimeError, MemoryError, PolarsError)
 
 
 @dataclass
