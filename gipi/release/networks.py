@@ -22,7 +22,7 @@ from gipi.errors import RunError, UsageError
 from gipi.messages import _
 from gipi.release.bundle import Held
 from gipi.release.described import Described
-from gipi.release.hub import hub_net, is_of_hub
+from gipi.release.hub import check_architecture, hub_net, is_of_hub
 from gipi.release.model import Model
 from gipi.release.own import own_net
 from gipi.release.program import OWN
@@ -114,6 +114,7 @@ def _net(said: Described, sizes: Sizes, own: Any, system: Any) -> nn.Module:
             )
         return own_net(own, sizes)
     if is_of_hub(name):
+        check_architecture(name, said.extra.get("architecture"))
         return hub_net(name, said.extra["architecture"], sizes)
     if system is None and name not in systems.names():
         raise RunError(

@@ -12,7 +12,7 @@ import torch
 import gipi
 from gipi import systems
 from gipi.errors import RunError
-from gipi.release import bundle, stored
+from gipi.release import bundle, networks, stored
 from gipi.release.alike import difference
 from gipi.release.examples import COUNT, example_rows, packed, unpacked
 from gipi.release.keep import write_bundle
@@ -80,6 +80,7 @@ def test_a_model_that_lost_its_numbers_is_kept_as_it_is(tmp_path):
 
 
 def refused(path, match, **options):
+    assert networks.rebuilt  # imported: that is not what is timed
     begin = time.perf_counter()
     with pytest.raises(RunError, match=match):
         gipi.load(path, **options)
@@ -152,6 +153,26 @@ def test_what_bundle_json_may_not_say(kept, change, match):
         refused(rewritten(kept, change), match)
     except gipi.errors.UsageError as error:  # a task or a library that is not there
         assert "task" in str(error) or "timm" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("name", "architecture"),
+    [
+        ("hf:vit", {"model_type": "vit", "auto_map": {"AutoModel": "somebody/code--model.Net"}}),
+        ("hf:vit", {"model_type": "vit", "attn_implementation": "somebody/kernel"}),
+        ("hf:dpt", {"model_type": "dpt", "backbone_config": {"backbone": "somebody/weights"}}),
+        ("hf:dpt", {"model_type": "dpt", "backbone": "resnet50", "use_pretrained_backbone": True}),
+        ("hf:vit", None),
+        ("hf:vit", ["vit"]),
+        ("timm:resnet18", {"name": "resnet18", "pretrained": True}),
+    ],
+)
+def test_a_network_of_another_library_fetches_nothing(kept, name, architecture):
+    def change(held):
+        held.update(system=name)
+        held["extra"]["architecture"] = architecture
+
+    refused(rewritten(kept, change), "from elsewhere|architecture")
 
 
 def test_examples_that_name_files_are_refused(tmp_path, kept):
