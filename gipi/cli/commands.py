@@ -68,12 +68,12 @@ def predict(line: Line) -> dict[str, Any]:
     if line.options.out is not None:
         if line.options.explain:
             raise UsageError(_("--explain and --out do not go together"))
-        return written_to(run, inputs, line.options.out, line.options.quiet or line.options.json)
+        return written_to(run, inputs, line.options.out, line.options.quiet or line.options.json, line.options.runtime)
     if line.options.explain:
         from gipi.cli.seeing import explained
 
         return {"predictions": explained(run, inputs, None if line.options.json else _said)}
-    answers = answers_to(run, inputs)
+    answers = answers_to(run, inputs, line.options.runtime)
     if answers and answers[0].keys() & {"mask", "factor"}:  # one or several pictures for each that came in
         return {"predictions": written_each(answers, Path(run).stem, is_said=not line.options.json)}
     if not line.options.json and answers and "picture" in answers[0]:

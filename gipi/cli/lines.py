@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable
 from contextlib import redirect_stderr
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import Any, Literal
 
 from gipi.errors import UsageError
 from gipi.messages import _
@@ -53,6 +53,7 @@ class Predict:
     """What `gipi predict` understands."""
 
     explain: bool = False  # also why: where in a picture it looked, or what each column did
+    runtime: Literal["torch", "onnx"] | None = None  # run its networks, or its program, which needs no PyTorch
     out: str | None = None  # write rows and answers to this .parquet, .csv or .jsonl file, however many; docs/batch.md
     json: bool = False  # the last line of standard output is the result as JSON
     lang: str | None = None  # en or ko; from the locale if not given

@@ -19,7 +19,7 @@ from gipi.errors import DataError
 from gipi.jobs.join_parts import common_schema, join, letters, text_kinds
 from gipi.jobs.part_files import Parts, check_out
 from gipi.messages import _
-from gipi.release.answer_columns import answer_columns, check_task, checksum, picture_columns, rows_for
+from gipi.release.answer_columns import answer_columns, check_task, picture_columns, rows_for
 from gipi.report.rows_bar import RowsBar
 from gipi.report.text import number
 from gipi.signals import Stopped
@@ -72,7 +72,7 @@ def answer_file(
 
 def _job(model: Any, source: RowFile, out: Path) -> str:
     """Names what is answered by what, and how it is written."""
-    said = [source.known_by(), checksum(model), out.suffix.lower()]
+    said = [source.known_by(), model.checksum(), out.suffix.lower()]
     return hashlib.sha256(json.dumps(said).encode()).hexdigest()
 
 

@@ -1,19 +1,16 @@
-"""The answers of a kept model as columns of a table, made from its tensors; `Model.predict` says them row by row.
+"""The answers of a kept model as columns of a table, made from its numbers; `Model.predict` says them row by row.
 
-All that a batch of rows wants of a model stands here: its schema, its task, `encode` and `answers`.
+All that a batch of rows wants of a model stands here: its schema, its task, its `checksum` and `numbers`.
 
 B rows, K classes or labels, T targets, Q numbers that describe one target
 """
 
-import hashlib
-import json
 import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 import polars as pl
-import torch
 
 from gipi.data.columns import conform
 from gipi.data.dataset import Dataset
@@ -21,7 +18,6 @@ from gipi.data.schema import Schema
 from gipi.errors import DataError, UsageError
 from gipi.messages import _
 from gipi.release.rows import as_rows, column_kind
-from gipi.tasks import cluster
 from gipi.tasks.said import interval, points
 
 TASKS = ("classify", "regress", "cluster", "embed", "act")
@@ -46,21 +42,11 @@ def check_task(model: Any) -> None:
         raise UsageError(text)
 
 
-def checksum(model: Any) -> str:
-    """Names the model by all that its answers come from: schema, task and weights."""
-    said = [model.task, model.system, model.schema.to_json(), model.extra]
-    digest = hashlib.sha256(json.dumps(said, default=str).encode())
-    for member in model.members:
-        for name, value in member.state_dict().items():
-            digest.update(name.encode())
-            if isinstance(value, torch.Tensor):
-                digest.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
-    return digest.hexdigest()
-
-
 def rows_for(model: Any) -> int:
     """How many rows may be answered at once, so that what goes in and comes out stays small."""
-    taken = math.prod(model.sizes.input) + len(model.sizes.categories) + model.sizes.output
+    schema = model.schema
+    taken = math.prod(schema.inputs[0].shape) if schema.is_picture else 8 * len(schema.inputs)
+    taken += sum(max(3, len(field.values)) for field in schema.targets)
     return max(1, min(MOST_ROWS, NUMBERS // max(1, taken)))
 
 
@@ -88,8 +74,7 @@ def answer_columns(model: Any, frame: pl.DataFrame, where: Callable[[int], str],
     kinds = {field.name: column_kind(field, frame[field.name].dtype) for field in fields}
     words = [name for name, kind in kinds.items() if kind == "category" and frame[name].dtype.is_float()]
     frame = conform(frame.with_columns(_as_words(name) for name in words), kinds, where=where)
-    (x,) = model.encode(Dataset("rows", frame, start=start))
-    return pl.DataFrame([column.alias(name) for name, column in _columns(model, x)])
+    return _framed(model, Dataset("rows", frame, start=start))
 
 
 def picture_columns(model: Any, files: list[str]) -> pl.DataFrame:
@@ -98,8 +83,7 @@ def picture_columns(model: Any, files: list[str]) -> pl.DataFrame:
     Raises:
         DataError: A picture is damaged; names it.
     """
-    (x,) = model.encode(as_rows(model.schema, files))
-    return pl.DataFrame([column.alias(name) for name, column in _columns(model, x)])
+    return _framed(model, as_rows(model.schema, files))
 
 
 def _as_words(name: str) -> pl.Expr:
@@ -112,23 +96,25 @@ def _as_words(name: str) -> pl.Expr:
 # --- one task after the other ------------------------------------------------------------------------------------
 
 
-def _columns(model: Any, x: torch.Tensor) -> Columns:
-    """The names and columns of the answers to encoded rows."""
-    schema = model.schema
-    if "centers" in model.extra:
-        centers = np.asarray(model.extra["centers"])
-        yield "cluster", pl.Series(cluster.nearest(cluster.inputs(x.numpy(), model.sizes), centers) + 1)
+def _framed(model: Any, data: Dataset) -> pl.DataFrame:
+    found = model.numbers(data)
+    return pl.DataFrame([column.alias(name) for name, column in _columns(model.task, model.schema, found)])
+
+
+def _columns(task: str, schema: Schema, found: dict[str, np.ndarray]) -> Columns:
+    """The names and columns of the answers, which have the names of a program's outputs."""
+    if task == "cluster":
+        yield "cluster", pl.Series(found["cluster"])
         return
-    answers, disagreement = model.answers(x)
-    if model.task == "regress":
-        yield from _numbers(answers, disagreement, schema)
+    if task == "embed":
+        yield from ((f"vector_{place}", pl.Series(c)) for place, c in enumerate(_columnwise(found["vector"])))
         return
-    numbers = answers.numpy()
-    if model.task == "embed":
-        yield from ((f"vector_{place}", pl.Series(column)) for place, column in enumerate(_columnwise(numbers)))
+    numbers, disagreement = found["answer"], found.get("disagreement")
+    if task == "regress":
+        yield from _numbers(numbers, disagreement, schema)
         return
     values = schema.targets[0].values
-    if model.task == "act":
+    if task == "act":
         yield "action", _words(values, numbers.argmax(1))
         yield from _each("worth", values, numbers)
     elif schema.targets[0].kind == "labels":
@@ -137,7 +123,7 @@ def _columns(model: Any, x: torch.Tensor) -> Columns:
     else:
         yield from _classes(schema.targets[0].name, values, numbers)
     if disagreement is not None:
-        yield "disagreement", pl.Series(disagreement.numpy())
+        yield "disagreement", pl.Series(disagreement)
 
 
 def _classes(name: str, values: tuple, probabilities: np.ndarray) -> Columns:
@@ -155,10 +141,10 @@ def _classes(name: str, values: tuple, probabilities: np.ndarray) -> Columns:
         yield f"probability{end}", pl.Series(np.take_along_axis(probabilities, order[:, place : place + 1], 1)[:, 0])
 
 
-def _numbers(answers: torch.Tensor, disagreement: torch.Tensor | None, schema: Schema) -> Columns:
+def _numbers(answers: np.ndarray, disagreement: np.ndarray | None, schema: Schema) -> Columns:
     """The number `(B,)` of each target, the ends of its interval, and how far members differ."""
-    kind = answers.numpy().dtype
-    middle, ends = points(answers.numpy(), schema), interval(answers.numpy(), schema)
+    kind = answers.dtype
+    middle, ends = points(answers, schema), interval(answers, schema)
     for place, field in enumerate(schema.targets):
         name = f"predicted_{field.name}"
         yield name, pl.Series(middle[:, place].astype(kind))
@@ -167,7 +153,7 @@ def _numbers(answers: torch.Tensor, disagreement: torch.Tensor | None, schema: S
                 yield f"{name}_{end}", pl.Series(numbers[:, place].astype(kind))
         if disagreement is not None:
             end = f"_{field.name}" if len(schema.targets) > 1 else ""
-            yield f"disagreement{end}", pl.Series(disagreement[:, place].numpy().copy())
+            yield f"disagreement{end}", pl.Series(disagreement[:, place].copy())
 
 
 def _each(what: str, values: tuple, numbers: np.ndarray) -> Columns:

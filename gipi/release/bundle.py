@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+from polars.exceptions import PolarsError
 
 from gipi.errors import RunError, UsageError
 from gipi.messages import _
@@ -40,7 +41,7 @@ LARGEST = {
     "examples.json": 32 << 20,
 }
 DEEPEST = 24  # of JSON
-DAMAGED = (LookupError, AttributeError, TypeError, ValueError, OverflowError, RuntimeError, MemoryError)
+DAMAGED = (LookupError, AttributeError, TypeError, ValueError, ArithmeticError, RuntimeError, MemoryError, PolarsError)
 
 
 @dataclass
@@ -53,6 +54,7 @@ class Held:
         parts: The bytes of weights and program.
         examples: `rows` and `answers`, or nothing.
         bytes: How large each part is.
+        sum: The checksum of the file.
     """
 
     path: Path
@@ -60,6 +62,7 @@ class Held:
     parts: dict[str, np.ndarray]
     examples: dict[str, Any]
     bytes: dict[str, int]
+    sum: str
 
     @property
     def weights(self) -> dict[str, np.ndarray]:
@@ -84,13 +87,20 @@ def held(path: str | Path) -> Held:
         examples = safe_json.loads(parts.pop("examples.json").data, LARGEST["examples.json"], DEEPEST)
         examples = unpacked(examples)
         check_examples(examples, said.task, said.schema)
-        return Held(path, said, parts, examples, sizes)
+        return Held(path, said, parts, examples, sizes, _sum(path))
     except OSError as error:
         raise RunError(_("cannot read {path}: {reason}", path=path, reason=error.strerror or error)) from error
     except RunError:
         raise
     except DAMAGED as error:
         raise damaged(path, error) from error
+
+
+def _sum(path: Path) -> str:
+    """The checksum of a file that was verified."""
+    with open(path, "rb") as file:
+        file.seek(-stored.SUM, 2)
+        return file.read().decode("ascii", "replace")
 
 
 def read_bundle(

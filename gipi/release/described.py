@@ -132,6 +132,8 @@ def _check_field(held: Any, kinds: tuple[str, ...]) -> None:
     values = held.get("values", [])
     if not isinstance(values, list) or not all(isinstance(value, str | int | float | bool) for value in values):
         raise _odd(name)
+    if len(set(map(str, values))) < len(values):  # each names a class, and two of one name cannot be told apart
+        raise _odd(name)
     if 0 in (held.get("scale", 1.0), held.get("white", 255.0), *held.get("scales", [])):
         raise _odd(name)
     if type(held.get("has_missing", False)) is not bool or not isinstance(held.get("positive"), str | None):

@@ -193,7 +193,10 @@ class _Reader:
         said = self.message(data, readers, (3, 6, 9))
         if said.get(7, []) not in ([], [""]):
             raise _refused(_("it needs operators that are not ONNX's own"))
-        return Node(_one(said[4]), tuple(said[1]), tuple(said[2]), tuple(said[5]))
+        inputs = said[1]
+        while not self.canonical and inputs and not inputs[-1]:
+            inputs.pop()  # left out by an empty name, as exporters may write; the rules want it gone
+        return Node(_one(said[4]), tuple(inputs), tuple(said[2]), tuple(said[5]))
 
     def attribute(self, data: memoryview) -> Attribute:
         readers = {

@@ -10,12 +10,14 @@ depends on numbers (NonZero, Unique, Compress); there are no functions, strings,
 """
 
 import math
+import re
 from typing import Any
 
 import numpy as np
 
 from gipi.messages import _
-from gipi.release.graph import DTYPES, FLOAT, FLOATS, INT, INTS, TENSOR, Attribute, Graph, Node, Tensor, Value
+from gipi.release.graph import DTYPES, FLOAT, FLOATS, INT, INTS, Attribute, Graph, Node, Tensor, Value
+from gipi.release.operators import EQUATION, LIMITS, MOST_AXES, ONE_NUMBER, OPERATORS, OPTIONAL, SIZED
 from gipi.release.refused import Refused
 from gipi.release.tensor_file import KINDS, Entry
 
@@ -27,64 +29,13 @@ LARGEST_CONSTANT = 1 << 16  # bytes of one that is a node's setting
 MOST_NODES = 20_000
 MOST_TENSORS = 30_000
 MOST_VALUES = 256  # inputs, outputs, settings of one node; inputs and outputs of a program
-MOST_AXES = 8
 LONGEST_NAME = 512
 LONGEST_LIST = 4096
 LARGEST_ELEMENTS = 1 << 26  # of a value whose shape is a constant
 FOLDED = 64  # numbers of a constant that is followed through the arithmetic of sizes
 
-KNOWN = """
-Abs Acos Acosh Add And Asin Asinh Atan Atanh Cast CastLike Ceil Celu Clip Cos Cosh Div Elu Equal Erf Exp Floor Gelu
-Greater GreaterOrEqual HardSigmoid HardSwish Identity IsInf IsNaN LeakyRelu Less LessOrEqual Log Max Mean Min Mish Mod
-Mul Neg Not Or PRelu Pow Reciprocal Relu Round Selu Sigmoid Sign Sin Sinh Softplus Softsign Sqrt Sub Sum Tan Tanh
-ThresholdedRelu Where Xor
-
-ArgMax ArgMin CumSum Hardmax LogSoftmax ReduceL1 ReduceL2 ReduceLogSum ReduceLogSumExp ReduceMax ReduceMean ReduceMin
-ReduceProd ReduceSum ReduceSumSquare Softmax TopK
-
-Attention AveragePool BatchNormalization Conv ConvTranspose Einsum Gemm GlobalAveragePool GlobalMaxPool
-GroupNormalization GRU InstanceNormalization LayerNormalization LpNormalization LRN LSTM MatMul MaxPool
-MeanVarianceNormalization RMSNormalization RNN
-
-Concat Constant ConstantOfShape DepthToSpace Expand EyeLike Flatten Gather GatherElements GatherND OneHot Pad Range
-Reshape Resize ScatterElements ScatterND Shape Size Slice SpaceToDepth Split Squeeze Tile Transpose Trilu Unsqueeze
-"""  # on each number; along axes; products, convolutions, recurrence; shapes and places
-OPERATORS = frozenset(KNOWN.split())
-# which inputs of an operator decide the shape of what it gives; reductions' axes among them
-SIZED = {
-    "ConstantOfShape": (0,),
-    "Expand": (1,),
-    "OneHot": (1,),
-    "Pad": (1, 3),
-    "Range": (0, 1, 2),
-    "Reshape": (1,),
-    "Resize": (1, 2, 3),
-    "Slice": (1, 2, 3, 4),
-    "Split": (1,),
-    "Squeeze": (1,),
-    "Tile": (1,),
-    "TopK": (1,),
-    "Unsqueeze": (1,),
-} | {name: (1,) for name in OPERATORS if name.startswith("Reduce")}
 SAME_NUMBERS = {"Cast", "CastLike", "Identity", "Reshape", "Squeeze", "Unsqueeze"}
 ARITHMETIC = {"Add": lambda a, b: a + b, "Sub": lambda a, b: a - b, "Mul": lambda a, b: a * b}
-# the least and greatest that a setting of this name may be
-LIMITS = {
-    "pads": (0, 4096),
-    "strides": (1, 4096),
-    "dilations": (1, 4096),
-    "kernel_shape": (1, 4096),
-    "output_padding": (0, 4096),
-    "output_shape": (1, 1 << 16),
-    "group": (1, 1 << 16),
-    "num_groups": (1, 1 << 16),
-    "hidden_size": (1, 1 << 16),
-    "num_outputs": (1, MOST_VALUES),
-    "blocksize": (1, 64),
-    "size": (1, 4096),
-    "q_num_heads": (1, 4096),
-    "kv_num_heads": (1, 4096),
-}
 ITEMSIZE = {number: KINDS[name].itemsize for name, number in DTYPES.items()}
 BOOL, INT64 = DTYPES["BOOL"], DTYPES["I64"]
 NUMPY = {DTYPES[name]: KINDS[name] for name in ("I64", "I32", "F32", "F64")}
@@ -144,6 +95,8 @@ def _check_tensor(tensor: Tensor, entries: dict[str, Entry], largest: int = LARG
             raise _refused(_("'{name}' is not in weights.safetensors as it says", name=name))
     elif len(tensor.data) != size or size > largest:
         raise _refused(_("'{name}' has not as many numbers as its shape says, or too many", name=name))
+    elif not size and tensor.dtype != INT64:  # no shape or list of axes; onnxruntime may crash on it
+        raise _refused(_("'{name}' has no numbers", name=name))
     elif tensor.dtype == BOOL and size and max(bytes(tensor.data)) > 1:
         raise _refused(_("'{name}' has bools that are neither 0 nor 1", name=name))
 
@@ -156,6 +109,7 @@ class _Flow:
         self.known: set[str] = set()
         self.from_numbers: set[str] = set()  # values that depend on the numbers of an input other than `size`
         self.constants: dict[str, list] = {}  # small constants, their numbers in one row
+        self.tensors = {tensor.name: tensor for tensor in graph.tensors}  # and those of nodes
 
     def follow(self) -> None:
         for value in self.graph.inputs:
@@ -191,15 +145,21 @@ class _Flow:
             raise _refused(_("it has an operator that gipi does not run: {operator}", operator=_short(node.operator)))
         if max(len(node.inputs), len(node.outputs), len(node.attributes)) > MOST_VALUES or not node.outputs:
             raise _refused(
-                _("it has a node with too many inputs or none of its own: {operator}", operator=node.operator)
+                _("it has a node with too many inputs, or without outputs: {operator}", operator=node.operator)
             )
-        for name in node.inputs:
+        for place, name in enumerate(node.inputs):
+            if not name and (place < OPTIONAL.get(node.operator, MOST_VALUES) or place == len(node.inputs) - 1):
+                raise _refused(_("it leaves out an input of {operator}", operator=node.operator))
             if name and name not in self.known:
                 raise _refused(_("'{name}' is used before it is made", name=_short(name)))
         _check_attributes(node)
         for place in SIZED.get(node.operator, ()):
             if place < len(node.inputs) and node.inputs[place] in self.from_numbers:
                 raise _refused(_("the numbers of an input would decide a size, in {operator}", operator=node.operator))
+            tensor = self.tensors.get(node.inputs[place]) if place < len(node.inputs) else None
+            is_odd = tensor and node.operator in ONE_NUMBER and math.prod(tensor.shape) != 1
+            if tensor and (is_odd or tensor.dtype not in NUMPY):
+                raise _refused(_("it has a size that is none, in {operator}", operator=node.operator))
         self.check_sizes(node)
         is_from_numbers = node.operator not in ("Shape", "Size") and not self.from_numbers.isdisjoint(node.inputs)
         for name in filter(None, node.outputs):
@@ -214,8 +174,9 @@ class _Flow:
         """What small constants become, where that is plain; None: not known."""
         if node.operator == "Constant":
             attribute = node.attributes[0]
-            if attribute.kind == TENSOR:
-                return _numbers(attribute.value)  # type: ignore[arg-type]  # its kind says so
+            if isinstance(attribute.value, Tensor):
+                self.tensors[node.outputs[0]] = attribute.value
+                return _numbers(attribute.value)
             if attribute.kind in (INTS, FLOATS):
                 return list(attribute.value)  # type: ignore[arg-type]
             return [attribute.value] if attribute.kind in (INT, FLOAT) else None
@@ -278,10 +239,11 @@ def _is_sane(attribute: Attribute) -> bool:
     if attribute.kind in (FLOAT, FLOATS):
         return all(map(math.isfinite, values))
     if attribute.kind in (INT, INTS):
-        least, greatest = LIMITS.get(attribute.name, (-(2**63), 2**63 - 1))
+        least, greatest = LIMITS.get(attribute.name, (1, 0))
         is_known = attribute.name not in ("to", "dtype") or all(one in ITEMSIZE for one in values)
         return is_known and all(least <= one <= greatest for one in values)
-    return all(len(one) <= LONGEST_NAME and one.isascii() for one in values)
+    is_formula = attribute.name != "equation" or all(re.fullmatch(EQUATION, one.decode("latin-1")) for one in values)
+    return is_formula and all(len(one) <= LONGEST_NAME and one.isascii() for one in values)
 
 
 def _numbers(tensor: Tensor) -> list | None:

@@ -15,8 +15,14 @@ from torch import Tensor, nn
 from gipi.data.schema import Sizes
 from gipi.errors import UsageError
 from gipi.messages import _
+from gipi.release.refused import Refused
 
 HUBS = ("timm:", "hf:")
+# What makes transformers fetch code or weights when it builds a network.
+FETCHED = (
+    *("auto_map", "custom_pipelines", "quantization_config", "attn_implementation", "_attn_implementation"),
+    *("backbone", "use_pretrained_backbone", "use_timm_backbone", "trust_remote_code"),
+)
 # How each is installed. timm imports torchvision, which must be the build that belongs to this torch.
 PIP = {"timm": "pip install 'gipi[vision]'", "transformers": "pip install 'gipi[hub]'"}
 
@@ -79,6 +85,23 @@ def hub_net(name: str, architecture: dict[str, Any], sizes: Sizes) -> nn.Module:
         raise
     except Exception as error:
         raise failed(name, error) from error
+
+
+def check_architecture(name: str, architecture: Any) -> None:
+    """A configuration that stands in a file builds a network and does nothing else.
+
+    Raises:
+        Refused: It is none, or asks for code or weights from elsewhere.
+    """
+    if not isinstance(architecture, dict) or (name.startswith("timm:") and set(architecture) != {"name"}):
+        raise Refused(_("bundle.json is not as it should be: {what}", what="architecture"))
+    waiting = [architecture]
+    while waiting:
+        held = waiting.pop()
+        fetched = [one for one in FETCHED if held.get(one)]
+        if fetched:
+            raise Refused(_("its network asks for something from elsewhere: {what}", what=", ".join(fetched)))
+        waiting += [value for value in held.values() if isinstance(value, dict)]
 
 
 class Scores(nn.Module):

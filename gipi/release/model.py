@@ -1,5 +1,7 @@
 """A kept model: what goes in, the networks, what comes out. It answers alike in a run, from a file, behind a server."""
 
+import hashlib
+import json
 from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass, field
@@ -156,6 +158,28 @@ class Model:
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in self.__dict__.items() if name != "_quick"}
+
+    def numbers(self, data: Dataset) -> dict[str, np.ndarray]:
+        """The answers to rows whose columns have the schema's types, by the names that a program gives them."""
+        (x,) = self.encode(data)
+        if "centers" in self.extra:
+            placed = tasks.load("cluster").place(x.numpy(), self.sizes, self.extra["centers"])
+            return {"cluster": np.array([one["cluster"] for one in placed], np.int64)}
+        answers, disagreement = self.answers(x)
+        if self.task == "embed":
+            return {"vector": answers.numpy()}
+        return {"answer": answers.numpy()} | ({} if disagreement is None else {"disagreement": disagreement.numpy()})
+
+    def checksum(self) -> str:
+        """Names the model by all that its answers come from: task, schema and weights."""
+        said = [self.task, self.system, self.schema.to_json(), self.extra]
+        digest = hashlib.sha256(json.dumps(said, default=str).encode())
+        for member in self.members:
+            for name, value in member.state_dict().items():
+                digest.update(name.encode())
+                if isinstance(value, Tensor):
+                    digest.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+        return digest.hexdigest()
 
     def evaluate(self, data: Dataset, intervals: bool = True) -> dict[str, Any]:
         """All metrics on a data set that has the targets.

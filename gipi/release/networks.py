@@ -18,11 +18,11 @@ from gipi import systems, tasks
 from gipi.data.mapped import as_tensor
 from gipi.data.schema import Sizes
 from gipi.data.schema import sizes as sizes_of
-from gipi.errors import RunError
+from gipi.errors import RunError, UsageError
 from gipi.messages import _
 from gipi.release.bundle import Held
 from gipi.release.described import Described
-from gipi.release.hub import hub_net, is_of_hub
+from gipi.release.hub import check_architecture, hub_net, is_of_hub
 from gipi.release.model import Model
 from gipi.release.own import own_net
 from gipi.release.program import OWN
@@ -114,6 +114,7 @@ def _net(said: Described, sizes: Sizes, own: Any, system: Any) -> nn.Module:
             )
         return own_net(own, sizes)
     if is_of_hub(name):
+        check_architecture(name, said.extra.get("architecture"))
         return hub_net(name, said.extra["architecture"], sizes)
     if system is None and name not in systems.names():
         raise RunError(
@@ -121,7 +122,10 @@ def _net(said: Described, sizes: Sizes, own: Any, system: Any) -> nn.Module:
         )
     made_by = systems.load(system or name)
     config = {option: tuple(v) if isinstance(v, list) else v for option, v in said.config.items()}
-    return made_by.Net(sizes, made_by.Config(**config))
+    try:
+        return made_by.Net(sizes, made_by.Config(**config))
+    except UsageError as error:  # nobody typed it: the file says so
+        raise Refused(str(error)) from error
 
 
 def _load(net: nn.Module, weights: dict[str, Tensor], is_own: bool) -> None:

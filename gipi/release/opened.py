@@ -50,7 +50,7 @@ def program_of(opened: Held, threads: int = 0) -> Program:
     check_rules(graph.read(content), header(opened.parts["weights.safetensors"]))
 
     def answering(run: Run) -> Program:
-        return Program(said.task, said.system, said.schema, said.config, run, said.card, said.extra, reach)
+        return Program(said.task, said.system, said.schema, said.config, run, said.card, said.extra, reach, opened.sum)
 
     used = {name: weights[name] for name in _outside(content)}
     check(answering(lambda inputs: try_program(content, used, inputs)), opened, 1 if said.task in ONE_BY_ONE else None)

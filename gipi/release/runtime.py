@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from gipi.data.dataset import Dataset
 from gipi.data.features import picture_rows, raw_rows
 from gipi.data.images import resized
 from gipi.data.loose import fitting_size, loose
@@ -41,6 +42,7 @@ class Program:
         card: Where it comes from and how good it is.
         extra: What else the task keeps.
         reach: Of a network that enlarges: small pixels that a large one depends on, to each side; 0: unknown.
+        sum: The checksum of the file that it came from.
     """
 
     task: str
@@ -51,6 +53,7 @@ class Program:
     card: dict[str, Any] = field(default_factory=dict)
     extra: dict[str, Any] = field(default_factory=dict)
     reach: int = 0
+    sum: str = ""
 
     def predict(self, rows: Any) -> list[Said]:
         """One answer per row; see `Model.predict`.
@@ -73,9 +76,19 @@ class Program:
             raise UsageError(_("new pictures need the networks: open the file with PyTorch installed"))
         return said(self.task, self.schema, self.extra, self.outputs(self.inputs(rows)))
 
+    def numbers(self, data: Dataset) -> dict[str, Array]:
+        """The answers to rows whose columns have the schema's types, by the names of the program's outputs."""
+        return self.outputs(self._encoded(data))
+
+    def checksum(self) -> str:
+        """Names the model by all that its answers come from: the file's own checksum."""
+        return self.sum
+
     def inputs(self, rows: Any) -> dict[str, Array]:
         """Rows as what goes into the program."""
-        data = as_rows(self.schema, rows)
+        return self._encoded(as_rows(self.schema, rows))
+
+    def _encoded(self, data: Dataset) -> dict[str, Array]:
         if self.schema.is_picture:
             pictures = picture_rows(self.schema.inputs[0], data).transpose(0, 2, 3, 1)
             return {"pictures": np.ascontiguousarray(pictures)}

@@ -18,12 +18,16 @@ from torch.nn.functional import max_pool2d, pad
 
 from gipi.algorithms.optimizers import from_config
 from gipi.data.schema import Sizes
+from gipi.errors import UsageError
+from gipi.messages import _
 from gipi.models.conv import conv_block
 from gipi.training.player import learner
 
 tasks = ("segment",)
 kinds = ("picture",)
 defaults = {"steps": 2000, "batch_size": 8, "schedule": "one-cycle", "augment": ("flip",)}
+
+DEEPEST = 12  # halvings: of a picture 4096 wide one pixel is left
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,8 @@ class Net(nn.Module):
 
     def __init__(self, sizes: Sizes, config: Config):
         super().__init__()
+        if not 0 <= config.depth <= DEEPEST:
+            raise UsageError(_("depth is {least} to {most}; {came} came", least=0, most=DEEPEST, came=config.depth))
         widths = [config.width * 2**level for level in range(config.depth + 1)]
 
         def stage(inputs: int, outputs: int) -> nn.Sequential:

@@ -8,18 +8,21 @@ from gipi.run import Run
 from gipi.verbs.load import load, load_networks
 
 if TYPE_CHECKING:
+    from gipi.release.bundle import Runtime
     from gipi.release.explain import PictureExplanation, RowExplanation
 
 
 @overload
-def predict(source: Any, rows: Any) -> list[dict[str, Any]]: ...
+def predict(source: Any, rows: Any, *, runtime: "Runtime | None" = None) -> list[dict[str, Any]]: ...
 
 
 @overload
-def predict(source: Any, rows: Any, out: str | Path, quiet: bool = False) -> Path: ...
+def predict(source: Any, rows: Any, out: str | Path, quiet: bool = False, runtime: "Runtime | None" = None) -> Path: ...
 
 
-def predict(source: Any, rows: Any, out: str | Path | None = None, quiet: bool = False) -> list[dict[str, Any]] | Path:
+def predict(
+    source: Any, rows: Any, out: str | Path | None = None, quiet: bool = False, runtime: "Runtime | None" = None
+) -> list[dict[str, Any]] | Path:
     """One answer per row.
 
     Args:
@@ -30,18 +33,22 @@ def predict(source: Any, rows: Any, out: str | Path | None = None, quiet: bool =
             `rows` is then a table file, however large, or a folder or list of picture files. Where it was stopped the
             same call goes on.
         quiet: With `out`: say nothing meanwhile.
+        runtime: "torch" or "onnx": see `gipi.load`.
 
     Raises:
         DataError: A row lacks a column, or a value cannot be read.
         UsageError: `out` cannot be, or `rows` is nothing that can be read in pieces.
     """
     if out is None:
-        return (source if isinstance(source, Run) else load(source)).predict(rows)  # a run has opened its model already
+        opened = source if isinstance(source, Run) and runtime is None else load(source, runtime=runtime)
+        return opened.predict(rows)  # a run has opened its model already
     inputs = [rows] if isinstance(rows, str | Path) else rows
-    return Path(written_to(source, inputs, out, quiet)["out"])
+    return Path(written_to(source, inputs, out, quiet, runtime)["out"])
 
 
-def written_to(source: Any, inputs: Any, out: str | Path, quiet: bool) -> dict[str, Any]:
+def written_to(
+    source: Any, inputs: Any, out: str | Path, quiet: bool, runtime: "Runtime | None" = None
+) -> dict[str, Any]:
     """The answers to files, written to a file: how many `rows`, and where, `out`.
 
     Raises:
@@ -56,16 +63,16 @@ def written_to(source: Any, inputs: Any, out: str | Path, quiet: bool) -> dict[s
         came = type(inputs).__name__
         raise UsageError(_("out goes with a table file, or files or a folder of pictures; {came} came", came=came))
     check_out(Path(out).expanduser(), [Path(one).expanduser() for one in inputs])  # before the model is opened
-    return answer_file(load_networks(source), list(inputs), out, quiet)
+    return answer_file(load(source, runtime=runtime), list(inputs), out, quiet)
 
 
-def answers_to(source: Any, inputs: list[str]) -> list[dict[str, Any]]:
+def answers_to(source: Any, inputs: list[str], runtime: "Runtime | None" = None) -> list[dict[str, Any]]:
     """The answers to what was typed on a command line: JSON, files, or several of them; a count where things are made.
 
     Raises:
         UsageError: It is not JSON although it looks so.
     """
-    model = load(source)
+    model = load(source, runtime=runtime)
     answers = []
     for text in inputs:
         answers += model.predict(_typed(text))

@@ -405,11 +405,11 @@ def stop_after(count: int, model, source, out) -> None:
         def __getattr__(self, name):
             return getattr(self.model, name)
 
-        def answers(self, x):
+        def numbers(self, x):
             self.left -= 1
             if self.left < 0:
                 raise KeyboardInterrupt
-            return self.model.answers(x)
+            return self.model.numbers(x)
 
     with pytest.raises(KeyboardInterrupt):
         answer_file(Stopping(model), [source], out, True, 100)
@@ -419,7 +419,7 @@ def test_it_goes_on_where_it_stopped(model, begun, capsys):
     source, out = begun
     asked = []
     counting = type("Counting", (), {"__getattr__": lambda self, name: getattr(model, name)})()
-    counting.answers = lambda x: asked.append(len(x)) or model.answers(x)
+    counting.numbers = lambda x: asked.append(len(x)) or model.numbers(x)
     assert answer_file(counting, [source], out, False, 100)["rows"] == 400
     assert asked == [100, 100]
     assert "going on behind 200 rows that are finished" in capsys.readouterr().out
@@ -480,7 +480,7 @@ def test_a_kill_on_both_sides_of_the_last_rename(model, tmp_path, monkeypatch):
 def test_a_file_that_changes_meanwhile_is_not_trusted(model, tmp_path):
     source, out = make(table(400), tmp_path / "rows.csv"), tmp_path / "out.csv"
     growing = type("Growing", (), {"__getattr__": lambda self, name: getattr(model, name)})()
-    growing.answers = lambda x: source.open("a").write(" ") and model.answers(x)
+    growing.numbers = lambda x: source.open("a").write(" ") and model.numbers(x)
     with pytest.raises(DataError, match="was changed while it was read"):
         answer_file(growing, [source], out, True, 100)
     assert not out.exists()

@@ -11,10 +11,12 @@ import bz2
 import hashlib
 import io
 import json
+import re
 import struct
 import sys
 import tempfile
 import time
+import warnings
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -121,7 +123,8 @@ def joined(parts: Parts) -> bytes:
 def zipped(parts: list[tuple[str, bytes]], change: Callable[[zipfile.ZipInfo], None] | None = None) -> bytes:
     """By Python's zipfile, which writes what it is told: any names, twice the same, any fields."""
     buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
+    with warnings.catch_warnings(), zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
+        warnings.simplefilter("ignore", UserWarning)  # a name twice
         for name, content in parts:
             info = zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))
             if change is not None:
@@ -271,17 +274,20 @@ def json_files(parts: Parts) -> Iterator[File]:
         ("a million short words", b'{"a": [' + b'"ab",' * million + b"1], " + rest),
         ("a hundred thousand names", b"{" + b",".join(b'"%d":{}' % i for i in range(200_000)) + b"}"),
         ("escapes without end", b'{"a": "' + b'\\"' * million), ("a backslash at the end", b'{"a": "\\'),
-        ("quotes and brackets", b'{"a": "' + b'"["' * 300_000), ("nine million spaces", b" " * (9 << 20) + first),
+        ("quotes and brackets", b'{"a": "' + b'"["' * 300_000), ("forty million spaces", b" " * (40 << 20) + first),
     ):  # fmt: skip
         yield f"json: bundle.json, {name}", joined(parts | {"bundle.json": content})
     examples = parts["examples.json"]
-    asked = json.loads(examples)
-    asked["inputs"] = {name: (np.array(values) + 1).tolist() for name, values in asked["inputs"].items()}
-    other = json.dumps(asked).encode()
+    other = json.dumps(json.loads(examples, parse_float=lambda text: 3 * float(text) + 1)).encode()
+    first_number = re.compile(rb"-?[0-9]+\.[0-9]+")
+
+    def with_number(text: bytes) -> bytes:
+        return first_number.sub(text, examples, count=1)
+
     for name, content in (
-        ("nothing", b""), ("a list", b"[]"), ("NaN", examples.replace(b"[[", b"[[NaN, ", 1)), ("1e999", examples.replace(b"[[", b"[[1e999, ", 1)),
+        ("nothing", b""), ("a list", b"[]"), ("NaN", with_number(b"NaN")), ("1e999", with_number(b"1e999")),
         ("brackets", b"[" * 100_000), ("a million lists", b"[" + b"[]," * million + b"[]]"), ("other inputs", other),
-        ("no answers", b'{"inputs": {}, "outputs": {}}'), ("rows of unequal length", examples.replace(b"], [", b", 1], [", 1)),
+        ("no answers", b'{"inputs": {}, "outputs": {}}'), ("a list for a number", with_number(b"[1, 2]")), ("a word for a number", with_number(b'"a"')),
         ("words for numbers", b'{"inputs": {"x": [["a"]]}, "outputs": {"y": []}}'),
     ):  # fmt: skip
         yield f"json: examples.json, {name}", joined(parts | {"examples.json": content})
@@ -303,7 +309,7 @@ def tensor_files(parts: Parts) -> Iterator[File]:
     def written(entries: dict) -> bytes:
         return json.dumps(entries, separators=(",", ":")).encode()
 
-    def with_change(numbers: bytes = numbers, **change: object) -> bytes:
+    def with_change(numbers: bytes, **change: object) -> bytes:
         return with_head(written(said | {first: said[first] | change}), numbers)
 
     for name, count in (
@@ -348,8 +354,8 @@ def tensor_files(parts: Parts) -> Iterator[File]:
         ("place over another", {"data_offsets": [begin + 4, stop + 4]}), ("place 2^64", {"data_offsets": [1 << 64, (1 << 64) + 48]}),
         ("bools that are neither", {"dtype": "BOOL", "shape": [stop - begin]}), ("numbers of one byte", {"dtype": "I8", "shape": [stop - begin]}),
     ):  # fmt: skip
-        yield f"weights: {name}", with_change(**change)
-    yield "weights: another order of bytes than the program says", with_change(dtype="I32")
+        yield f"weights: {name}", with_change(numbers, **change)
+    yield "weights: another kind of number than the program says", with_change(numbers, dtype="I32")
     crooked = text + b" " * ((5 - len(text)) % 8)
     whole = len(crooked).to_bytes(8, "little") + crooked + numbers
     yield "weights: not aligned", joined(parts | {"weights.safetensors": whole})
@@ -625,6 +631,17 @@ def _forbidden_programs(said: Graph) -> Iterator[tuple[str, Graph | bytes]]:
     }  # fmt: skip
     for name, setting in settings.items():
         yield name, program([Node("Cast", ("x",), ("z",), (setting,)), *said.nodes], said.tensors)
+    four = floats("f", 1, 1, 1, 1)
+    for name, node, tensors in (  # each ended the process of onnxruntime 1.31
+        ("a maximum without its last input", Node("Max", ("x", ""), ("y",)), []),
+        ("a sum without its first input", Node("Sum", ("", "x"), ("y",)), []),
+        ("a normalisation without its last input", Node("LayerNormalization", ("x", "f", ""), ("y",)), [four]),
+        ("places in minus two axes", Node("GatherND", ("x", "e"), ("y",), (Attribute("batch_dims", INT, -2),)), [numbers("e")]),
+        ("classes without a count", Node("OneHot", ("x", "e", "f"), ("y",)), [numbers("e"), four]),
+        ("classes with a count of no whole number", Node("OneHot", ("x", "e", "f"), ("y",)), [Tensor("e", 2, (0,), b""), four]),
+        ("dots in a formula", Node("Einsum", ("f", "x"), ("y",), (Attribute("equation", STRING, b"...i,...i->..."),)), [four]),
+    ):  # fmt: skip
+        yield name, program([node], tensors, outputs=(("y", 1, (None, None)),))
     yield (
         "a setting twice",
         program([Node("Cast", ("x",), ("z",), (Attribute("to", INT, 1),) * 2), *said.nodes], said.tensors),

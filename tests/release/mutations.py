@@ -2,9 +2,10 @@
 
     python -m tests.release.mutations --mutations 20000 [--seed 0]
 
-Bytes and bits are changed, pieces cut out, doubled and moved, and numbers put where lengths may stand. Half of the
-files have their checksums made right again, as a sender would. They are opened in this process, not in a trial's
-child, so that a crash of the runtime would be seen here: the process would be gone.
+Bytes and bits are changed, pieces cut out, doubled and moved, and numbers put where lengths may stand; in programs also
+operators, settings, names and constants are exchanged, and the whole written as it should be. More than half of the
+files have their checksums made right again, as a sender would. They are opened in this process, so that a crash of the
+runtime would be seen: the process would be gone. Only exchanged programs run in a trial's child, as gipi runs them.
 """
 
 import argparse
@@ -13,11 +14,13 @@ import random
 import re
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from gipi.release import stored
+from gipi.release import graph, stored
+from gipi.release.operators import LIMITS, OPERATORS
 from gipi.release.refused import Refused
 
 try:
@@ -25,6 +28,7 @@ try:
 except ImportError:  # found beside this file, as pytest does
     from hostile import good_parts, joined, open_bundle, peak, sealed
 
+EXCHANGED = "program.onnx, its things exchanged"
 TELLING = [
     0,
     1,
@@ -72,20 +76,52 @@ def mutated(content: bytes, draws: random.Random) -> bytes:
 
 def mutation(parts: dict[str, bytes], draws: random.Random) -> tuple[str, bytes]:
     """What was changed, and the file: in the whole of it, or in one part with all checksums right."""
-    match draws.randrange(4):
-        case 0:
+    match draws.randrange(20):
+        case 0 | 1 | 2 | 3:
             return "the file", mutated(joined(parts), draws)
-        case 1:
+        case 4 | 5 | 6 | 7:
             return "the file, its checksum right", sealed(mutated(joined(parts)[:-64], draws))
+        case 8:
+            return EXCHANGED, joined(parts | {"program.onnx": exchanged(parts["program.onnx"], draws)})
         case _:
             name = draws.choice(stored.NAMES)
             return name, joined(parts | {name: mutated(parts[name], draws)})
 
 
-def outcome(path: Path, expected: dict[str, np.ndarray]) -> str:
+def exchanged(content: bytes, draws: random.Random) -> bytes:
+    """A program with one to three of its things exchanged for others, written as gipi writes."""
+    said = graph.read(content)
+    nodes, tensors = list(said.nodes), list(said.tensors)
+    names = ["x", "", "y", *(name for node in nodes for name in node.outputs), *(tensor.name for tensor in tensors)]
+    for _change in range(draws.choice((1, 1, 2, 3))):
+        place = draws.randrange(len(nodes))
+        node = nodes[place]
+        match draws.randrange(5):
+            case 0:
+                nodes[place] = replace(node, operator=draws.choice(sorted(OPERATORS)))
+            case 1:
+                inputs = list(node.inputs)
+                inputs[draws.randrange(len(inputs))] = draws.choice(names)
+                nodes[place] = replace(node, inputs=tuple(inputs[: draws.randrange(1, len(inputs) + 1)]))
+            case 2:
+                value = draws.choice((-(2**63), -1, 0, 1, 2, 7, 1 << 20, 2**63 - 1))
+                setting = graph.Attribute(draws.choice(sorted(LIMITS)), graph.INT, value)
+                nodes[place] = replace(node, attributes=(*node.attributes, setting))
+            case 3:
+                new = replace(node, outputs=(f"n{draws.randrange(9)}",), operator=draws.choice(sorted(OPERATORS)))
+                nodes.insert(place, new)
+            case 4:
+                numbers = np.array([draws.choice((-1, 0, 1, 4, 1 << 31)) for _ in range(draws.randrange(4))], np.int64)
+                name = f"c{draws.randrange(99)}"
+                tensors.append(graph.Tensor(name, 7, numbers.shape, numbers.tobytes()))
+                nodes[place] = replace(node, inputs=(*node.inputs[:1], name))
+    return graph.write(replace(said, nodes=tuple(nodes), tensors=tuple(tensors)))
+
+
+def outcome(path: Path, expected: dict[str, np.ndarray], in_child: bool) -> str:
     """`refused: why`, `the same answers`; anything else is a finding."""
     try:
-        found = open_bundle(path, in_child=False)
+        found = open_bundle(path, in_child)
     except Refused as error:
         return f"refused: {re.sub('[0-9]+', 'N', str(error))}"
     except Exception as error:
@@ -104,7 +140,7 @@ def mutate(folder: Path, count: int, seed: int) -> list[tuple[str, str, float, i
         what, content = mutation(parts, draws)
         path.write_bytes(content)
         before, begin = peak(), time.perf_counter()
-        said = outcome(path, expected)
+        said = outcome(path, expected, what == EXCHANGED)
         rows.append((what, said, time.perf_counter() - begin, peak() - before))
         path.unlink()
     return rows
@@ -120,7 +156,7 @@ def main() -> None:
     for what in sorted({row[0] for row in rows}):
         said = collections.Counter(row[1].split(":")[0] for row in rows if row[0] == what)
         print(f"{what}: {dict(said)}")
-    for said, times in collections.Counter(row[1][:100] for row in rows).most_common():
+    for said, times in collections.Counter(row[1][:60] for row in rows).most_common(20):
         print(f"{times:7} {said}")
     seconds = sorted(row[2] for row in rows)
     print(

@@ -9,7 +9,7 @@ import torch
 
 from gipi import systems
 from gipi.data.schema import Sizes
-from gipi.release import graph, graph_rules, tensor_file
+from gipi.release import graph, graph_rules, operators, tensor_file
 from gipi.release.graph import FLOAT, FLOATS, INT, INTS, STRING, STRINGS, TENSOR, Attribute, Graph, Node, Tensor, Value
 from gipi.release.refused import Refused
 from gipi.release.session import Session
@@ -237,7 +237,7 @@ PLACES = {("GatherND", 1), ("ScatterND", 1), ("Trilu", 1)}  # int64 that say whe
 
 def test_each_operator_that_asks_for_a_shape_is_watched():
     """By onnx's own descriptions: an input that can be int64 alone is a size, or one of the known others."""
-    for operator in graph_rules.OPERATORS:
+    for operator in operators.OPERATORS:
         for version in graph_rules.OPSETS:
             try:
                 schema = onnx.defs.get_schema(operator, version)
@@ -245,15 +245,30 @@ def test_each_operator_that_asks_for_a_shape_is_watched():
                 continue  # newer than this version
             whole = {place for place, one in enumerate(schema.inputs) if set(one.types) == {"tensor(int64)"}}
             whole -= {place for known, place in PLACES if known == operator}
-            assert whole <= set(graph_rules.SIZED.get(operator, ())), (operator, version)
-    assert graph_rules.SIZED["Range"] == (0, 1, 2) and graph_rules.SIZED["OneHot"] == (1,)  # these take other kinds too
+            assert whole <= set(operators.SIZED.get(operator, ())), (operator, version)
+    assert operators.SIZED["Range"] == (0, 1, 2) and operators.SIZED["OneHot"] == (1,)  # these take other kinds too
 
 
 def test_no_operator_with_a_program_or_numbers_of_chance_is_allowed():
     kinds = onnx.defs.OpSchema.AttrType
     for schema in onnx.defs.get_all_schemas():
-        if schema.domain == "" and schema.name in graph_rules.OPERATORS:
+        if schema.domain == "" and schema.name in operators.OPERATORS:
             assert not any(a.type in (kinds.GRAPH, kinds.GRAPHS) for a in schema.attributes.values()), schema.name
             assert "seed" not in schema.attributes, schema.name
             types = {t for one in (*schema.inputs, *schema.outputs) for t in one.types}
             assert any(t.startswith("tensor") for t in types) or schema.name == "Constant", schema.name
+
+
+def test_every_whole_number_among_the_settings_has_its_limits():
+    """By onnx's descriptions: each setting of an operator that we allow, and each input that may be left out."""
+    whole = (onnx.defs.OpSchema.AttrType.INT, onnx.defs.OpSchema.AttrType.INTS)
+    for operator in operators.OPERATORS:
+        for version in graph_rules.OPSETS:
+            try:
+                schema = onnx.defs.get_schema(operator, version)
+            except onnx.defs.SchemaError:
+                continue
+            names = {name for name, setting in schema.attributes.items() if setting.type in whole}
+            assert names <= set(operators.LIMITS), (operator, version)
+            optional = [place for place, one in enumerate(schema.inputs) if one.option.name == "Optional"]
+            assert not optional or operators.OPTIONAL[operator] == optional[0], (operator, version)
