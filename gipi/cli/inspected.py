@@ -70,7 +70,7 @@ def _fields(fields: list[dict[str, Any]]) -> Iterator[tuple[str, str]]:
 
 def _field(one: dict[str, Any]) -> Iterator[str]:
     """What a column is: its kind, then its range, its categories, its size."""
-    kind = _(KINDS[one["kind"]]) if one["kind"] in KINDS else one["kind"]
+    kind = _kind(one["kind"])
     values = one.get("quantiles", one.get("values", one.get("classes")))
     if values is None:
         yield kind
@@ -101,22 +101,24 @@ def _field(one: dict[str, Any]) -> Iterator[str]:
         yield _("may be missing")
 
 
-KINDS = {
-    "number": "a number",
-    "boolean": "yes or no",
-    "category": "one of",
-    "date": "a date",
-    "picture": "a picture",
-    "noise": "noise",
-    "batch": "a batch as the stream gave them",
-    "class": "one class of",
-    "labels": "any labels of",
-    "normal": "a number with its standard deviation",
-    "quantiles": "a number by quantiles,",
-    "mask": "a class for each pixel",
-    "cluster": "a cluster",
-    "vector": "a vector",
-}
+def _kind(name: str) -> str:
+    known = {
+        "number": _("a number"),
+        "boolean": _("yes or no"),
+        "category": _("one of"),
+        "date": _("a date"),
+        "picture": _("a picture"),
+        "noise": _("noise"),
+        "batch": _("a batch as the stream gave them"),
+        "class": _("one class of"),
+        "labels": _("any labels of"),
+        "normal": _("a number with its standard deviation"),
+        "quantiles": _("a number by quantiles,"),
+        "mask": _("a class for each pixel"),
+        "cluster": _("a cluster"),
+        "vector": _("a vector"),
+    }
+    return known.get(name, name)
 
 
 def _metrics(metrics: Any) -> Iterator[tuple[str, str]]:

@@ -182,18 +182,15 @@ def _examples(model: Any) -> dict[str, str]:
         program = Program(model.task, model.system, model.schema, model.config, lambda given: given)
         arrays = program.inputs(example_rows(model)[:1])
         return {name: _array(array) for name, array in arrays.items()}
-    sides = {"height": 30, "width": 40, "rows": 1}
-    return {
-        name: "np.array([30, 40])" if name == "size" else _zeros([sides.get(a, a) for a in one["axes"]], one["type"])
-        for name, one in told.items()
-    }
+    return {name: "np.array([30, 40])" if name == "size" else _zeros(one) for name, one in told.items()}
 
 
 def _array(array: np.ndarray) -> str:
     if array.shape[1] > MOST_SHOWN:
-        return _zeros(list(array.shape), str(array.dtype))
+        return _zeros({"axes": [*array.shape], "type": str(array.dtype)})
     return f"np.array({[list(row) for row in array.tolist()]})".replace("nan", "np.nan")
 
 
-def _zeros(shape: list[int], kind: str) -> str:
-    return f"np.zeros(({', '.join(map(str, shape))}), np.{kind})"
+def _zeros(told: Said) -> str:
+    sides = {"height": 30, "width": 40, "rows": 1}
+    return f"np.zeros(({', '.join(str(sides.get(axis, axis)) for axis in told['axes'])}), np.{told['type']})"

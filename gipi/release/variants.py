@@ -95,8 +95,15 @@ def _static(prepared: Path, calibration: Inputs, kinds: list[str]) -> Variant:
             return next(self.pieces, None)
 
     path = prepared.with_name("static.onnx")
-    kinds_of = {"activation_type": QuantType.QUInt8, "weight_type": QuantType.QInt8}
-    quantize_static(prepared, path, Rows(), op_types_to_quantize=kinds, per_channel=True, **kinds_of)
+    quantize_static(
+        prepared,
+        path,
+        Rows(),
+        op_types_to_quantize=kinds,
+        per_channel=True,
+        activation_type=QuantType.QUInt8,
+        weight_type=QuantType.QInt8,
+    )
     return Variant("static", onnx.load(path))
 
 

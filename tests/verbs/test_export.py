@@ -23,6 +23,7 @@ from gipi.release.export import program_with, write_onnx, write_torch
 from gipi.release.keep import write_release
 from gipi.release.model import Model
 from gipi.release.program import ports, results
+from gipi.release.runtime import Program
 from gipi.release.whole import Whole
 from tests.release.released import CLASSES, TABLE, TARGETS, cases, released, rows
 
@@ -48,7 +49,7 @@ def used(text: str, folder: Path, monkeypatch) -> dict:
     return found
 
 
-def whole_of(model: Model, module) -> list:
+def whole_of(model: Model, module) -> Program:
     """What a model says by one module that has all of it inside."""
     names = [port.name for port in ports(model)]
 
@@ -283,7 +284,7 @@ def test_exported_weights_are_a_beginning_for_fit(tmp_path, monkeypatch, capsys)
     assert main(["export", "a", "--to", "safetensors", "--json"]) == 0
     assert json.loads(capsys.readouterr().out.splitlines()[-1])["files"] == ["a.safetensors"]
     assert main([*line, "--epochs", "1", "--lr", "1e-12", "--weights", "a.safetensors", "--run", "runs/b"]) == 0
-    before, after = (gipi.load(name).members[0].state_dict() for name in ("a", "b"))
+    before, after = (gipi.Run(name).model.members[0].state_dict() for name in ("a", "b"))
     assert all(torch.allclose(before[name], after[name], atol=1e-5) for name in before)
 
 
