@@ -7,12 +7,13 @@ on the "meta" device, and a configuration that would never end is stopped there.
 import threading
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
+from torch.overrides import TorchFunctionMode
 
 from gipi import systems, tasks
 from gipi.data.mapped import as_tensor
@@ -30,6 +31,7 @@ from gipi.release.refused import Refused
 from gipi.release.tensor_file import header
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
+DRAWS = frozenset(("normal_", "uniform_", "random_", "bernoulli_", "exponential_"))
 LARGEST_TABLE = 64 << 20  # numbers in the buffers of a network that are not kept: what it works out for itself
 
 
@@ -53,7 +55,8 @@ def rebuilt(opened: Held, own: Any = None, system: Any = None) -> Model:
         _check_shapes(said, sizes, system, kept[0])
     members: list[nn.Module] = []
     for weights in kept:
-        net = _net(said, sizes, own, system).to(DTYPES[said.dtype])
+        with nullcontext() if is_own else Undrawn():
+            net = _net(said, sizes, own, system).to(DTYPES[said.dtype])
         _load(net, weights, is_own)
         members.append(net)
     return Model(said.task, said.system, said.schema, sizes, said.config, members, said.card, said.extra)
@@ -76,7 +79,7 @@ def members_of(opened: Held) -> list[dict[str, Tensor]]:
 
 def _check_shapes(said: Described, sizes: Sizes, system: Any, weights: dict[str, Tensor]) -> None:
     """Before any memory is taken: are the weights those of this network?"""
-    with torch.device("meta"), warnings.catch_warnings(), _at_most(4 * len(weights) + 64):
+    with torch.device("meta"), Undrawn(), warnings.catch_warnings(), _at_most(4 * len(weights) + 64):
         warnings.simplefilter("ignore", UserWarning)  # a network that copies its own weights says it cannot, here
         net = _net(said, sizes, None, system)
     if {name: tensor.shape for name, tensor in net.state_dict().items()} != {n: t.shape for n, t in weights.items()}:
@@ -84,6 +87,18 @@ def _check_shapes(said: Described, sizes: Sizes, system: Any, weights: dict[str,
     own = sum(buffer.numel() for name, buffer in net.named_buffers() if name not in weights)
     if own > LARGEST_TABLE:
         raise Refused(_("its network would take too much memory"))
+
+
+class Undrawn(TorchFunctionMode):
+    """Nothing is drawn at random meanwhile: weights that are about to be replaced need no beginning.
+
+    Drawing on the "meta" device would import PyTorch's compiler, which takes longer than all else.
+    """
+
+    def __torch_function__(self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
+        if getattr(func, "__name__", "") in DRAWS:
+            return args[0] if args else (kwargs or {})["tensor"]  # torch.nn.init gives it by name
+        return func(*args, **(kwargs or {}))
 
 
 @contextmanager

@@ -3,6 +3,8 @@
 import json
 import math
 import resource
+import subprocess
+import sys
 import time
 
 import numpy as np
@@ -216,3 +218,10 @@ def test_a_configuration_that_would_never_end(name, tmp_path):
         else:  # what training alone looks at: a batch, a memory, a crop
             assert difference(kept.predict(asked), expected) is None, (option, value)
     assert largest_memory() - before < 100e6
+
+
+def test_opening_a_file_does_not_import_the_compiler(kept):
+    """Drawing weights on the "meta" device would, and take longer than all else; nobody needs them drawn."""
+    code = "import sys, gipi; gipi.load(sys.argv[1]); print('torch._dynamo' in sys.modules, 'torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code, str(kept)], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "True"]
