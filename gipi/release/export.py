@@ -169,6 +169,7 @@ def running(content: bytes, aside: dict[str, np.ndarray] | None = None) -> Run:
     runtime = onnxruntime()
     options = runtime.SessionOptions()
     options.log_severity_level = 4
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # two that take turns disturb each other
     values = [runtime.OrtValue.ortvalue_from_numpy(array) for array in (aside or {}).values()]
     options.add_external_initializers([*(aside or {})], values)
     session = runtime.InferenceSession(content, options, providers=["CPUExecutionProvider"])

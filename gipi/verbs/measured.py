@@ -73,10 +73,10 @@ def _measured(
 
     name, metric = usual
     after = program_with(model, runnable(made, precision))
-    times = np.array(seconds([before.outputs, after.outputs], before.inputs(judged)))  # (2, rounds)
-    ratio = float(np.median(times[1] / times[0]))
+    times = seconds([before.outputs, after.outputs], before.inputs(judged))
+    each = [float(np.median(one)) for one in times]
+    ratio = each[1] / each[0]
     found = after.evaluate(judged)[name]
-    each = np.median(times, 1)
     return {
         "precision": precision,
         "method": made.method,
@@ -84,7 +84,7 @@ def _measured(
         "before": metric_json(metric),
         "after": metric_json(found),
         "loss": round(loss_of(metric, found), 12),  # 0.7 - 0.69 is a little more than 0.01 to a computer
-        "seconds_per_row": {"before": float(each[0]), "after": float(each[1])},
+        "seconds_per_row": {"before": each[0], "after": each[1]},
         "time": ratio,
         "faster": ratio <= FASTER,
         "rows": len(judged),
