@@ -25,7 +25,7 @@ def difference(found: Any, expected: Any, unit: float = 1.0, place: str = "") ->
 
     Example:
         >>> difference({"value": 2.00001}, {"value": 2.0}), difference({"value": 2.1}, {"value": 2.0})
-        (None, 'value: 2.1, 2.0 expected')
+        (None, 'value: 2.1, 2 expected')
     """
     said = f"{place or '-'}: {_short(found)}, {_short(expected)} expected"
     if isinstance(expected, np.ndarray):

@@ -8,6 +8,7 @@ from typing import Any
 from gipi.data.schema import Field, Schema
 from gipi.messages import _
 from gipi.release.refused import Refused
+from gipi.tasks import OWN, TASKS
 
 FORMAT = 2  # 1 was never released
 DTYPES = ("float32", "float64")
@@ -86,6 +87,8 @@ def described(held: Any) -> Described:
             raise _odd(name)
     if held["dtype"] not in DTYPES or not 0 < held["members"] <= MOST_MEMBERS:
         raise _odd("dtype, members")
+    if held["task"] not in (*TASKS, *OWN):
+        raise Refused(_("there is no task '{name}'", name=held["task"][:60]))
     schema = schema_of(held["schema"])
     _check_sizes(held["sizes"])
     _check_config(held["config"])

@@ -106,7 +106,7 @@ def check_examples(held: Any, task: str, schema: Schema) -> None:
     Raises:
         ValueError: They are not.
     """
-    if held == {}:
+    if held == {} and task == "stream":  # kept before its shape was known
         return
     if not isinstance(held, dict) or set(held) != {"rows", "answers"} or not isinstance(held["answers"], list):
         raise ValueError("the examples are not rows and answers")

@@ -67,9 +67,9 @@ def header(buffer: np.ndarray | bytes | memoryview) -> dict[str, Entry]:
         Refused: It is no such file, or not one whose tensors fill it exactly.
 
     Example:
-        >>> head = b'{"w":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}'
+        >>> head = b'{"w":{"dtype":"U8","shape":[2,4],"data_offsets":[0,8]}}'
         >>> header(len(head).to_bytes(8, "little") + head + bytes(8))["w"].shape
-        (2,)
+        (2, 4)
     """
     content = memoryview(buffer).cast("B")  # type: ignore[arg-type]  # an array is one
     length = int.from_bytes(content[:8], "little")

@@ -10,6 +10,7 @@ import time
 import numpy as np
 import pytest
 import torch
+from released import cases, released, rows
 
 import gipi
 from gipi import systems
@@ -18,7 +19,6 @@ from gipi.release import bundle, networks, stored
 from gipi.release.alike import difference
 from gipi.release.examples import COUNT, example_rows, packed, unpacked
 from gipi.release.keep import write_bundle
-from tests.release.released import cases, released, rows
 
 
 def parts_of(path):

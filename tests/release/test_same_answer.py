@@ -15,13 +15,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from released import cases, released, rows
 
 import gipi
 from gipi.release.alike import difference
 from gipi.release.examples import packed, shortened, unit
 from gipi.release.keep import write_bundle, write_release
 from gipi.release.runtime import by_tiles
-from tests.release.released import cases, released, rows
 
 every_case = pytest.mark.parametrize("case", cases())
 # One of each task, system and kind of target once more with three members, which answer together.

@@ -19,7 +19,7 @@ from gipi.release.trial import try_program
 pytest.importorskip("onnxruntime", reason="the export extra is not installed")
 
 from hostile import LARGEST, corpus, good_parts, held, joined, numbers, open_bundle, program  # beside this file
-from mutations import mutate
+from mutated_bundles import mutate
 
 from gipi.release import stored, tensor_file
 from gipi.release.session import Session

@@ -1,7 +1,5 @@
 """TabM: its members against networks written by hand, their losses, their common answer, and its way through a file."""
 
-import json
-import zipfile
 from dataclasses import replace
 
 import numpy as np
@@ -161,25 +159,6 @@ def test_bundle_keeps_the_edges_and_the_answers(tmp_path):
     assert [len(edges) for edges in kept.sizes.edges] == [7, 0, 0], "a, a is missing, flag"
     assert kept.predict(frame[:5].drop("y")) == run.predict(frame[:5].drop("y"))
     assert Schema.from_json(kept.schema.to_json()) == kept.schema
-
-
-def test_a_bundle_from_before_there_were_edges_opens(tmp_path):
-    """As it was written then: sizes without is_labels, fields without edges, no checksum of the whole."""
-    run = gipi.fit("iris", system="mlp", hidden=(4,), epochs=1, quiet=True, verdict=False, run=tmp_path / "run")
-    new, old = run.save(tmp_path / "new.gipi"), tmp_path / "old.gipi"
-    with zipfile.ZipFile(new) as held, zipfile.ZipFile(old, "w", zipfile.ZIP_STORED) as written:
-        for name in held.namelist():
-            content = held.read(name)
-            if name == "bundle.json":
-                described = json.loads(content)
-                described["sizes"].pop("is_labels")
-                described.pop("sum")
-                for field in (*described["schema"]["inputs"], *described["schema"]["targets"]):
-                    field.pop("edges")
-                content = json.dumps(described).encode()
-            written.writestr(name, content)
-    row = dict.fromkeys((field.name for field in read_bundle(new).schema.inputs), 1.0)
-    assert read_bundle(old).predict(row) == read_bundle(new).predict(row)
 
 
 def test_same_seed_same_answers(tmp_path):

@@ -1,6 +1,6 @@
 """Bundles with a few bytes changed at random: each must be refused, or answer as before; nothing may crash.
 
-    python -m tests.release.mutations --mutations 20000 [--seed 0]
+    python -m tests.release.mutated_bundles --mutations 20000 [--seed 0]
 
 Bytes and bits are changed, pieces cut out, doubled and moved, and numbers put where lengths may stand; in programs also
 operators, settings, names and constants are exchanged, and the whole written as it should be. More than half of the
