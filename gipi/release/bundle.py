@@ -12,12 +12,12 @@ configuration and get the weights (networks.py), or its program is run (runtime.
 source. Whichever it is must answer the examples as they were stored before anybody gets to see it.
 """
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from polars.exceptions import PolarsError
 
 from gipi.errors import RunError, UsageError
 from gipi.messages import _
@@ -41,7 +41,7 @@ LARGEST = {
     "examples.json": 32 << 20,
 }
 DEEPEST = 24  # of JSON
-DAMAGED = (LookupError, AttributeError, TypeError, ValueError, ArithmeticError, RuntimeError, MemoryError, PolarsError)
+DAMAGED = (LookupError, AttributeError, TypeError, ValueError, ArithmeticError, RuntimeError, MemoryError)
 
 
 @dataclass
@@ -138,9 +138,15 @@ def read_bundle(
         raise
     except OSError as error:
         raise RunError(_("cannot read {path}: {reason}", path=path, reason=error.strerror or error)) from error
-    except DAMAGED as error:
+    except (*DAMAGED, *_of_polars()) as error:
         raise damaged(opened.path, error) from error
     return model
+
+
+def _of_polars() -> tuple[type[Exception], ...]:
+    """What polars raises, where it has read rows: it takes as long to import as all else that reads a file."""
+    polars = sys.modules.get("polars")
+    return (polars.exceptions.PolarsError,) if polars else ()
 
 
 def damaged(path: Path, error: Exception) -> RunError:

@@ -1,7 +1,6 @@
 """`gipi inspect`: what a kept model says of itself, read from its file; nothing of it runs, and no torch is needed."""
 
 import math
-import os
 from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,7 +18,6 @@ RUNS = Path("runs")  # training.folder.RUNS, whose room imports torch
 KEPT = "model.gipi"
 OF_PROGRAM = "program."  # before the names of tensors that are no weights: release.program.OWN
 ANY_SIZE = ("segment", "upscale")  # release.whole.ANY_SIZE
-SUM = 64  # bytes of the checksum, which ends the file
 
 
 def inspect(source: Any) -> dict[str, Any]:
@@ -60,7 +58,7 @@ def _found(opened: "Held") -> dict[str, Any]:
     return {
         "file": str(opened.path),
         "bytes": opened.path.stat().st_size,
-        "checksum": _checksum(opened.path),
+        "checksum": opened.sum,
         "format": FORMAT,
         "gipi": said.gipi,
         "task": said.task,
@@ -109,13 +107,6 @@ def _kept(folder: Path) -> Path:
         hint = f"gipi resume {folder}"
         raise RunError(_("the run {name} has no model yet; finish it with: {hint}", name=folder.name, hint=hint))
     return path
-
-
-def _checksum(path: Path) -> str:
-    """The sha256 that the file ends with; `held` has found that it holds."""
-    with open(path, "rb") as file:
-        file.seek(-SUM, os.SEEK_END)
-        return file.read().decode("ascii", "replace")
 
 
 # --- what goes in, what comes out ------------------------------------------------------------------------------------
