@@ -1,19 +1,13 @@
 """The networks of a bundle, built anew from its configuration, with the weights that it holds.
 
-The name of the system is one of ours. Whether the weights are those of this network is found out without memory for it,
-on the "meta" device, and a configuration that would never end is stopped there.
+The name of the system is one of ours. A configuration that asks for more than the weights call for, or would never end,
+is stopped while the network is built (bounded.py).
 """
 
-import threading
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.module import register_module_parameter_registration_hook
-from torch.overrides import TorchFunctionMode
 
 from gipi import systems, tasks
 from gipi.data.mapped import as_tensor
@@ -21,6 +15,7 @@ from gipi.data.schema import Sizes
 from gipi.data.schema import sizes as sizes_of
 from gipi.errors import RunError, UsageError
 from gipi.messages import _
+from gipi.release.bounded import bounded
 from gipi.release.bundle import Held
 from gipi.release.described import Described
 from gipi.release.hub import check_architecture, hub_net, is_of_hub
@@ -31,8 +26,6 @@ from gipi.release.refused import Refused
 from gipi.release.tensor_file import header
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
-DRAWS = frozenset(("normal_", "uniform_", "random_", "bernoulli_", "exponential_"))
-LARGEST_TABLE = 64 << 20  # numbers in the buffers of a network that are not kept: what it works out for itself
 
 
 def rebuilt(opened: Held, own: Any = None, system: Any = None) -> Model:
@@ -51,12 +44,10 @@ def rebuilt(opened: Held, own: Any = None, system: Any = None) -> Model:
     if len(kept) != said.members:
         raise Refused(_("its members are not those that it names"))
     is_own = said.system == "own" or system is not None
-    if not is_own:
-        _check_shapes(said, sizes, system, kept[0])
     members: list[nn.Module] = []
     for weights in kept:
-        with nullcontext() if is_own else Undrawn():
-            net = _net(said, sizes, own, system).to(DTYPES[said.dtype])
+        net = _net(said, sizes, own, system) if is_own else _bounded(said, sizes, weights)
+        net.to(DTYPES[said.dtype])
         _load(net, weights, is_own)
         members.append(net)
     return Model(said.task, said.system, said.schema, sizes, said.config, members, said.card, said.extra)
@@ -77,46 +68,14 @@ def members_of(opened: Held) -> list[dict[str, Tensor]]:
     return [kept[str(number)] for number in range(len(kept))]
 
 
-def _check_shapes(said: Described, sizes: Sizes, system: Any, weights: dict[str, Tensor]) -> None:
-    """Before any memory is taken: are the weights those of this network?"""
-    with torch.device("meta"), Undrawn(), warnings.catch_warnings(), _at_most(4 * len(weights) + 64):
-        warnings.simplefilter("ignore", UserWarning)  # a network that copies its own weights says it cannot, here
-        net = _net(said, sizes, None, system)
+def _bounded(said: Described, sizes: Sizes, weights: dict[str, Tensor]) -> nn.Module:
+    """The network that a file describes, if its weights are of the shapes that are there."""
+    content = sum(tensor.numel() * tensor.element_size() for tensor in weights.values())
+    with bounded(len(weights), content):
+        net = _net(said, sizes, None, None)
     if {name: tensor.shape for name, tensor in net.state_dict().items()} != {n: t.shape for n, t in weights.items()}:
         raise Refused(_("the weights are not those of its network"))
-    own = sum(buffer.numel() for name, buffer in net.named_buffers() if name not in weights)
-    if own > LARGEST_TABLE:
-        raise Refused(_("its network would take too much memory"))
-
-
-class Undrawn(TorchFunctionMode):
-    """Nothing is drawn at random meanwhile: weights that are about to be replaced need no beginning.
-
-    Drawing on the "meta" device would import PyTorch's compiler, which takes longer than all else.
-    """
-
-    def __torch_function__(self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
-        if getattr(func, "__name__", "") in DRAWS:
-            return args[0] if args else (kwargs or {})["tensor"]  # torch.nn.init gives it by name
-        return func(*args, **(kwargs or {}))
-
-
-@contextmanager
-def _at_most(count: int) -> Iterator[None]:
-    """No more parameters than that are made meanwhile, in this thread."""
-    thread, made = threading.get_ident(), 0
-
-    def counted(module: nn.Module, name: str, param: Any) -> None:
-        nonlocal made
-        made += threading.get_ident() == thread
-        if made > count:
-            raise Refused(_("the weights are not those of its network"))
-
-    hook = register_module_parameter_registration_hook(counted)
-    try:
-        yield
-    finally:
-        hook.remove()
+    return net
 
 
 def _net(said: Described, sizes: Sizes, own: Any, system: Any) -> nn.Module:

@@ -146,7 +146,8 @@ def test_other_weights(tmp_path, kept):
         (lambda held: held["schema"]["inputs"][0].update(scale=0), "length"),
         (lambda held: held["schema"]["inputs"].pop() and None, "sizes are not those"),
         (lambda held: held["schema"]["targets"][0].update(values=[["a"]]), "what"),
-        (lambda held: held["sizes"].update(output=10**12), "weights are not those"),
+        (lambda held: held["sizes"].update(output=10**12), "too much memory"),
+        (lambda held: held["sizes"].update(output=4), "weights are not those"),
         (lambda held: held.update(system="timm:http://x/y"), "timm|damaged"),
     ],
 )
