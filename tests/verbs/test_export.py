@@ -180,6 +180,16 @@ def test_weights_that_are_too_large_lie_beside_it(tmp_path, monkeypatch):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.onnx", "a.onnx.data"]
 
 
+def test_a_model_answers_as_before_when_it_was_exported_first(tmp_path):
+    """What a graph in the making holds are no numbers: nothing of it may stay in a cache."""
+    from gipi.data import encode
+
+    encode._each.cache_clear()
+    model = released("edsr upscale picture -")
+    write_onnx(model, None, tmp_path / "a.onnx")
+    assert model.predict(model_rows(model)[:1])[0]["picture"].dtype == np.uint8
+
+
 def test_a_program_that_answers_differently_is_not_written(tmp_path, monkeypatch):
     made = export.exported
 
