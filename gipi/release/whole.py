@@ -16,7 +16,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gipi import tasks
-from gipi.data.encode import denormalize
 from gipi.data.schema import CYCLES, Schema, numeric_names
 
 if TYPE_CHECKING:
@@ -201,6 +200,12 @@ def _resized(x: Tensor, size: Tensor, mode: str, shape: tuple[int, ...]) -> Tens
 
 
 def picture(x: Tensor, schema: Schema) -> Tensor:
-    """Pictures as a network makes them, `(B, C, H, W)`, as bytes to see, `(B, H, W, C)`: tasks.pictures.decode."""
-    level = denormalize(schema, x.double()) * (255 / schema.inputs[0].white)
+    """Pictures as a network makes them, `(B, C, H, W)`, as bytes to see, `(B, H, W, C)`: tasks.pictures.decode.
+
+    `denormalize` does the same, but it keeps its constants, and those of a graph in the making are no numbers.
+    """
+    field = schema.inputs[0]
+    center = _each(field.centers or (field.center,), torch.float64)
+    scale = _each(field.scales or (field.scale,), torch.float64)
+    level = (x.double() * scale + center) * (255 / field.white)
     return level.round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1)

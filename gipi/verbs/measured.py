@@ -33,7 +33,7 @@ def variant(source: Any, model: Any, path: Path, precision: str, most_lost: floa
     """
     from gipi import tasks
     from gipi.release.export import Exported, onnx_model, program_with, running, write_graph
-    from gipi.release.variants import bf16, int8
+    from gipi.release.variants import bf16, int8, runnable
 
     if model.task not in TASKS:
         raise UsageError(
@@ -45,9 +45,12 @@ def variant(source: Any, model: Any, path: Path, precision: str, most_lost: floa
     if not hasattr(model, "members"):
         raise UsageError(_("this needs the model's networks; give the module, gipi.load(path, model=...)"))
     seen, judged = _own_parts(source) if data is None else _given_parts(model, data)
+    narrow = [bf16(model)] if precision == "bf16" else []
+    for one in narrow:
+        runnable(one, precision)  # where it cannot run, that is known at once
     usual = onnx_model(model)
     before = program_with(model, running(usual.SerializeToString()))
-    made = [bf16(model)] if precision == "bf16" else int8(usual, before.inputs(seen))
+    made = narrow or int8(usual, before.inputs(seen))
     name = tasks.load(model.task).headline(model.schema)
     usually = before.evaluate(judged)[name]
     found = [_measured(one, precision, model, before, judged, (name, usually)) for one in made]

@@ -34,7 +34,10 @@ def types_in(proto) -> set[str]:
 
 @pytest.mark.parametrize(
     ("case", "methods"),
-    [("mlp classify table class", ["dynamic", "static"]), ("convnet classify picture class", ["static"])],
+    [
+        ("mlp classify table class", ["dynamic", "static"]),
+        pytest.param("convnet classify picture class", ["static"], marks=pytest.mark.slow),
+    ],
 )
 def test_int8_has_its_weights_in_8_bits_and_says_nearly_the_same(case, methods):
     model = released(case)
@@ -52,11 +55,10 @@ def test_int8_has_its_weights_in_8_bits_and_says_nearly_the_same(case, methods):
 
 
 def test_what_has_no_weights_to_multiply_has_no_int8():
-    proto = onnx_model(released("linear regress table number"))
-    for node in proto.graph.node:
-        node.op_type = {"Gemm": "Add", "MatMul": "Add"}.get(node.op_type, node.op_type)
+    proto = onnx.ModelProto()
+    proto.graph.node.add(op_type="Add")
     with pytest.raises(UsageError, match="nothing to have in int8"):
-        int8(proto, {"numbers": np.zeros((1, 4)), "codes": np.zeros((1, 2), np.int64)})
+        int8(proto, {"numbers": np.zeros((1, 4))})
 
 
 def test_bf16_is_made_and_where_there_are_no_kernels_that_is_said(run, tmp_path):
@@ -111,6 +113,7 @@ def test_it_is_not_written_where_it_is_worse_than_it_may_be(run, tmp_path, monke
     assert not [*tmp_path.iterdir()]
 
 
+@pytest.mark.slow
 def test_it_may_be_measured_on_other_data(run, tmp_path, monkeypatch):
     as_fast(monkeypatch, 0.5)
     found = gipi.export(run, tmp_path / "a", precision="int8", loss_of_quality=1.0, data="iris").measured
