@@ -57,8 +57,13 @@ def indirect() -> set[str]:
     from gipi.report.text import NAMES
 
     found = {*helps.ABOUT.values(), *NAMES}
-    for file, name in (("cli/lines.py", "Common"), ("cli/lines.py", "Shown"), ("jobs/options.py", "Fit")):
-        found |= {remark for _name, _default, remark in helps._read(CODE / file, name)}
+    lines = CODE / "cli" / "lines.py"
+    classes = [
+        node.name for node in ast.parse(lines.read_text(encoding="utf-8")).body if isinstance(node, ast.ClassDef)
+    ]
+    options = [(lines, name) for name in classes if name != "Line"]
+    for file, name in (*options, (CODE / "jobs" / "options.py", "Fit")):
+        found |= {remark for _name, _default, remark in helps._read(file, name)}
     for name in systems.names():
         found |= {option.remark for option in systems.describe(name).options}
     found |= set(re.findall(r'clock\.of\("([^"]+)"\)', (CODE / "jobs" / "carry.py").read_text(encoding="utf-8")))
