@@ -58,7 +58,7 @@ for line in sys.stdin:
                 getattr(gipi, verb)(argument, **options)
             os._exit(0)
         except KeyboardInterrupt as stop:
-            os._exit(128 + stop.signal_number)
+            os._exit(128 + getattr(stop, "signal_number", 2))  # polars tells of Ctrl-C in its own way
         except BaseException as error:
             import traceback
             traceback.print_exc()

@@ -29,7 +29,7 @@ STAGES = {
     "saving": ("gipi.training.folder", "Folder.keep"),
     "writing": ("gipi.training.checkpoint", "os.replace"),
     "judging": ("gipi.jobs.carry", "_finish"),
-    "model": ("gipi.release.model", "Model.save"),
+    "model": ("gipi.jobs.carry", "write_bundle"),
     "report": ("gipi.jobs.carry", "_write_report"),
 }
 ONCE_ONLY = ("anywhere", "reading", "first step", "judging", "model", "report")
