@@ -1,5 +1,6 @@
 """`gipi inspect` as a page for a person: what stands in a bundle, in lines that fit the terminal."""
 
+import re
 import shutil
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -38,13 +39,19 @@ def _sections(found: dict[str, Any]) -> Iterator[tuple[str, Iterable[tuple[str, 
     yield _("goes in"), _fields(found["inputs"])
     yield _("comes out"), _fields(found["outputs"])
     rows = _metrics(found["metrics"])
-    part = found["metrics_of"] if isinstance(found["metrics_of"], str) else ""
-    yield (_("how good, on: {part}", part=clean(part)) if part else _("how good")), rows
+    part = _part(found["metrics_of"]) if isinstance(found["metrics_of"], str) else ""
+    yield (_("how good, on: {part}", part=part) if part else _("how good")), rows
     settings = {**found["config"], **{n: v for n, v in found["extra"].items() if isinstance(v, str | int | float)}}
     yield _("options of the system"), [(clean(name), _value(value)) for name, value in settings.items()]
     yield _("made"), _made(found)
     yield _("in the file"), [(name, _("{count} bytes", count=number(size))) for name, size in found["parts"].items()]
     yield _("program"), _program(found["program"])
+
+
+def _part(kept: str) -> str:
+    """Which rows the figures are of, `test part, 30 rows`: kept in the words of its day, said in those of now."""
+    found = re.fullmatch(r"test part, (\d+) rows", kept)
+    return _("{part}, {rows} rows", part=_("test part"), rows=found[1]) if found else clean(kept)
 
 
 def _listed(rows: list[tuple[str, str]], columns: int) -> Iterator[str]:
