@@ -21,7 +21,7 @@ def page(found: dict[str, Any]) -> str:
     lines = [shorten(found["file"], columns), *_folded(_what(found), columns, 0), ""]
     for title, rows in _sections(found):
         if rows := list(rows):
-            lines += [title, *_listed(rows, columns), ""]
+            lines += [*_folded(title, columns, 2), *_listed(rows, columns), ""]
     half = len(found["checksum"]) // 2  # a line of all its letters is wider than some terminals
     lines += [_("checksum (sha256, it holds)"), f"  {found['checksum'][:half]}", f"  {found['checksum'][half:]}"]
     return "\n".join(lines)

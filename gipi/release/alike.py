@@ -34,8 +34,8 @@ def difference(found: Any, expected: Any, unit: float = 1.0, place: str = "") ->
         if not isinstance(found, dict) or list(found) != list(expected):
             return said
         tie = is_tie(expected)
-        ends = [expected.get(name) for name in ("value", "low", "high")]
-        if all(isinstance(end, float) for end in ends):  # an end of an interval is a difference of larger numbers
+        ends = [end for name in ("value", "low", "high") if isinstance(end := expected.get(name), float)]
+        if len(ends) == 3:  # an end of an interval is a difference of larger numbers
             unit = max(unit, RELATIVE / ABSOLUTE * max(map(abs, ends)))
         each = ((name, value) for name, value in expected.items() if not (tie and name in LABELS))
         return _first(difference(found[name], value, unit, name) for name, value in each)
