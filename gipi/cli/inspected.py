@@ -50,8 +50,12 @@ def _sections(found: dict[str, Any]) -> Iterator[tuple[str, Iterable[tuple[str, 
 
 def _part(kept: str) -> str:
     """Which rows the figures are of, `test part, 30 rows`: kept in the words of its day, said in those of now."""
-    found = re.fullmatch(r"test part, (\d+) rows", kept)
-    return _("{part}, {rows} rows", part=_("test part"), rows=found[1]) if found else clean(kept)
+    found = re.fullmatch(r"test part, (\d+) (rows|pictures)", kept)
+    if not found:
+        return clean(kept)
+    if found[2] == "rows":
+        return _("{part}, {rows} rows", part=_("test part"), rows=found[1])
+    return _("{part}, {rows} pictures", part=_("test part"), rows=found[1])
 
 
 def _listed(rows: list[tuple[str, str]], columns: int) -> Iterator[str]:
