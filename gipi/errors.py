@@ -44,25 +44,42 @@ def nearest(name: str, known: list[str]) -> str:
     return " " + _("Did you mean '{name}'?", name=close[0]) if close else ""
 
 
+def reason_of(error: OSError) -> str:
+    """What the system says of a file, in the language in force where it is one of the usual things."""
+    from gipi.messages import _
+
+    usual = {
+        errno.ENOENT: _("No such file or directory"),
+        errno.EACCES: _("Permission denied"),
+        errno.EPERM: _("Operation not permitted"),
+        errno.EISDIR: _("Is a directory"),
+        errno.ENOTDIR: _("Not a directory"),
+        errno.EROFS: _("Read-only file system"),
+        errno.ENOSPC: _("No space left on device"),
+        errno.ENAMETOOLONG: _("File name too long"),
+    }
+    return usual.get(error.errno or 0) or error.strerror or str(error)
+
+
 def cannot_write(path: Path, error: OSError) -> RunError:
     """What the system refuses as a sentence, with the path and how much room there is."""
     from gipi.messages import _
 
-    reason = error.strerror or error
+    why = reason_of(error)
     place = next((folder for folder in (path, *path.absolute().parents) if folder.is_dir()), Path("/"))
     try:
         free = f"{shutil.disk_usage(place).free / 2**20:,.1f} MB"
     except OSError:
         free = "?"
     if error.errno in FULL:
-        text = _("cannot write {path}: {reason}; free there: {free}. Make room", path=path, reason=reason, free=free)
+        text = _("cannot write {path}: {reason}; free there: {free}. Make room", path=path, reason=why, free=free)
     elif error.errno == errno.EFBIG:
         text = _(
             "cannot write {path}: {reason}; free there: {free}. Files of this process may not be so large (ulimit -f)",
             path=path,
-            reason=reason,
+            reason=why,
             free=free,
         )
     else:
-        text = _("cannot write {path}: {reason}; free there: {free}", path=path, reason=reason, free=free)
+        text = _("cannot write {path}: {reason}; free there: {free}", path=path, reason=why, free=free)
     return RunError(text)

@@ -151,3 +151,8 @@ def test_wrong_rows_at_prediction(here, capsys):
     refused(capsys, ["predict", "broken.gipi", '{"a": 3, "b": 2}'], 1)
     (here / "cut.gipi").write_bytes(bytes(content[: len(content) // 2]))
     refused(capsys, ["predict", "cut.gipi", '{"a": 3, "b": 2}'], 1)
+
+
+def test_a_misspelt_option_of_a_verb_is_answered_with_the_one_that_was_meant(here, capsys):
+    said = refused(capsys, ["predict", "x.gipi", "good.csv", "--runtme", "onnx"], 2)
+    assert "Did you mean '--runtime'?" in said

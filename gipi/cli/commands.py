@@ -74,9 +74,10 @@ def predict(line: Line) -> dict[str, Any]:
 
         return {"predictions": explained(run, inputs, None if line.options.json else _said)}
     answers = answers_to(run, inputs, line.options.runtime)
-    if answers and answers[0].keys() & {"mask", "factor"}:  # one or several pictures for each that came in
+    first = {} if not answers or _is_of_targets(answers[0]) else answers[0]
+    if first.keys() & {"mask", "factor"}:  # one or several pictures for each that came in
         return {"predictions": written_each(answers, Path(run).stem, is_said=not line.options.json)}
-    if not line.options.json and answers and "picture" in answers[0]:
+    if not line.options.json and "picture" in first:
         for path in written(answers, run, inputs):
             print(_("written to {path}", path=path))
     elif not line.options.json:
@@ -85,8 +86,15 @@ def predict(line: Line) -> dict[str, Any]:
     return {"predictions": answers}
 
 
+def _is_of_targets(answer: dict[str, Any]) -> bool:
+    """Whether it is of several targets, which may have any name: `low`, `mask`, `picture`."""
+    return all(isinstance(value, dict) for value in answer.values())
+
+
 def _said(answer: dict[str, Any]) -> str:
     """One answer in words: `setosa  98.2 %`."""
+    if _is_of_targets(answer):
+        return "  ".join(f"{name}: {_said(of_target)}" for name, of_target in answer.items())
     parts = []
     for name, value in answer.items():
         if name in ("label", "value", "labels", "file", "action", "cluster"):
@@ -103,8 +111,6 @@ def _said(answer: dict[str, Any]) -> str:
             parts.append(f"{value:.1%}")
         elif name in ("low", "high", "disagreement"):
             parts.append(f"{_(name)} {value:.4g}")
-        elif isinstance(value, dict) and name != "probabilities" and (said := _said(value)):
-            parts.append(f"{name}: {said}")
     return "  ".join(parts)
 
 

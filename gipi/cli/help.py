@@ -47,7 +47,9 @@ def overview() -> str:
 
 
 def _left(verb: str, words: str) -> str:
-    return f"{verb} {words}".strip().ljust(24)
+    """What is typed, to the width of its column; what is longer has a line of its own."""
+    typed = f"{verb} {words}".strip()
+    return typed.ljust(24) if len(typed) < 24 else f"{typed}\n{'':26}"
 
 
 def of_verb(verb: str) -> str:

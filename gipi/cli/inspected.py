@@ -1,5 +1,6 @@
 """`gipi inspect` as a page for a person: what stands in a bundle, in lines that fit the terminal."""
 
+import re
 import shutil
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -20,7 +21,7 @@ def page(found: dict[str, Any]) -> str:
     lines = [shorten(found["file"], columns), *_folded(_what(found), columns, 0), ""]
     for title, rows in _sections(found):
         if rows := list(rows):
-            lines += [title, *_listed(rows, columns), ""]
+            lines += [*_folded(title, columns, 2), *_listed(rows, columns), ""]
     half = len(found["checksum"]) // 2  # a line of all its letters is wider than some terminals
     lines += [_("checksum (sha256, it holds)"), f"  {found['checksum'][:half]}", f"  {found['checksum'][half:]}"]
     return "\n".join(lines)
@@ -38,13 +39,23 @@ def _sections(found: dict[str, Any]) -> Iterator[tuple[str, Iterable[tuple[str, 
     yield _("goes in"), _fields(found["inputs"])
     yield _("comes out"), _fields(found["outputs"])
     rows = _metrics(found["metrics"])
-    part = found["metrics_of"] if isinstance(found["metrics_of"], str) else ""
-    yield (_("how good, on: {part}", part=clean(part)) if part else _("how good")), rows
+    part = _part(found["metrics_of"]) if isinstance(found["metrics_of"], str) else ""
+    yield (_("how good, on: {part}", part=part) if part else _("how good")), rows
     settings = {**found["config"], **{n: v for n, v in found["extra"].items() if isinstance(v, str | int | float)}}
     yield _("options of the system"), [(clean(name), _value(value)) for name, value in settings.items()]
     yield _("made"), _made(found)
     yield _("in the file"), [(name, _("{count} bytes", count=number(size))) for name, size in found["parts"].items()]
     yield _("program"), _program(found["program"])
+
+
+def _part(kept: str) -> str:
+    """Which rows the figures are of, `test part, 30 rows`: kept in the words of its day, said in those of now."""
+    found = re.fullmatch(r"test part, (\d+) (rows|pictures)", kept)
+    if not found:
+        return clean(kept)
+    if found[2] == "rows":
+        return _("{part}, {rows} rows", part=_("test part"), rows=found[1])
+    return _("{part}, {rows} pictures", part=_("test part"), rows=found[1])
 
 
 def _listed(rows: list[tuple[str, str]], columns: int) -> Iterator[str]:

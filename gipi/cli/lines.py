@@ -10,7 +10,7 @@ from contextlib import redirect_stderr
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
-from gipi.errors import UsageError
+from gipi.errors import UsageError, nearest
 from gipi.messages import _
 
 
@@ -147,7 +147,9 @@ def read_line(verb: str, arguments: list[str]) -> Line:
         return Line(verb, words, options, rest, begun)
     options, rest = parsed(OPTIONS.get(verb, Common), flags)
     if rest:
-        raise UsageError(_("gipi {verb} has no option {option}. See gipi {verb} --help", verb=verb, option=rest[0]))
+        text = _("gipi {verb} has no option {option}. See gipi {verb} --help", verb=verb, option=rest[0])
+        known = ["--" + one.name.replace("_", "-") for one in fields(OPTIONS.get(verb, Common))]
+        raise UsageError(text + nearest(rest[0], known))
     return Line(verb, words, options, rest)
 
 

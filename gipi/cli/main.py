@@ -137,9 +137,11 @@ def _run(verb: str, rest: list[str]) -> int:
 
 
 def _system_said(error: OSError) -> str:
+    from gipi.errors import reason_of
+
     name = str(error.filename or "")
     name = name if len(name) <= 200 else name[:200] + "..."
-    return f"{name}: {error.strerror}" if name and error.strerror else str(error)
+    return f"{name}: {reason_of(error)}" if name and error.strerror else str(error)
 
 
 def _fail(text: str, code: int, wants_json: bool = False) -> int:

@@ -34,8 +34,9 @@ def difference(found: Any, expected: Any, unit: float = 1.0, place: str = "") ->
         if not isinstance(found, dict) or list(found) != list(expected):
             return said
         tie = is_tie(expected)
-        if {"value", "low"} <= expected.keys():  # an end of an interval is a difference of larger numbers
-            unit = max(unit, RELATIVE / ABSOLUTE * max(abs(expected[name]) for name in ("value", "low", "high")))
+        ends = [end for name in ("value", "low", "high") if isinstance(end := expected.get(name), float)]
+        if len(ends) == 3:  # an end of an interval is a difference of larger numbers
+            unit = max(unit, RELATIVE / ABSOLUTE * max(map(abs, ends)))
         each = ((name, value) for name, value in expected.items() if not (tie and name in LABELS))
         return _first(difference(found[name], value, unit, name) for name, value in each)
     if isinstance(expected, list):
@@ -53,7 +54,8 @@ def difference(found: Any, expected: Any, unit: float = 1.0, place: str = "") ->
 
 def is_tie(answer: dict[str, Any]) -> bool:
     """Whether rounding may decide which class, labels or action are said."""
-    chances = sorted((answer.get("probabilities") or answer.get("worth") or {}).values())
+    held = answer.get("probabilities") or answer.get("worth")  # a class or a target may have such a name too
+    chances = sorted(held.values()) if isinstance(held, dict) else []
     close = 2 * (ABSOLUTE + RELATIVE * max(map(abs, chances), default=0.0))
     if "labels" in answer:
         return any(abs(chance - 0.5) <= close for chance in chances)

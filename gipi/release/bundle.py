@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from gipi.errors import RunError, UsageError
+from gipi.errors import RunError, UsageError, reason_of
 from gipi.messages import _
 from gipi.release import safe_json, stored, tensor_file
 from gipi.release.alike import difference
@@ -89,7 +89,7 @@ def held(path: str | Path) -> Held:
         check_examples(examples, said.task, said.schema)
         return Held(path, said, parts, examples, sizes, _sum(path))
     except OSError as error:
-        raise RunError(_("cannot read {path}: {reason}", path=path, reason=error.strerror or error)) from error
+        raise RunError(_("cannot read {path}: {reason}", path=path, reason=reason_of(error))) from error
     except RunError:
         raise
     except DAMAGED as error:
@@ -137,7 +137,7 @@ def read_bundle(
     except (RunError, UsageError):
         raise
     except OSError as error:
-        raise RunError(_("cannot read {path}: {reason}", path=path, reason=error.strerror or error)) from error
+        raise RunError(_("cannot read {path}: {reason}", path=path, reason=reason_of(error))) from error
     except (*DAMAGED, *_of_polars()) as error:
         raise damaged(opened.path, error) from error
     return model

@@ -93,8 +93,8 @@ def unpacked(value: Any) -> Any:
     Raises:
         ValueError: An array is not as it says.
     """
-    if isinstance(value, dict) and set(value) == {"array", "shape", "bytes"}:
-        return _array(value)
+    if isinstance(value, dict) and set(value) == {"array", "shape", "bytes"} and isinstance(value["shape"], list):
+        return _array(value)  # else they are three classes of such names, with their probabilities
     if isinstance(value, dict):
         return {name: unpacked(one) for name, one in value.items()}
     return [unpacked(one) for one in value] if isinstance(value, list) else value

@@ -172,6 +172,7 @@ def exported(model: "Model") -> Any:
     # The exporter writes some constants as three operators each. onnxruntime then does not get so far as to put
     # normalization inside the convolution before it, and a small network takes four times as long.
     optimizer.fold_constants(made.model)
+    optimizer.remove_unused_nodes(made.model)  # onnxruntime warns of each constant that is left over
     return made.model_proto
 
 

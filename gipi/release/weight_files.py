@@ -19,7 +19,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from gipi.data.fetch import MOST_BYTES, cache_folder, fetch, hash_of
-from gipi.errors import RunError, UsageError
+from gipi.errors import RunError, UsageError, reason_of
 from gipi.messages import _
 from gipi.release.bundle import damaged, held
 from gipi.release.described import Described
@@ -181,7 +181,7 @@ def tensors_of(path: Path) -> dict[str, Tensor]:
             return load_file(path)
         return _plain(_unpickled(path), path)
     except OSError as error:
-        raise RunError(_("cannot read {path}: {reason}", path=path, reason=error.strerror or error)) from error
+        raise RunError(_("cannot read {path}: {reason}", path=path, reason=reason_of(error))) from error
     except SafetensorError as error:
         raise _damaged(path, error) from error
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from gipi.errors import RunError, cannot_write
+from gipi.errors import RunError, cannot_write, reason_of
 from gipi.messages import _
 from gipi.training.tensors import pieces
 from gipi.training.tensors import read as read_tensors
@@ -98,7 +98,7 @@ def read(path: Path) -> tuple[dict[str, Tensor], dict]:
             file.seek(HEAD)
             tensors, metadata = read_tensors(file)
     except OSError as error:
-        raise RunError(_("cannot read {path}: {reason}", path=path, reason=error.strerror or error)) from error
+        raise RunError(_("cannot read {path}: {reason}", path=path, reason=reason_of(error))) from error
     return tensors, json.loads(metadata["state"])
 
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gipi.errors import RunError, UsageError
+from gipi.errors import RunError, UsageError, reason_of
 from gipi.messages import _
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def inspect(source: Any) -> dict[str, Any]:
     try:
         return _found(opened)
     except OSError as error:
-        raise RunError(_("cannot read {path}: {reason}", path=path, reason=error.strerror or error)) from error
+        raise RunError(_("cannot read {path}: {reason}", path=path, reason=reason_of(error))) from error
     except DAMAGED as error:
         raise damaged(path, error) from error
 

@@ -234,3 +234,13 @@ def test_the_file_is_opened_with_its_weights_beside_any_onnx_runtime(tmp_path):
     (answer,) = session.run(["answer"], given)
     expected = [said["probability"] for said in model.predict(rows(model))]
     assert answer.max(1) == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.mark.parametrize("case", ("mlp classify table class", "tabm classify table labels"))
+def test_no_constant_of_a_program_is_left_over(case):
+    from gipi.release import graph
+    from gipi.release.bundle import held
+
+    whole = graph.read(held(kept_file(case)).parts["program.onnx"].data)
+    used = {name for node in whole.nodes for name in node.inputs} | {one.name for one in whole.outputs}
+    assert [one.name for one in whole.tensors if one.name not in used] == []  # onnxruntime warns of each

@@ -169,3 +169,15 @@ def test_names_that_it_may_not_import_are_the_same(tmp_path):
     from gipi.training.folder import RUNS
 
     assert verb.RUNS == RUNS
+
+
+def test_which_rows_the_figures_are_of_is_said_in_the_language_in_force():
+    from gipi.cli.inspected import _part
+    from gipi.messages import use
+
+    use("ko")
+    try:
+        assert _part("test part, 30 rows") == "테스트 데이터, 30행"
+        assert _part("ants of a stranger") == "ants of a stranger"
+    finally:
+        use(None)
