@@ -15,6 +15,7 @@ DTYPES = ("float32", "float64")
 INPUTS = ("number", "boolean", "category", "date", "picture")
 TARGETS = ("class", "labels", "number", "normal", "quantiles", "mask", "picture")
 LARGEST_SIDE = 1 << 14  # of a picture
+MOST_PIXELS = 1 << 22  # of a picture that goes in: a network of few weights would make gigabytes of more
 MOST_MEMBERS = 1000
 KEYS = {
     "format": int,
@@ -110,7 +111,16 @@ def schema_of(held: Any) -> Schema:
             raise _odd(place)
         for one in held[place]:
             _check_field(one, kinds)
+    twice = _twice([one["name"] for place in ("inputs", "targets") for one in held[place] if one["kind"] != "picture"])
+    if twice is not None:  # one column would be read in two ways
+        raise _odd(twice[:60])
     return Schema.from_json(held)
+
+
+def _twice(names: list[str]) -> str | None:
+    """A name that is there more than once."""
+    seen: set[str] = set()
+    return next((name for name in names if name in seen or seen.add(name)), None)
 
 
 def _check_field(held: Any, kinds: tuple[str, ...]) -> None:
@@ -124,7 +134,7 @@ def _check_field(held: Any, kinds: tuple[str, ...]) -> None:
     sides = held.get("shape", [])
     if not isinstance(sides, list) or not all(type(side) is int and 0 < side <= LARGEST_SIDE for side in sides):
         raise _odd(name)
-    if held["kind"] == "picture" and (len(sides) != 3 or sides[0] > 4):
+    if held["kind"] == "picture" and (len(sides) != 3 or sides[0] not in (1, 3) or sides[1] * sides[2] > MOST_PIXELS):
         raise _odd(name)
     for part in ("center", "scale", "fill", "white"):
         if not _is_number(held.get(part, 1.0)):
