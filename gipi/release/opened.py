@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 SECONDS = 120.0  # that one run of a program may take: some rows of a large network, on a slow machine
 LARGEST_REACH = 1 << 12
+ANSWERS = ("answer", "disagreement", "cluster", "vector", "mask", "picture", "code", "output")  # names of outputs
 ONE_BY_ONE = ("segment", "upscale")  # tasks whose pictures go through the program each for itself
 
 Array = np.ndarray
@@ -47,7 +48,10 @@ def program_of(opened: Held, threads: int = 0) -> Program:
     if type(reach) is not int or not 0 <= reach < LARGEST_REACH:
         raise Refused(_("bundle.json is not as it should be: {what}", what="program"))
     content, weights = opened.parts["program.onnx"].tobytes(), opened.weights
-    check_rules(graph.read(content), header(opened.parts["weights.safetensors"]))
+    read = graph.read(content)
+    check_rules(read, header(opened.parts["weights.safetensors"]))
+    if unknown := next((value.name for value in read.outputs if value.name not in ANSWERS), None):
+        raise Refused(_("'{name}' is no answer that a program of gipi gives", name=ascii(unknown)[1:-1][:80]))
 
     def answering(run: Run) -> Program:
         return Program(said.task, said.system, said.schema, said.config, run, said.card, said.extra, reach, opened.sum)
