@@ -2,19 +2,21 @@
 
 import json
 import time
+from dataclasses import replace
 
 import pytest
 import torch
 from released import cases, released
-from test_bundle import refused, rewritten
+from test_bundle import parts_of, refused, rewritten
 
 from gipi.cli.main import main
 from gipi.data.schema import Field, Schema
-from gipi.errors import DataError
-from gipi.release import bounded, hub
+from gipi.errors import DataError, RunError
+from gipi.release import bounded, graph, hub, stored
 from gipi.release.keep import write_bundle
 from gipi.release.model import Model
 from gipi.release.refused import Refused
+from gipi.release.weight_files import read_weights
 from gipi.report.text import clean, harmless_json
 
 ESCAPE = "\x1b]0;pwned\x07\x9b31m"
@@ -139,3 +141,37 @@ def test_classes_without_number_are_refused_before_they_are_named(kept):
         held["sizes"]["output"] = 10**9
 
     refused(rewritten(kept, change), "too much memory")
+
+
+@pytest.mark.parametrize(
+    "more", [{"name": "b", "kind": "picture", "shape": [3, 8, 8]}, {"name": "b", "kind": "number"}]
+)
+def test_a_picture_stands_alone(tmp_path, more):
+    path = write_bundle(released("resnet classify picture class"), tmp_path / "kept")
+    refused(rewritten(path, lambda held: held["schema"]["inputs"].append(more)), "as it should be: inputs")
+    with pytest.raises(RunError):
+        read_weights(str(path))
+
+
+def test_a_white_that_is_next_to_nothing(tmp_path):
+    path = write_bundle(released("resnet classify picture class"), tmp_path / "kept")
+    refused(rewritten(path, lambda held: held["schema"]["inputs"][0].update(white=1e-300)), "as it should be: picture")
+
+
+@pytest.mark.parametrize("names", [["a", "a", "b"], [1, 2, 3], [["a"], {}, None]])
+def test_classes_of_a_mask_have_names_of_their_own(tmp_path, names):
+    path = write_bundle(released(next(case for case in cases() if "segment" in case)), tmp_path / "kept")
+    refused(rewritten(path, lambda held: held["extra"]["classes"].update(names=names)), "as it should be: classes")
+
+
+def test_a_program_gives_no_other_outputs(tmp_path):
+    """Their names stand in the lines of Python that `gipi export` prints."""
+    path = released("mlp classify table class").save(tmp_path / "kept.gipi")
+    parts = parts_of(path)
+    read = graph.read(parts["program.onnx"])
+    name = '__import__("os").system("id")#'
+    more = graph.Node("Identity", (read.outputs[0].name,), (name,))
+    told = replace(read, nodes=(*read.nodes, more), outputs=(*read.outputs, replace(read.outputs[0], name=name)))
+    parts["program.onnx"] = graph.write(told)
+    path.write_bytes(b"".join(bytes(piece) for piece in stored.packed([(n, [c]) for n, c in parts.items()])))
+    refused(path, "no answer that a program of gipi gives", runtime="onnx")
