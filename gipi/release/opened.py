@@ -11,6 +11,7 @@ from gipi.release import graph
 from gipi.release.bundle import Held, check
 from gipi.release.graph_rules import check as check_rules
 from gipi.release.refused import Refused
+from gipi.release.rows import rows_at_once
 from gipi.release.runtime import Program, Run
 from gipi.release.session import Session
 from gipi.release.tensor_file import header
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 SECONDS = 120.0  # that one run of a program may take: some rows of a large network, on a slow machine
 LARGEST_REACH = 1 << 12
 ANSWERS = ("answer", "disagreement", "cluster", "vector", "mask", "picture", "code", "output")  # names of outputs
+TABLES = ("classify", "regress", "cluster", "act")  # tried with as many rows as ever go in: memory may grow faster
 ONE_BY_ONE = ("segment", "upscale")  # tasks whose pictures go through the program each for itself
 
 Array = np.ndarray
@@ -57,7 +59,15 @@ def program_of(opened: Held, threads: int = 0) -> Program:
         return Program(said.task, said.system, said.schema, said.config, run, said.card, said.extra, reach, opened.sum)
 
     used = {name: weights[name] for name in _outside(content)}
-    check(answering(lambda inputs: try_program(content, used, inputs)), opened, 1 if said.task in ONE_BY_ONE else None)
+
+    def tried(inputs: dict[str, Array]) -> dict[str, Array]:
+        rows = next(iter(inputs.values()))
+        if rows.ndim != 2 or said.task not in TABLES:
+            return try_program(content, used, inputs)
+        given = {name: np.resize(one, (rows_at_once(rows), *one.shape[1:])) for name, one in inputs.items()}
+        return {name: one[: len(rows)] for name, one in try_program(content, used, given).items()}
+
+    check(answering(tried), opened, 1 if said.task in ONE_BY_ONE else None)
     return answering(_run(Session(content, weights, threads)))
 
 

@@ -9,6 +9,7 @@ import torch
 from released import cases, released
 from test_bundle import parts_of, refused, rewritten
 
+import gipi
 from gipi.cli.main import main
 from gipi.data.schema import Field, Schema
 from gipi.errors import DataError, RunError
@@ -175,3 +176,27 @@ def test_a_program_gives_no_other_outputs(tmp_path):
     parts["program.onnx"] = graph.write(told)
     path.write_bytes(b"".join(bytes(piece) for piece in stored.packed([(n, [c]) for n, c in parts.items()])))
     refused(path, "no answer that a program of gipi gives", runtime="onnx")
+
+
+def test_a_program_whose_memory_grows_faster_than_its_rows(tmp_path):
+    """Five rows ask for 125 numbers, 2048 for 34 GB: tried with five alone, it would be believed."""
+    path = released("mlp classify table class").save(tmp_path / "kept.gipi")
+    parts = parts_of(path)
+    read = graph.read(parts["program.onnx"])
+    last = read.outputs[0].name
+    nodes = [replace(node, outputs=tuple("old" if one == last else one for one in node.outputs)) for node in read.nodes]
+
+    def number(name, value):
+        return graph.Attribute(name, graph.INT, value)
+
+    nodes += [
+        graph.Node("Shape", (read.inputs[0].name,), ("rows",), (number("end", 1), number("start", 0))),
+        graph.Node("Concat", ("rows", "rows", "rows"), ("cube",), (number("axis", 0),)),
+        graph.Node("ConstantOfShape", ("cube",), ("zeros",)),
+        graph.Node("ReduceSum", ("zeros",), ("zero",), (number("keepdims", 0),)),
+        graph.Node("Add", ("old", "zero"), (last,)),
+    ]
+    parts["program.onnx"] = graph.write(replace(read, nodes=tuple(nodes)))
+    path.write_bytes(b"".join(bytes(piece) for piece in stored.packed([(n, [c]) for n, c in parts.items()])))
+    with pytest.raises(RunError, match="memory"):
+        gipi.load(path, runtime="onnx")
