@@ -32,6 +32,7 @@ def written(answers: list[dict[str, Any]], run: str, inputs: list[str]) -> list[
         RunError: A picture cannot be written.
     """
     from gipi.tasks.pictures import picture_grid
+    from gipi.training.checkpoint import write_atomically
 
     stem = Path(run).stem
     if all(text.isdigit() and not Path(text).exists() for text in inputs):
@@ -47,7 +48,7 @@ def written(answers: list[dict[str, Any]], run: str, inputs: list[str]) -> list[
         others = {what: value for what, value in answer.items() if what != "picture"}
         if others:
             files.append(name.with_suffix(".json"))
-            files[-1].write_text(json.dumps(others) + "\n", encoding="utf-8")
+            write_atomically(files[-1], json.dumps(others).encode() + b"\n")
     return files
 
 

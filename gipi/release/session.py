@@ -72,6 +72,9 @@ class Session:
         options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
         options.log_severity_level = LOUDEST
         options.add_session_config_entry("session.use_device_allocator_for_initializers", "1")
+        options.add_session_config_entry(
+            "session.intra_op.allow_spinning", "0"
+        )  # waiting threads leave the cores to others
         outside = [tensor for tensor in said.tensors if tensor.place is not None]
         self._held = [_value(runtime, weights[tensor.name], tensor.dtype) for tensor in outside]  # their memory is used
         if outside:
