@@ -3,7 +3,6 @@
 Each takes the line and gives what `--json` prints; without `--json` it prints for a person.
 """
 
-import json
 import math
 import sys
 from pathlib import Path
@@ -15,6 +14,7 @@ from gipi.errors import UsageError, nearest
 from gipi.jobs.checks import flag
 from gipi.messages import _
 from gipi.process import large_imports
+from gipi.report.text import clean, harmless_json
 
 
 def fit(line: Line) -> dict[str, Any]:
@@ -94,7 +94,7 @@ def _is_of_targets(answer: dict[str, Any]) -> bool:
 def _said(answer: dict[str, Any]) -> str:
     """One answer in words: `setosa  98.2 %`."""
     if _is_of_targets(answer):
-        return "  ".join(f"{name}: {_said(of_target)}" for name, of_target in answer.items())
+        return clean("  ".join(f"{name}: {_said(of_target)}" for name, of_target in answer.items()))
     parts = []
     for name, value in answer.items():
         if name in ("label", "value", "labels", "file", "action", "cluster"):
@@ -111,7 +111,7 @@ def _said(answer: dict[str, Any]) -> str:
             parts.append(f"{value:.1%}")
         elif name in ("low", "high", "disagreement"):
             parts.append(f"{_(name)} {value:.4g}")
-    return "  ".join(parts)
+    return clean("  ".join(parts))  # labels are a stranger's words
 
 
 def runs(line: Line) -> dict[str, Any]:
@@ -330,7 +330,7 @@ def _show_pictures(line: Line) -> dict[str, Any]:
 
 def as_json(result: Any) -> str:
     """One line of JSON: what has no value in JSON (nan, infinity) is null, anything unknown its text."""
-    return json.dumps(
+    return harmless_json(
         _plain(result), ensure_ascii=sys.stdout.encoding.lower() not in ("utf-8", "utf8"), allow_nan=False
     )
 

@@ -92,7 +92,9 @@ def _damage_said() -> Iterator[None]:
                 usual(message, category, *place)
             elif str(message) not in said:
                 said.add(str(message))
-                print(f"gipi: {message}", file=sys.stderr)
+                from gipi.report.text import clean
+
+                print(f"gipi: {clean(message)}", file=sys.stderr)
 
         warnings.showwarning = show
         yield
@@ -149,11 +151,13 @@ def _fail(text: str, code: int, wants_json: bool = False) -> int:
 
     if not is_first():  # the first of several processes says it
         return code
-    print(f"gipi: {text}", file=sys.stderr)
-    if wants_json:
-        import json
+    from gipi.report.text import clean
 
-        print(json.dumps({"error": text}, ensure_ascii=False))
+    print(f"gipi: {clean(text)}", file=sys.stderr)  # it may quote what a stranger's file says
+    if wants_json:
+        from gipi.report.text import harmless_json
+
+        print(harmless_json({"error": text}, ensure_ascii=False))
     return code
 
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from gipi.errors import cannot_write
 from gipi.messages import _
+from gipi.report.text import clean
 
 KINDS = {"mask_picture": "mask", "overlay": "overlay", "picture": "x{factor}"}  # key of an answer -> end of a file name
 
@@ -80,7 +81,7 @@ def written_each(answers: list[dict[str, Any]], run: str, is_said: bool) -> list
         told.append(said)
         if is_said:
             shares = ", ".join(f"{name} {share:.1%}" for name, share in answer.get("share", {}).items() if share > 0)
-            print("  ".join(part for part in (answer.get("file", stem), shares) if part))
+            print(clean("  ".join(part for part in (answer.get("file", stem), shares) if part)))
             print("  " + _("written to {path}", path=", ".join(paths.values())))
     return told
 

@@ -79,7 +79,7 @@ def table_rows(fields: tuple[Field, ...], data: Dataset, dtype: np.dtype) -> np.
     with np.errstate(over="ignore"):
         for number, values in enumerate(columns):
             x[:, number] = values
-    _check_finite(x, data, [field for field in fields if field.kind == "number"])
+    _check_finite(x, data, [field for field in fields if field.kind != "category"])
     return x
 
 
@@ -117,7 +117,8 @@ def _check_finite(encoded: np.ndarray, data: Dataset, fields: list[Field]) -> No
         return
     row = int(np.argwhere(~np.isfinite(encoded))[0, 0])
     shown = {field.name: data.frame[field.name][row] for field in fields}
-    name = max(shown, key=lambda name: abs(shown[name] or 0.0))
+    sizes = {field.name: _distance(data.frame[field.name][row : row + 1], field) for field in fields}
+    name = max(sizes, key=lambda name: sizes[name])
     text = _(
         "column '{name}', row {row}: {value} is too large beside the other values; correct it",
         name=name,
@@ -125,6 +126,13 @@ def _check_finite(encoded: np.ndarray, data: Dataset, fields: list[Field]) -> No
         value=shown[name],
     )
     raise DataError(text)
+
+
+def _distance(column: pl.Series, field: Field) -> float:
+    """How far the one value of a column is from the others; a gap is what it is filled with."""
+    number = as_numbers(column, "date" if field.kind == "date" else "number").fill_null(field.fill)
+    distance = abs(float(_scaled(number.to_numpy(), field)[0]))
+    return math.inf if math.isnan(distance) else distance
 
 
 def _codes(column: pl.Series, values: tuple[Value, ...], start: int) -> np.ndarray:

@@ -23,6 +23,8 @@ DRAWS = frozenset(("normal_", "uniform_", "random_", "bernoulli_", "exponential_
 OF_NUMBERS = frozenset(("tensor", "as_tensor"))  # what they take are no lengths
 TIMES = 8  # as many bytes as the weights have may pass through a network's construction so often
 TABLES = 256 << 20  # bytes more, for what it works out for itself
+LARGEST = 1 << 30  # bytes of one tensor while it answers its examples
+MOST = 8 << 30  # bytes of all of them, those that are gone again among them
 
 
 @contextmanager
@@ -70,6 +72,49 @@ class Limit(TorchFunctionMode):
     def _check(self, needed: int) -> None:
         if needed > self.left:
             raise Refused(_("its network would take too much memory"))
+
+
+class Work(TorchFunctionMode):
+    """A network that answers makes no tensor larger than `LARGEST`, and all together no more than `MOST`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.left = MOST
+
+    def __torch_function__(self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
+        given = kwargs or {}
+        if _foreseen(getattr(func, "__name__", ""), args, given) > LARGEST:
+            raise Refused(_("its network would take too much memory"))
+        made = func(*args, **given)
+        taken = {one.untyped_storage().data_ptr() for one in _flat((*args, *given.values())) if isinstance(one, Tensor)}
+        for one in _flat((made,)):
+            if type(one) is Tensor and (memory := one.untyped_storage()).data_ptr() not in taken:
+                self.left -= memory.nbytes()
+        if self.left < 0:
+            raise Refused(_("its network would take too much memory"))
+        return made
+
+
+def _foreseen(name: str, args: tuple, given: dict) -> float:
+    """Bytes of what a layer is about to make, or less, where few weights make much of a large input."""
+    x, weight = ([*args, None, None][place] for place in range(2))
+    weight = given.get("weight", weight)
+    if not isinstance(x, Tensor) or not isinstance(weight, Tensor) or not x.ndim:
+        return 0
+    if name == "linear":
+        return x.numel() // max(1, x.shape[-1]) * weight.shape[0] * x.element_size()
+    if not name.startswith("conv") or weight.ndim < 3:
+        return 0
+    places = weight.ndim - 2
+    step = given.get("stride", args[3] if len(args) > 3 else 1)
+    steps = math.prod(step) if isinstance(step, list | tuple) and len(step) == places else _one(step) ** places
+    each = x.numel() / max(1, x.shape[-places - 1]) * x.element_size()  # of one channel, for all rows
+    channels = weight.shape[1] * given.get("groups", 1) if "transpose" in name else weight.shape[0]
+    return each * channels * (steps if "transpose" in name else 1 / max(1, steps))
+
+
+def _one(step: Any) -> int:
+    return step[0] if isinstance(step, list | tuple) else step
 
 
 def _flat(values: tuple) -> Iterator[Any]:

@@ -12,6 +12,7 @@ configuration and get the weights (networks.py), or its program is run (runtime.
 source. Whichever it is must answer the examples as they were stored before anybody gets to see it.
 """
 
+import math
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,8 +41,13 @@ LARGEST = {
     "program.onnx": 32 << 20,
     "examples.json": 32 << 20,
 }
+ANY_SIZE = ("segment", "upscale")  # release.whole.ANY_SIZE: tasks that do not resize a picture
 DEEPEST = 24  # of JSON
-DAMAGED = (LookupError, AttributeError, TypeError, ValueError, ArithmeticError, RuntimeError, MemoryError)
+CHECKED = 1 << 24  # elements of pictures that are answered as examples, but one picture at least
+DAMAGED = (
+    *(LookupError, AttributeError, TypeError, ValueError, ArithmeticError, RuntimeError, MemoryError),
+    *(AssertionError, StopIteration),
+)
 
 
 @dataclass
@@ -129,11 +135,13 @@ def read_bundle(
             from gipi.release.opened import program_of
 
             model = program_of(opened)
+            check(model, opened)
         else:
-            from gipi.release.networks import rebuilt
+            from gipi.release.networks import rebuilt, within_bounds
 
             model = rebuilt(opened, own, system)
-        check(model, opened)
+            with within_bounds(is_own or system is not None):
+                check(model, opened)
     except (RunError, UsageError):
         raise
     except OSError as error:
@@ -143,13 +151,13 @@ def read_bundle(
     return model
 
 
-def _of_polars() -> tuple[type[Exception], ...]:
+def _of_polars() -> tuple[type[BaseException], ...]:
     """What polars raises, where it has read rows: it takes as long to import as all else that reads a file."""
     polars = sys.modules.get("polars")
-    return (polars.exceptions.PolarsError,) if polars else ()
+    return (polars.exceptions.PolarsError, polars.exceptions.PanicException) if polars else ()
 
 
-def damaged(path: Path, error: Exception) -> RunError:
+def damaged(path: Path, error: BaseException) -> RunError:
     """The sentence for a file that is not what it should be."""
     reason = " ".join(str(error).split())[:300] or type(error).__name__
     return RunError(_("{path} is not a gipi bundle or is damaged: {reason}", path=path, reason=reason))
@@ -168,6 +176,9 @@ def check(model: "Model | Program", opened: Held, count: int | None = None) -> N
     """
     if not opened.examples:  # a stream of a person's own, kept before its shape was known
         return
+    if opened.described.schema.is_picture and opened.described.task not in ANY_SIZE:
+        most = max(1, CHECKED // math.prod(opened.described.schema.inputs[0].shape))
+        count = most if count is None else min(count, most)
     found = shortened(model.predict(opened.examples["rows"][:count]))
     gap = difference(found, opened.examples["answers"][:count], unit(opened.described.schema))
     if gap is not None:

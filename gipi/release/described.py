@@ -15,6 +15,8 @@ DTYPES = ("float32", "float64")
 INPUTS = ("number", "boolean", "category", "date", "picture")
 TARGETS = ("class", "labels", "number", "normal", "quantiles", "mask", "picture")
 LARGEST_SIDE = 1 << 14  # of a picture
+MOST_PIXELS = 1 << 22  # of a picture that goes in: a network of few weights would make gigabytes of more
+WHITE = (1e-9, 1e9)  # the value of white in a picture, at least and at most
 MOST_MEMBERS = 1000
 KEYS = {
     "format": int,
@@ -110,7 +112,18 @@ def schema_of(held: Any) -> Schema:
             raise _odd(place)
         for one in held[place]:
             _check_field(one, kinds)
+    twice = _twice([one["name"] for place in ("inputs", "targets") for one in held[place] if one["kind"] != "picture"])
+    if len(held["inputs"]) > 1 and any(one["kind"] == "picture" for one in held["inputs"]):
+        raise _odd("inputs")  # a picture stands alone
+    if twice is not None:  # one column would be read in two ways
+        raise _odd(twice[:60])
     return Schema.from_json(held)
+
+
+def _twice(names: list[str]) -> str | None:
+    """A name that is there more than once."""
+    seen: set[str] = set()
+    return next((name for name in names if name in seen or seen.add(name)), None)
 
 
 def _check_field(held: Any, kinds: tuple[str, ...]) -> None:
@@ -124,7 +137,7 @@ def _check_field(held: Any, kinds: tuple[str, ...]) -> None:
     sides = held.get("shape", [])
     if not isinstance(sides, list) or not all(type(side) is int and 0 < side <= LARGEST_SIDE for side in sides):
         raise _odd(name)
-    if held["kind"] == "picture" and (len(sides) != 3 or sides[0] > 4):
+    if held["kind"] == "picture" and (len(sides) != 3 or sides[0] not in (1, 3) or sides[1] * sides[2] > MOST_PIXELS):
         raise _odd(name)
     for part in ("center", "scale", "fill", "white"):
         if not _is_number(held.get(part, 1.0)):
@@ -136,6 +149,8 @@ def _check_field(held: Any, kinds: tuple[str, ...]) -> None:
     if not isinstance(values, list) or not all(isinstance(value, str | int | float | bool) for value in values):
         raise _odd(name)
     if len(set(map(str, values))) < len(values):  # each names a class, and two of one name cannot be told apart
+        raise _odd(name)
+    if not WHITE[0] <= abs(held.get("white", 255.0)) <= WHITE[1]:
         raise _odd(name)
     if 0 in (held.get("scale", 1.0), held.get("white", 255.0), *held.get("scales", [])):
         raise _odd(name)
@@ -183,6 +198,8 @@ def _are_classes(held: Any) -> bool:
     colours = held.get("colours")
     if not isinstance(colours, list) or len(colours) != len(held["names"]) or len(colours) > 255:
         return False
+    if not all(isinstance(one, str) for one in held["names"]) or len(set(held["names"])) < len(held["names"]):
+        return False  # each names a class
     return all(
         isinstance(one, list) and len(one) == 3 and all(type(part) is int and 0 <= part <= 255 for part in one)
         for one in colours

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 COUNT = 5
 MOST = 100  # examples that are read
 LARGEST_SIDE = 48  # of a picture that is kept as an example: it is resized like any other
+MOST_SIDE = LARGEST_SIDE + 9  # of one that is another size, see `_sizes`
 TYPES = ("uint8", "int64", "float32", "float64")
 UNKNOWN = "?"  # a word that no training row had
 
@@ -114,7 +115,7 @@ def check_examples(held: Any, task: str, schema: Schema) -> None:
     if task in ("generate", "stream"):
         fits = isinstance(rows, np.ndarray)
     elif schema.is_picture:
-        fits = isinstance(rows, list) and all(isinstance(row, np.ndarray) and row.ndim == 3 for row in rows)
+        fits = isinstance(rows, list) and all(map(_is_small, rows))
     else:
         plain = (str, int, float, bool, type(None))
         fits = isinstance(rows, list) and all(
@@ -122,6 +123,11 @@ def check_examples(held: Any, task: str, schema: Schema) -> None:
         )
     if not fits or not COUNT <= len(rows) <= MOST or len(rows) != len(held["answers"]):
         raise ValueError("the examples are not the rows and answers of such a model")
+
+
+def _is_small(row: Any) -> bool:
+    """Whether this is a picture such as `_picture` makes, and no larger."""
+    return isinstance(row, np.ndarray) and row.ndim == 3 and min(row.shape) > 0 and max(row.shape) <= MOST_SIDE
 
 
 def _array(held: dict[str, Any]) -> np.ndarray:

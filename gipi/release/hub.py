@@ -22,7 +22,10 @@ HUBS = ("timm:", "hf:")
 FETCHED = (
     *("auto_map", "custom_pipelines", "quantization_config", "attn_implementation", "_attn_implementation"),
     *("backbone", "use_pretrained_backbone", "use_timm_backbone", "trust_remote_code"),
+    *("architecture", "model_args", "pretrained_cfg"),  # timm's names, which may be addresses, and its files
 )
+FETCHING = ("_implementation", "_implementation_internal")  # how more such names end: a kernel by its name on a hub
+MOST_CLASSES = 1 << 17  # transformers writes a name for each before it builds anything
 # How each is installed. timm imports torchvision, which must be the build that belongs to this torch.
 PIP = {"timm": "pip install 'gipi[vision]'", "transformers": "pip install 'gipi[hub]'"}
 
@@ -98,10 +101,16 @@ def check_architecture(name: str, architecture: Any) -> None:
     waiting = [architecture]
     while waiting:
         held = waiting.pop()
-        fetched = [one for one in FETCHED if held.get(one)]
+        if isinstance(held, list):
+            waiting += [value for value in held if isinstance(value, dict | list)]
+            continue
+        fetched = [one for one in held if (one in FETCHED or one.endswith(FETCHING)) and held[one]]
         if fetched:
-            raise Refused(_("its network asks for something from elsewhere: {what}", what=", ".join(fetched)))
-        waiting += [value for value in held.values() if isinstance(value, dict)]
+            named = ", ".join(one[:40] for one in fetched[:4])
+            raise Refused(_("its network asks for something from elsewhere: {what}", what=named))
+        if type(count := held.get("num_labels", 0)) is not int or not 0 <= count <= MOST_CLASSES:
+            raise Refused(_("bundle.json is not as it should be: {what}", what="architecture"))
+        waiting += [value for value in held.values() if isinstance(value, dict | list)]
 
 
 class Scores(nn.Module):

@@ -4,6 +4,7 @@ The name of the system is one of ours. A configuration that asks for more than t
 is stopped while the network is built (bounded.py).
 """
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -15,10 +16,10 @@ from gipi.data.schema import Sizes
 from gipi.data.schema import sizes as sizes_of
 from gipi.errors import RunError, UsageError
 from gipi.messages import _
-from gipi.release.bounded import bounded
+from gipi.release.bounded import Work, bounded
 from gipi.release.bundle import Held
 from gipi.release.described import Described
-from gipi.release.hub import check_architecture, hub_net, is_of_hub
+from gipi.release.hub import MOST_CLASSES, check_architecture, hub_net, is_of_hub
 from gipi.release.model import Model
 from gipi.release.own import own_net
 from gipi.release.program import OWN
@@ -51,6 +52,11 @@ def rebuilt(opened: Held, own: Any = None, system: Any = None) -> Model:
         _load(net, weights, is_own)
         members.append(net)
     return Model(said.task, said.system, said.schema, sizes, said.config, members, said.card, said.extra)
+
+
+def within_bounds(is_own: bool) -> AbstractContextManager:
+    """Where a network of a stranger's configuration answers for the first time; one's own may take what it likes."""
+    return nullcontext() if is_own else Work()
 
 
 def members_of(opened: Held) -> list[dict[str, Tensor]]:
@@ -89,6 +95,8 @@ def _net(said: Described, sizes: Sizes, own: Any, system: Any) -> nn.Module:
         return own_net(own, sizes)
     if is_of_hub(name):
         check_architecture(name, said.extra.get("architecture"))
+        if sizes.output > MOST_CLASSES:
+            raise Refused(_("its network would take too much memory"))
         return hub_net(name, said.extra["architecture"], sizes)
     if system is None and name not in systems.names():
         raise RunError(

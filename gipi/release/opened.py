@@ -11,6 +11,7 @@ from gipi.release import graph
 from gipi.release.bundle import Held, check
 from gipi.release.graph_rules import check as check_rules
 from gipi.release.refused import Refused
+from gipi.release.rows import rows_at_once
 from gipi.release.runtime import Program, Run
 from gipi.release.session import Session
 from gipi.release.tensor_file import header
@@ -21,7 +22,10 @@ if TYPE_CHECKING:
     from gipi.release.program import Made
 
 SECONDS = 120.0  # that one run of a program may take: some rows of a large network, on a slow machine
+MEMORY = 2 << 30  # bytes beyond its weights that a program may take when it is tried with many rows
 LARGEST_REACH = 1 << 12
+ANSWERS = ("answer", "disagreement", "cluster", "vector", "mask", "picture", "code", "output")  # names of outputs
+TABLES = ("classify", "regress", "cluster", "act")  # tried with as many rows as ever go in: memory may grow faster
 ONE_BY_ONE = ("segment", "upscale")  # tasks whose pictures go through the program each for itself
 
 Array = np.ndarray
@@ -47,13 +51,24 @@ def program_of(opened: Held, threads: int = 0) -> Program:
     if type(reach) is not int or not 0 <= reach < LARGEST_REACH:
         raise Refused(_("bundle.json is not as it should be: {what}", what="program"))
     content, weights = opened.parts["program.onnx"].tobytes(), opened.weights
-    check_rules(graph.read(content), header(opened.parts["weights.safetensors"]))
+    read = graph.read(content)
+    check_rules(read, header(opened.parts["weights.safetensors"]))
+    if unknown := next((value.name for value in read.outputs if value.name not in ANSWERS), None):
+        raise Refused(_("'{name}' is no answer that a program of gipi gives", name=ascii(unknown)[1:-1][:80]))
 
     def answering(run: Run) -> Program:
         return Program(said.task, said.system, said.schema, said.config, run, said.card, said.extra, reach, opened.sum)
 
     used = {name: weights[name] for name in _outside(content)}
-    check(answering(lambda inputs: try_program(content, used, inputs)), opened, 1 if said.task in ONE_BY_ONE else None)
+
+    def tried(inputs: dict[str, Array]) -> dict[str, Array]:
+        rows = next(iter(inputs.values()))
+        if rows.ndim != 2 or said.task not in TABLES:
+            return try_program(content, used, inputs, memory=MEMORY)
+        given = {name: np.resize(one, (rows_at_once(rows), *one.shape[1:])) for name, one in inputs.items()}
+        return {name: one[: len(rows)] for name, one in try_program(content, used, given, memory=MEMORY).items()}
+
+    check(answering(tried), opened, 1 if said.task in ONE_BY_ONE else None)
     return answering(_run(Session(content, weights, threads)))
 
 

@@ -3,11 +3,16 @@
 What a user's file says (a column name, a label) is foreign: it may hold markup, control characters or wide letters.
 """
 
+import json
 import math
+import re
 import unicodedata
 from typing import Any
 
 from gipi.messages import _
+
+CONTROLS = re.compile(r"[\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")  # in JSON text
+TURNS = frozenset(map(chr, (*range(0x202A, 0x202F), *range(0x2066, 0x206A))))  # what makes text run the other way
 
 # metrics that people read as a share of all rows
 SHARES = (
@@ -112,10 +117,20 @@ def clock(seconds: float) -> str:
 
 def clean(text: Any) -> str:
     """Text that cannot steer a terminal: control characters (but for line end and tab) are shown, not obeyed."""
-    return "".join(
-        c if c in "\n\t" or unicodedata.category(c) not in ("Cc", "Cs") else "\N{REPLACEMENT CHARACTER}"
-        for c in str(text)
-    )
+    return "".join(c if c in "\n\t" or _is_harmless(c) else "\N{REPLACEMENT CHARACTER}" for c in str(text))
+
+
+def _is_harmless(letter: str) -> bool:
+    return letter not in TURNS and unicodedata.category(letter) not in ("Cc", "Cs")
+
+
+def harmless_json(value: Any, **options: Any) -> str:
+    """JSON on one line whose text cannot steer a terminal: it lets no control character stand as it is.
+
+    JSON itself escapes those below a space, not those from 127 on, of which one begins a terminal's commands.
+    """
+    text = json.dumps(value, **options)
+    return CONTROLS.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def width(text: str) -> int:

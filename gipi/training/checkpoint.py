@@ -59,6 +59,12 @@ def write_atomically(path: Path, *content: bytes | memoryview) -> None:
         raise cannot_write(path, error) from error
 
 
+def remove_unfinished(folder: Path) -> None:
+    """Remove what a kill left of files that were being written; for whoever holds the folder."""
+    for path in folder.glob(UNFINISHED):
+        path.unlink(missing_ok=True)
+
+
 def flush_folder(folder: Path) -> None:
     """Make a rename durable; on Windows a folder cannot be opened and needs no flush."""
     if os.name == "nt":

@@ -136,8 +136,7 @@ class Folder:
             file.flush()
             self.lock = file
             for folder in (self.path, self.checkpoints):
-                for path in folder.glob(checkpoint.UNFINISHED):
-                    path.unlink(missing_ok=True)
+                checkpoint.remove_unfinished(folder)
 
     def close(self) -> None:
         """Let go of the folder, once nothing is being written to it.

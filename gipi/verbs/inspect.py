@@ -115,10 +115,14 @@ def _kept(folder: Path) -> Path:
 def _inputs(opened: "Held") -> list[dict[str, Any]]:
     said = opened.described
     if said.task == "generate":
-        return [{"name": "noise", "kind": "noise", "length": said.config.get("latent")}]
+        return [{"name": "noise", "kind": "noise", "length": _whole(said.config.get("latent"))}]
     if said.task == "stream":
         return [{"name": "x", "kind": "batch", "shape": said.extra.get("shape")}]
     return [_field(one) | _size_of(one, said.task) for one in said.schema.inputs]
+
+
+def _whole(value: Any) -> int | None:
+    return value if type(value) is int else None
 
 
 def _size_of(field: "Field", task: str) -> dict[str, Any]:

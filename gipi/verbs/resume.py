@@ -35,12 +35,14 @@ def resume(run: Any = "last", data: Any = None, device: str | None = None, **own
     with large_imports():
         from gipi.jobs.carry import as_seen_here
         from gipi.run import Run
+        from gipi.training.checkpoint import remove_unfinished
         from gipi.training.distributed import joined
 
     with stoppable() if place().size == 1 else nullcontext(), joined() as ranks:
         path = getattr(run, "path", run)
         found = Run(path) if ranks.is_first else None
         if done := ranks.first_says(str(found.path) if found and found.status == "done" else ""):
+            remove_unfinished(Path(done))  # of a kill in the instant after it had ended
             return found or Run(as_seen_here(Path(done)))
         return _go_on(path, data, device, own, ranks)
 
