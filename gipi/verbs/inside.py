@@ -2,11 +2,12 @@
 
 from typing import TYPE_CHECKING, Any
 
-from gipi.errors import DataError, RunError, UsageError
+from gipi.errors import DataError, UsageError
 from gipi.messages import _
 from gipi.run import Run
 from gipi.verbs.drawing import Drawing
 from gipi.verbs.load import load_networks
+from gipi.verbs.reopened import own_material
 
 if TYPE_CHECKING:
     import numpy as np
@@ -158,20 +159,6 @@ def _check_answers(model: "Model") -> None:
 
 def _own_test_part(source: Any) -> "Dataset":
     """The rows that a run was judged by, opened once more."""
-    from pathlib import Path
-
-    from gipi.data.split import fingerprint
-    from gipi.jobs.material import gather
-    from gipi.jobs.options import Fit
-
-    if not isinstance(source, Run) and Path(source).suffix == ".gipi":
-        raise UsageError(_("a bundle has no data: say which, gipi show FILE DATA --map"))
-    run = source if isinstance(source, Run) else Run(source)
-    place = run.record.get("source")
-    if place is None:
-        raise UsageError(_("the data of the run {name} was in memory; give it again: run.map(data)", name=run.name))
-    material = gather(place, Fit.from_json(run.record["options"]))
-    if fingerprint(material.parts) != run.record.get("split"):
-        raise RunError(_("the data of the run {name} is not what it was; say which to draw", name=run.name))
+    material = own_material(source, "gipi show RUN DATA --map, run.map(data)")
     part = "test" if "test" in material.parts else "train"
     return material.data.rows(material.parts[part])

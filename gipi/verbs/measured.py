@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from gipi.errors import RunError, UsageError
 from gipi.messages import _
-from gipi.run import Run
+from gipi.verbs.reopened import own_material
 
 if TYPE_CHECKING:
     from gipi.data.dataset import Dataset
@@ -138,21 +138,9 @@ def _figures(best: dict[str, Any]) -> str:
 
 def _own_parts(source: Any) -> "tuple[Dataset, Dataset]":
     """Some of a run's training rows, and its test part, opened once more."""
-    from gipi.data.split import fingerprint
-    from gipi.jobs.material import gather
-    from gipi.jobs.options import Fit
-
-    if hasattr(source, "schema") or (not isinstance(source, Run) and Path(source).suffix == ".gipi"):
-        raise UsageError(_("a bundle has no data to measure on: give some, --data DATA"))
-    run = source if isinstance(source, Run) else Run(source)
-    place = run.record.get("source")
-    if place is None:
-        raise UsageError(_("the data of the run {name} was in memory; give it again: --data DATA", name=run.name))
-    material = gather(place, Fit.from_json(run.record["options"]))
-    if fingerprint(material.parts) != run.record.get("split"):
-        raise RunError(_("the data of the run {name} is not what it was; give it: --data DATA", name=run.name))
+    material = own_material(source, "--data DATA")
     if "test" not in material.parts:
-        raise UsageError(_("the run {name} has no test part; give other data: --data DATA", name=run.name))
+        raise UsageError(_("the run has no test part; give other data: --data DATA"))
     data = material.data
     return data.rows(_some(material.parts["train"], CALIBRATION)), data.rows(material.parts["test"])
 
