@@ -7,6 +7,7 @@ processes too, imports and all: a server that starts anew pays that.
 """
 
 import argparse
+import json
 import statistics
 import subprocess
 import sys
@@ -17,11 +18,11 @@ from pathlib import Path
 import numpy as np
 
 SINGLE = """
-import sys, time
+import json, sys, time
 begin = time.perf_counter()
 import gipi
 model = gipi.load(sys.argv[1], runtime=sys.argv[2])
-model.predict(eval(sys.argv[3]))
+model.predict(json.loads(sys.argv[3]))
 print(time.perf_counter() - begin)
 """
 
@@ -60,8 +61,8 @@ def main() -> None:
     rows = [dict(zip(names, map(float, row), strict=True)) for row in np.random.default_rng(0).normal(size=(2000, 30))]
     pictures = list(np.random.default_rng(0).integers(0, 256, (2000, 8, 8), dtype=np.uint8))
     given = {
-        "table": (table, rows, repr(rows[0])),
-        "digits": (digits, pictures, "__import__('numpy').zeros((8, 8), 'u1')"),
+        "table": (table, rows, json.dumps(rows[0])),
+        "digits": (digits, pictures, json.dumps([[0] * 8] * 8)),
     }
     for name, (run, many, one) in given.items():
         begin = time.perf_counter()

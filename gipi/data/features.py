@@ -93,11 +93,15 @@ def raw_rows(fields: tuple[Field, ...], data: Dataset) -> tuple[np.ndarray, np.n
     Raises:
         DataError: As `table_rows`.
     """
-    table_rows(fields, data, np.dtype(np.float32))  # what it refuses is refused here too, in the same words
     numeric = [field for field in fields if field.kind != "category"]
     numbers = np.empty((data.frame.height, len(numeric)))
-    for place, field in enumerate(numeric):
-        numbers[:, place] = as_numbers(_column(data, field), field.kind).fill_null(math.nan).to_numpy()
+    scaled = np.empty(numbers.shape, np.float32)
+    with np.errstate(over="ignore"):
+        for place, field in enumerate(numeric):
+            column = as_numbers(_column(data, field), field.kind)
+            numbers[:, place] = column.fill_null(math.nan).to_numpy()
+            scaled[:, place] = _scaled(column.fill_null(field.fill).to_numpy(), field)
+    _check_finite(scaled, data, numeric)
     codes = [_category_codes(field, data) for field in fields if field.kind == "category"]
     return numbers, np.stack(codes, 1) if codes else np.empty((data.frame.height, 0), np.int64)
 

@@ -24,7 +24,7 @@ from gipi.errors import RunError, UsageError, reason_of
 from gipi.messages import _
 from gipi.release import safe_json, stored, tensor_file
 from gipi.release.alike import difference
-from gipi.release.described import Described, described
+from gipi.release.described import ANY_SIZE, Described, described
 from gipi.release.examples import check_examples, shortened, unit, unpacked
 from gipi.release.refused import Refused
 
@@ -41,7 +41,6 @@ LARGEST = {
     "program.onnx": 32 << 20,
     "examples.json": 32 << 20,
 }
-ANY_SIZE = ("segment", "upscale")  # release.whole.ANY_SIZE: tasks that do not resize a picture
 DEEPEST = 24  # of JSON
 CHECKED = 1 << 24  # elements of pictures that are answered as examples, but one picture at least
 DAMAGED = (
@@ -96,8 +95,6 @@ def held(path: str | Path) -> Held:
         return Held(path, said, parts, examples, sizes, _sum(path))
     except OSError as error:
         raise RunError(_("cannot read {path}: {reason}", path=path, reason=reason_of(error))) from error
-    except RunError:
-        raise
     except DAMAGED as error:
         raise damaged(path, error) from error
 

@@ -18,6 +18,7 @@ LARGEST_SIDE = 1 << 14  # of a picture
 MOST_PIXELS = 1 << 22  # of a picture that goes in: a network of few weights would make gigabytes of more
 WHITE = (1e-9, 1e9)  # the value of white in a picture, at least and at most
 MOST_MEMBERS = 1000
+ANY_SIZE = ("segment", "upscale")  # tasks whose networks take pictures as large as they are, each for itself
 KEYS = {
     "format": int,
     "gipi": str,

@@ -23,12 +23,12 @@ from gipi.messages import _
 from gipi.release import usage
 from gipi.release.alike import difference
 from gipi.release.bundle import Held
+from gipi.release.described import ANY_SIZE
 from gipi.release.examples import example_rows, shortened, unit
 from gipi.release.keep import reach_of
 from gipi.release.program import as_whole, exported, free_axes, needs_export, ports, quiet, reason_of, results
 from gipi.release.runtime import Program
 from gipi.release.session import onnxruntime
-from gipi.release.whole import ANY_SIZE
 from gipi.training.checkpoint import write_atomically
 from gipi.training.tensors import pieces
 

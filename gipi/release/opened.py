@@ -9,6 +9,7 @@ from gipi.errors import RunError, UsageError
 from gipi.messages import _
 from gipi.release import graph
 from gipi.release.bundle import Held, check
+from gipi.release.described import ANY_SIZE
 from gipi.release.graph_rules import check as check_rules
 from gipi.release.refused import Refused
 from gipi.release.rows import rows_at_once
@@ -26,7 +27,6 @@ MEMORY = 2 << 30  # bytes beyond its weights that a program may take when it is 
 LARGEST_REACH = 1 << 12
 ANSWERS = ("answer", "disagreement", "cluster", "vector", "mask", "picture", "code", "output")  # names of outputs
 TABLES = ("classify", "regress", "cluster", "act")  # tried with as many rows as ever go in: memory may grow faster
-ONE_BY_ONE = ("segment", "upscale")  # tasks whose pictures go through the program each for itself
 
 Array = np.ndarray
 
@@ -59,7 +59,7 @@ def program_of(opened: Held, threads: int = 0) -> Program:
     def answering(run: Run) -> Program:
         return Program(said.task, said.system, said.schema, said.config, run, said.card, said.extra, reach, opened.sum)
 
-    used = {name: weights[name] for name in _outside(content)}
+    used = {tensor.name: weights[tensor.name] for tensor in read.tensors if tensor.place is not None}
 
     def tried(inputs: dict[str, Array]) -> dict[str, Array]:
         rows = next(iter(inputs.values()))
@@ -68,7 +68,7 @@ def program_of(opened: Held, threads: int = 0) -> Program:
         given = {name: np.resize(one, (rows_at_once(rows), *one.shape[1:])) for name, one in inputs.items()}
         return {name: one[: len(rows)] for name, one in try_program(content, used, given, memory=MEMORY).items()}
 
-    check(answering(tried), opened, 1 if said.task in ONE_BY_ONE else None)
+    check(answering(tried), opened, 1 if said.task in ANY_SIZE else None)
     return answering(_run(Session(content, weights, threads)))
 
 
@@ -88,7 +88,3 @@ def _run(session: Session) -> Run:
             raise RunError(str(error)) from error
 
     return run
-
-
-def _outside(content: bytes) -> list[str]:
-    return [tensor.name for tensor in graph.read(content).tensors if tensor.place is not None]

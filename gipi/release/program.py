@@ -18,10 +18,11 @@ from gipi.data.mapped import as_tensor
 from gipi.errors import UsageError
 from gipi.messages import _
 from gipi.release import graph
+from gipi.release.described import ANY_SIZE
 from gipi.release.graph_rules import check
 from gipi.release.session import onnxruntime
 from gipi.release.tensor_file import arrays, header
-from gipi.release.whole import ANY_SIZE, Whole
+from gipi.release.whole import Whole
 from gipi.training.tensors import pieces
 
 if TYPE_CHECKING:

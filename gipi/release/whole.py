@@ -17,11 +17,10 @@ from torch import Tensor, nn
 
 from gipi import tasks
 from gipi.data.schema import CYCLES, Schema, numeric_names
+from gipi.release.described import ANY_SIZE
 
 if TYPE_CHECKING:
     from gipi.release.model import Model
-
-ANY_SIZE = ("segment", "upscale")  # tasks whose networks take pictures as large as they are
 
 
 class Whole(nn.Module):

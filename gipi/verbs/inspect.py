@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 RUNS = Path("runs")  # training.folder.RUNS, whose room imports torch
 KEPT = "model.gipi"
 OF_PROGRAM = "program."  # before the names of tensors that are no weights: release.program.OWN
-ANY_SIZE = ("segment", "upscale")  # release.whole.ANY_SIZE
 
 
 def inspect(source: Any) -> dict[str, Any]:
@@ -127,6 +126,8 @@ def _whole(value: Any) -> int | None:
 
 def _size_of(field: "Field", task: str) -> dict[str, Any]:
     """What happens to pictures of another size."""
+    from gipi.release.described import ANY_SIZE
+
     if field.kind != "picture":
         return {}
     return {"any_size": True} if task in ANY_SIZE else {"resized": True}

@@ -223,3 +223,16 @@ def test_pictures_are_centered_piece_by_piece_to_the_same_bits(monkeypatch, shap
         for held in (pictures, far):
             field = learn(Dataset("p", pl.DataFrame(), held), {}).inputs[0]
             assert (field.center, field.scale) == expected
+
+
+def test_raw_rows_are_refused_where_encoded_ones_are():
+    from gipi.data.dataset import Dataset
+    from gipi.data.features import raw_rows, table_rows
+
+    fields = (Field("a", "number", center=1.0, scale=1e-30, fill=1.0), Field("b", "number"))
+    fine = Dataset("fine", pl.DataFrame({"a": [1.0, None], "b": [2.0, 3.0]}))
+    assert np.array_equal(raw_rows(fields, fine)[0], [[1.0, 2.0], [np.nan, 3.0]], equal_nan=True)
+    far = Dataset("far", pl.DataFrame({"a": [1.0, 1e20], "b": [2.0, 3.0]}))
+    for read in (lambda: raw_rows(fields, far), lambda: table_rows(fields, far, np.dtype(np.float32))):
+        with pytest.raises(DataError, match=r"'a', row 2: .* too large"):
+            read()

@@ -13,7 +13,7 @@ import gipi
 from gipi.cli.inspected import page
 from gipi.cli.main import main
 from gipi.errors import RunError, UsageError
-from gipi.release import program, whole
+from gipi.release import program
 from gipi.release.keep import write_bundle
 from gipi.report.text import width
 from gipi.verbs import inspect as verb
@@ -165,7 +165,6 @@ def test_it_takes_less_than_a_third_of_a_second_more_than_help(table):
 
 def test_names_that_it_may_not_import_are_the_same(tmp_path):
     assert verb.OF_PROGRAM == program.OWN
-    assert verb.ANY_SIZE == whole.ANY_SIZE
     from gipi.training.folder import RUNS
 
     assert verb.RUNS == RUNS
