@@ -23,7 +23,7 @@ VERBS = {
     "compare": "RUN RUN",
     "save": "RUN FILE",
     "inspect": "FILE",
-    "export": "RUN [FILE] [--to onnx|torch|safetensors]",
+    "export": "RUN [FILE] [--to onnx|torch|safetensors|sagemaker|docker]",
     "systems": "[SYSTEM]",
     "data": "[NAME] [--show]",
 }

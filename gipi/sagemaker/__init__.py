@@ -17,7 +17,8 @@ SageMaker starts a container as `docker run IMAGE train` or `docker run IMAGE se
 Train: exit code 0 is success, any other a failure; SIGTERM comes 120 seconds before SIGKILL. Serve: connections must be
 accepted within 250 ms; GET /ping answers 200 with an empty body within 2 seconds once requests can come; POST
 /invocations answers within 60 seconds (batch transform: 600); batch transform asks GET /execution-parameters first.
-SIGTERM comes 30 seconds before SIGKILL. Where several containers share a machine, SAGEMAKER_BIND_TO_PORT names the port.
+SIGTERM comes 30 seconds before SIGKILL. Where several containers share a machine, SAGEMAKER_BIND_TO_PORT names the
+port.
 
 Sources: the SageMaker developer guide, "Use Your Own Inference Code with Hosting Services", "... with Batch Transform",
 "How Amazon SageMaker Runs Your Training Image", "... Provides Training Information", "... Signals Algorithm Success and

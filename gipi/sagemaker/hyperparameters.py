@@ -1,8 +1,8 @@
 """SageMaker's hyperparameters, which are all strings, as the options that they stand for.
 
-What a string means is decided by the option's own type, never guessed from how it looks: `5` is a number for epochs and
-a word for target. The Python SDK writes some values as JSON (`"adam"` with its quotes, `[64, 64]`, `true`) and others as
-Python says them (`True`, `(64, 64)`), so both are read.
+What a string means is decided by the option's own type, never guessed from how it looks: `5` is a number for epochs
+and a word for target. The Python SDK writes some values as JSON (`"adam"` with its quotes, `[64, 64]`, `true`) and
+others as Python says them (`True`, `(64, 64)`), so both are read.
 """
 
 import ast

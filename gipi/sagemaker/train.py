@@ -1,7 +1,8 @@
 """`train`: one training job of SageMaker's, from its folders to a kept model, or to a sentence that says why not.
 
-The run's folder is the checkpoint folder, which SageMaker copies away while the job goes on and brings back after a spot
-machine was taken: whatever it holds is gone on with, to the same bits. SIGTERM ends between two steps, with all saved.
+The run's folder is the checkpoint folder, which SageMaker copies away while the job goes on and brings back after a
+spot machine was taken: whatever it holds is gone on with, to the same bits. SIGTERM ends between two steps, with all
+saved.
 """
 
 import dataclasses
