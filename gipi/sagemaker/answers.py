@@ -16,7 +16,6 @@ KINDS = (JSON, CSV, LINES, PNG)
 TYPES = {JSON: b"application/json", CSV: b"text/csv; charset=utf-8", LINES: LINES.encode(), PNG: b"image/png"}
 CUSTOM = b"x-amzn-sagemaker-custom-attributes"
 LONGEST_CUSTOM = 1024  # characters that SageMaker takes
-ASIDE = ("error", "warnings")  # what an answer may have beside what was asked for
 
 
 def written(kind: str, accept: str, answers: list[Said]) -> bytes:
@@ -32,7 +31,7 @@ def written(kind: str, accept: str, answers: list[Said]) -> bytes:
 
     Example:
         >>> written("text/csv", "text/csv", [{"value": 7.5}, {"error": "no"}])
-        b'7.5\\r\\n\\r\\n'
+        b'7.5\\r\\n""\\r\\n'
     """
     if kind == JSON:
         return as_json(answers)
@@ -50,9 +49,7 @@ def _lines(answers: list[Said]) -> bytes:
 
     What is wrong with a row and what is to be said of it is for those who read JSON, or names.
     """
-    plain = [{} if is_failure(answer) else _without_remarks(answer) for answer in answers]
-    names, *lines = as_csv(plain).split(b"\r\n")
-    return b"\r\n".join(lines)
+    return as_csv([{} if is_failure(answer) else _without_remarks(answer) for answer in answers], has_names=False)
 
 
 def _without_remarks(answer: Said) -> Said:
