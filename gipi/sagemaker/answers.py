@@ -4,8 +4,6 @@ A batch transform puts answers beside the lines that they belong to, so CSV has 
 and JSON lines likewise. Who wants the names says `Accept: text/csv; header=present`.
 """
 
-from typing import Any
-
 from pydantic_core import to_json
 
 from gipi.server.engine import Said, is_failure

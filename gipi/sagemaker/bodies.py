@@ -1,9 +1,9 @@
 """Bodies as clients of SageMaker send them, as rows: more forms than POST /predict takes, read by the same rules.
 
-- JSON: `{"rows": [...]}`, `{"instances": [...]}`, or the list alone; a row by its columns' names, or its values in their
-  order, bare or as `{"features": [...]}`
+- JSON: `{"rows": [...]}`, `{"instances": [...]}`, or the list alone; a row by its columns' names, or its values in
+  their order, bare or as `{"features": [...]}`
 - JSON lines: a row on each line
-- CSV with a first line of names, or without one, its columns in the schema's order (what SageMaker's own algorithms take)
+- CSV with a first line of names; or without one, as SageMaker's own algorithms take it, columns in the schema's order
 - .npy: numbers, a row for each first index; a picture `(H, W)` or `(H, W, C)` for each, or a table's columns in order
 - a picture's file
 
@@ -55,7 +55,9 @@ def rows_of(reader: Reader, kind: str, body: bytes) -> Rows:
         if kind.startswith("image/"):
             return reader.read(kind, body)
     known = reader.kinds if reader.task == "generate" else (*reader.kinds, LINES[0], *NPY)
-    text = _("the type of the content is {came}; this model takes {known}", came=quoted(kind) or "-", known=", ".join(known))
+    text = _(
+        "the type of the content is {came}; this model takes {known}", came=quoted(kind) or "-", known=", ".join(known)
+    )
     raise RefusedError(415, text)
 
 

@@ -1,4 +1,4 @@
-"""The three routes of SageMaker's contract, on the engine of our own server: /ping, /invocations, /execution-parameters.
+"""The three routes of SageMaker's contract on the engine of our own server: /ping, /invocations, /execution-parameters.
 
 Nobody but SageMaker can reach the container, under whatever name, and it has checked who asks; so neither keys nor Host
 nor Origin are looked at. All limits on what comes in hold as they do elsewhere.

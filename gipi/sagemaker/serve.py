@@ -105,5 +105,7 @@ def number_from(environment: Mapping[str, str], name: str, usual: int) -> int:
     if not said:
         return usual
     if not said.isdecimal() or not 0 < int(said) < 1 << 16:
-        raise UsageError(_("{name} must be {expected}; '{came}' came", name=name, expected="1 ... 65535", came=said[:60]))
+        raise UsageError(
+            _("{name} must be {expected}; '{came}' came", name=name, expected="1 ... 65535", came=said[:60])
+        )
     return int(said)
