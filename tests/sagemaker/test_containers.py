@@ -1,11 +1,17 @@
 """What `gipi export --to sagemaker | docker` writes: the same bytes each time, pinned, and it runs."""
 
+import contextlib
 import io
+import json
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import tarfile
+import time
+import urllib.request
+import venv
 import zipfile
 from pathlib import Path
 
@@ -158,3 +164,58 @@ def test_the_wheel_is_whole_and_the_same_each_time():
     assert {line.split(",")[0] for line in record} == names
     assert {"gipi/__init__.py", "gipi/py.typed", "gipi/locale/ko/LC_MESSAGES/gipi.po"} <= names
     assert not [name for name in names if "__pycache__" in name]
+
+
+# --- the steps of a Dockerfile, without Docker -----------------------------------------------------------------------
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["Dockerfile", "Dockerfile.sagemaker"])
+def test_its_steps_in_a_clean_environment_give_a_server(run, folder, tmp_path, name):
+    """An environment without anything, what RUN installs, what COPY brings, and ENTRYPOINT; there is no torch in it.
+
+    Docker itself is not here, so the base image and its users stay untried.
+    """
+    recipe = (folder / name).read_text(encoding="utf-8")
+    home = tmp_path / "home"
+    venv.create(home, with_pip=True)
+    shutil.copytree(folder, work := tmp_path / "work")
+    for line in re.findall(r"^RUN (pip install .+?)(?: && .*)?$", recipe, re.MULTILINE):
+        words = line.replace("--no-cache-dir ", "").replace('"$REQUIREMENTS"', "requirements.txt").split()
+        subprocess.run([home / "bin" / words[0], *words[1:]], cwd=work, check=True, capture_output=True, timeout=280)
+    there = subprocess.run(
+        [home / "bin" / "pip", "list"], capture_output=True, text=True, check=True, timeout=60
+    ).stdout
+    assert "torch" not in there and "gipi" in there
+
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    words = json.loads(re.search(r"^ENTRYPOINT (.+)$", recipe, re.MULTILINE)[1])
+    if name == "Dockerfile.sagemaker":
+        shutil.copytree(work, tmp_path / "ml" / "model", ignore=lambda _folder, names: {*names} - {"model.gipi"})
+        words += ["serve", "--root", str(tmp_path / "ml"), "--port", str(port)]
+        health, ask = "/ping", "/invocations"
+    else:
+        words = [str(port) if word == "8000" else word for word in words]
+        health, ask = "/healthz", "/predict"
+    clean = {"PATH": str(home / "bin"), "HOME": str(tmp_path)}
+    process = subprocess.Popen([home / "bin" / words[0], *words[1:]], cwd=work, env=clean)
+    try:
+        for _attempt in range(200):
+            with contextlib.suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{port}{health}", timeout=2):
+                break
+            time.sleep(0.1)
+        wanted = urllib.request.Request(f"http://127.0.0.1:{port}{ask}", json.dumps({"rows": [ONE]}).encode())
+        wanted.add_header("content-type", "application/json")
+        with urllib.request.urlopen(wanted, timeout=10) as response:
+            (answer,) = json.load(response)["predictions"]
+        assert answer["value"] == pytest.approx(run.predict(ONE)[0]["value"], rel=1e-4)
+        if name == "Dockerfile":
+            check = json.loads(re.search(r"CMD (.+)$", recipe, re.MULTILINE)[1].replace("8000", str(port)))
+            subprocess.run([home / "bin" / check[0], *check[1:]], check=True, timeout=10)
+        process.terminate()
+        assert process.wait(30) == 0
+    finally:
+        process.kill()
+        process.wait()
