@@ -22,14 +22,16 @@ from gipi.server.refusal import Headers, RefusedError
 from gipi.server.state import Served, State
 from gipi.server.writing import JSON, wanted
 
+MOST_TRANSFORMS = 8  # requests of a batch transform at once; together they may not be more than 100 MB
+LINES, PICTURE = 1, 12  # MB of such a request: short lines take a hundred times their size while they are answered
+MOST_ROWS = (LINES << 20) // 4  # that there can be in it
 LIMITS = Limits(
-    body=25 << 20,  # the most that an endpoint passes on; a batch transform sends `PAYLOAD`
+    body=25 << 20,  # the most that an endpoint passes on
     bodies=256 << 20,
-    rows=1 << 20,  # of a batch transform's many short lines
-    queue=1 << 20,
+    rows=MOST_ROWS,
+    queue=MOST_TRANSFORMS * MOST_ROWS,
 )
-PAYLOAD = 6  # MB of a batch transform's request: SageMaker's own default
-MOST_TRANSFORMS = 8  # requests at once; together they may not be more than 100 MB
+MANY = 1000  # answers from which on they are written in a thread, so that /ping is answered meanwhile
 ROUTES = {"/ping": "GET", "/invocations": "POST", "/execution-parameters": "GET"}
 RETRY: Headers = [(b"retry-after", b"1")]
 
@@ -91,13 +93,16 @@ class Contract:
                 raise served.batches.full()
             body = await read_body(state, headers, receive)
             size = len(body)
+            loop = asyncio.get_running_loop()
             if size <= SMALL:
                 rows = rows_of(served.reader, kind, body)
             else:
-                loop = asyncio.get_running_loop()
                 rows = await loop.run_in_executor(state.beside, rows_of, served.reader, kind, body)
             answers = await answers_to(state, served, rows, is_alone=kind.startswith("image/"))
-            content = written(chosen, accept, answers)
+            if len(answers) <= MANY:
+                content = written(chosen, accept, answers)
+            else:
+                content = await loop.run_in_executor(state.beside, written, chosen, accept, answers)
             await respond(send, 200, content, TYPES[chosen], passed_on(headers))
             return 200
         except FullError as full:
@@ -113,10 +118,10 @@ def execution_parameters(served: Served) -> dict[str, int | str]:
     """How a batch transform should ask: pictures one by one, rows of tables as many as fit.
 
     Example:
-        {"MaxConcurrentTransforms": 2, "BatchStrategy": "MULTI_RECORD", "MaxPayloadInMB": 6}
+        {"MaxConcurrentTransforms": 2, "BatchStrategy": "MULTI_RECORD", "MaxPayloadInMB": 1}
     """
     return {
         "MaxConcurrentTransforms": min(MOST_TRANSFORMS, os.cpu_count() or 1),
         "BatchStrategy": "SINGLE_RECORD" if served.reader.is_picture else "MULTI_RECORD",
-        "MaxPayloadInMB": PAYLOAD,
+        "MaxPayloadInMB": PICTURE if served.reader.is_picture else LINES,
     }

@@ -11,7 +11,9 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -21,6 +23,7 @@ from job import started
 from PIL import Image
 
 import gipi
+from gipi.cli.main import main as typed
 from gipi.sagemaker.line import main
 from gipi.sagemaker.serve import port_from
 
@@ -136,6 +139,21 @@ def test_ping_is_answered_at_once_and_empty(table):
         took.append(time.perf_counter() - start)
         assert (status, body) == (200, b"")
     assert sorted(took)[10] < 0.05
+
+
+def test_ping_is_answered_while_a_large_batch_is(table, rows):
+    """SageMaker takes a container out of service that does not answer within 2 seconds."""
+    lines = "\n".join(json.dumps(rows[place % len(rows)]) for place in range(20_000))
+    with ThreadPoolExecutor(2) as beside:
+        batches = [beside.submit(table.invoke, lines, "application/jsonlines", 200, "text/csv") for _one in range(2)]
+        slowest, pings = 0.0, 0
+        while not all(batch.done() for batch in batches):
+            start = time.perf_counter()
+            assert table.ask("GET", "/ping")[0] == 200
+            slowest, pings = max(slowest, time.perf_counter() - start), pings + 1
+    assert all(batch.result().count(b"\n") == 20_000 for batch in batches)
+    assert pings >= 5
+    assert slowest < 2
 
 
 def test_execution_parameters_say_how_to_ask(table, picture):
@@ -357,6 +375,30 @@ def test_several_processes_answer_at_the_port_that_sagemaker_names(tmp_path):
         process.kill()
         process.wait()
         process.stdout.close()
+
+
+def test_a_person_can_try_it_with_a_file(tmp_path):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    line = [sys.executable, "-m", "gipi", "serve", str(GOLDEN / f"{TABLE}.gipi"), "--sagemaker", "--port", str(port)]
+    process = subprocess.Popen(line, stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline() == f"gipi answers at port {port}\n"
+        assert Container(process, port, TABLE).ask("GET", "/ping")[0] == 200
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+@pytest.mark.parametrize("more", [["--keys", "keys.txt"], ["--host", "::1"], ["--workers", "2"]])
+def test_what_the_contract_has_no_place_for_is_refused(more, capsys):
+    assert typed(["serve", str(GOLDEN / f"{TABLE}.gipi"), "--sagemaker", *more]) == 2
+    assert f"{more[0]} does not go with --sagemaker" in capsys.readouterr().err
 
 
 def test_a_damaged_model_is_not_served(tmp_path, capsys):
