@@ -35,7 +35,7 @@ def wheel() -> bytes:
     about = f"gipi-{gipi.__version__}.dist-info"
     files[f"{about}/METADATA"] = (
         f"Metadata-Version: 2.1\nName: gipi\nVersion: {gipi.__version__}\nRequires-Python: {PYTHON}\n"
-        "License-Expression: Apache-2.0\n"
+        "License: Apache-2.0\n"
     ).encode()
     files[f"{about}/WHEEL"] = b"Wheel-Version: 1.0\nGenerator: gipi\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
     files[f"{about}/entry_points.txt"] = b"[console_scripts]\ngipi = gipi.cli.main:run\n"

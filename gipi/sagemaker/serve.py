@@ -9,6 +9,7 @@ from pathlib import Path
 from gipi.errors import RunError, UsageError
 from gipi.messages import _
 from gipi.sagemaker.places import ROOT, Places
+from gipi.signals import Stopped, stoppable
 
 PORT = 8080
 OF_PORT = "SAGEMAKER_BIND_TO_PORT"  # where several containers share a machine
@@ -33,7 +34,10 @@ def serve(root: Path = ROOT, port: int | None = None, source: Path | None = None
     from gipi.report.text import clean
 
     try:
-        return _served(source or model_in(Places(root).model), port_from(os.environ) if port is None else port)
+        with stoppable():  # while the model is opened: the first process of a container has no other way to be ended
+            return _served(source or model_in(Places(root).model), port_from(os.environ) if port is None else port)
+    except Stopped as stop:
+        return 128 + stop.signal_number
     except (RunError, UsageError) as error:
         print(f"gipi: {clean(error)}", file=sys.stderr, flush=True)
         return 1

@@ -10,6 +10,7 @@ import json
 import shutil
 import sys
 import traceback
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -73,6 +74,7 @@ def _carried_out(places: Places) -> "Run":
     from gipi.verbs.fit import fit, sort_options
     from gipi.verbs.resume import resume
 
+    _check_image()
     _check_alone(places)
     options = options_from(places.said("hyperparameters.json") or {})
     parts = parts_of(places, options)
@@ -83,6 +85,16 @@ def _carried_out(places: Places) -> "Run":
     _check_same(places.run, chosen, system_options)
     print(_("going on with the run in {path}", path=places.run), flush=True)
     return resume(places.run)
+
+
+def _check_image() -> None:
+    if find_spec("torch") is None:
+        raise UsageError(
+            _(
+                "there is no PyTorch here; build the image with {argument}",
+                argument="REQUIREMENTS=requirements-train.txt",
+            )
+        )
 
 
 def _check_alone(places: Places) -> None:

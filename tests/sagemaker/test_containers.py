@@ -216,6 +216,10 @@ def test_its_steps_in_a_clean_environment_give_a_server(run, folder, tmp_path, n
             subprocess.run([home / "bin" / check[0], *check[1:]], check=True, timeout=10)
         process.terminate()
         assert process.wait(30) == 0
+        if name == "Dockerfile.sagemaker":
+            train = [home / "bin" / "python", "-m", "gipi.sagemaker", "train", "--root", str(tmp_path / "ml")]
+            assert subprocess.run(train, cwd=work, env=clean, capture_output=True, timeout=60).returncode == 2
+            assert "requirements-train.txt" in (tmp_path / "ml" / "output" / "failure").read_text(encoding="utf-8")
     finally:
         process.kill()
         process.wait()

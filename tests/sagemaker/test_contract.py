@@ -141,6 +141,13 @@ def test_ping_is_answered_at_once_and_empty(table):
     assert sorted(took)[10] < 0.05
 
 
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="what a process has loaded is looked up in /proc")
+def test_a_program_is_served_without_pytorch(table):
+    loaded = Path(f"/proc/{table.process.pid}/maps").read_text(encoding="utf-8")
+    assert "onnxruntime" in loaded
+    assert "libtorch" not in loaded
+
+
 def test_ping_is_answered_while_a_large_batch_is(table, rows):
     """SageMaker takes a container out of service that does not answer within 2 seconds."""
     lines = "\n".join(json.dumps(rows[place % len(rows)]) for place in range(20_000))
@@ -355,6 +362,16 @@ def test_sigterm_finishes_and_exits_with_0(tmp_path):
         assert found.ask("GET", "/ping")[0] == 503, "SageMaker is told to send no more"
         assert found.process.wait(30) == 0
         assert time.monotonic() - start < 25, "SIGKILL comes after 30 seconds"
+
+
+def test_sigterm_ends_it_while_the_model_is_opened(tmp_path, monkeypatch):
+    def opening(*_given):
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(10)
+
+    monkeypatch.setattr("gipi.sagemaker.serve._served", opening)
+    monkeypatch.setattr("gipi.sagemaker.serve.model_in", lambda folder: folder)
+    assert main(["serve", "--root", str(tmp_path)]) == 128 + signal.SIGTERM
 
 
 def test_several_processes_answer_at_the_port_that_sagemaker_names(tmp_path):
