@@ -47,11 +47,15 @@ def _lines(answers: list[Said]) -> bytes:
 
     What is wrong with a row and what is to be said of it is for those who read JSON, or names.
     """
-    return as_csv([{} if is_failure(answer) else _without_remarks(answer) for answer in answers], has_names=False)
+    return as_csv([{} if is_failure(answer) else _plain(answer) for answer in answers], has_names=False)
 
 
-def _without_remarks(answer: Said) -> Said:
-    return {name: value for name, value in answer.items() if name != "warnings"}
+def _plain(answer: Said) -> Said:
+    """An answer with as many cells as every other one: without warnings, and its labels, if any, in one."""
+    found = {name: value for name, value in answer.items() if name != "warnings" or not isinstance(value, list)}
+    if isinstance(labels := found.get("labels"), list):
+        found["labels"] = "; ".join(map(str, labels))
+    return found
 
 
 def passed_on(headers: dict[bytes, bytes]) -> list[tuple[bytes, bytes]]:

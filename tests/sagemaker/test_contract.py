@@ -24,6 +24,7 @@ from PIL import Image
 
 import gipi
 from gipi.cli.main import main as typed
+from gipi.sagemaker.answers import written
 from gipi.sagemaker.line import main
 from gipi.sagemaker.serve import port_from
 
@@ -333,6 +334,19 @@ def test_lines_stay_in_their_places_where_a_row_has_no_answer(tmp_path, digits):
         )
         assert lines[0] == lines[2] and float(lines[0].split(b",")[0]) == pytest.approx(answers[0]["value"])
         assert not lines[1].replace(b",", b"")
+
+
+def test_each_line_has_the_same_cells():
+    """Without names, only their places say what they are."""
+    answers = [
+        {"labels": [], "probabilities": {"sea": 0.1, "sun": 0.2}},
+        {"error": "no"},
+        {"labels": ["sea", "sun"], "probabilities": {"sea": 0.8, "sun": 0.9}, "warnings": ["a value is unknown"]},
+    ]
+    assert written("text/csv", "text/csv", answers) == b",0.1,0.2\r\n,,\r\nsea; sun,0.8,0.9\r\n"
+    assert written("text/csv", "text/csv", [{"error": "no"}, {"error": "no"}]).count(b"\r\n") == 2
+    targets = [{"error": {"value": 1.5}, "warnings": {"value": 2.5}}]
+    assert written("text/csv", "text/csv", targets) == b"1.5,2.5\r\n", "targets may have any name"
 
 
 def test_custom_attributes_come_back_and_are_harmless(table, rows):
