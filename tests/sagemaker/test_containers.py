@@ -100,7 +100,7 @@ def test_a_model_without_a_program_gets_torch(tmp_path):
 
         def forward(self, x):
             y = self.layer(x)
-            return y if float(y.sum()) > 0 else -y  # what numbers decide is in no program
+            return y if float(y.detach().sum()) > 0 else -y  # what numbers decide is in no program
 
     rows = ([[hour / 10, hour % 7] for hour in range(100)], [hour % 9 for hour in range(100)])
     more = {"task": "regress", "quiet": True, "verdict": False, "epochs": 1, "threads": 1}
