@@ -13,10 +13,10 @@ F columns of a table, N rows
 import csv
 import io
 import math
+import re
 from typing import Any
 
 import numpy as np
-from numpy.lib import format as npy
 from pydantic_core import from_json
 
 from gipi.messages import _
@@ -28,8 +28,14 @@ Array = np.ndarray
 LINES = ("application/jsonlines", "application/x-jsonlines", "application/jsonl", "application/x-ndjson")
 NPY = ("application/x-npy",)
 MAGIC = b"\x93NUMPY"
-LONGEST_HEAD = 1 << 12  # bytes of an .npy file's description
-HEADS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
+LENGTHS = {b"\x01\x00": 2, b"\x02\x00": 4}  # bytes that say how long the description is, by the format's version
+LONGEST_HEAD = 1 << 12  # bytes of it
+# each piece is bounded and begins with another letter than what precedes it, so no text makes it look twice
+FIELD = re.compile(
+    r"""['"](descr|fortran_order|shape)['"]\s?:\s?(?:['"]([^'"]{2,3})['"]|(True|False)|\(([\d, ]{0,200})\)),?"""
+)
+LONGEST_AXIS = 16  # digits
+TYPE = re.compile(r"\|[biu]1|[<>](?:[iu][248]|f[248])")
 
 
 def rows_of(reader: Reader, kind: str, body: bytes) -> Rows:
@@ -136,25 +142,45 @@ def _array(body: bytes) -> Array:
     """The array of an .npy file: numbers only, and exactly as many as it says.
 
     NumPy's own reader makes room for what the file claims before it looks how much there is, opens zips that pose as
-    arrays, and unpickles if it is let; so only its reader of the description is used.
+    arrays, gives the description to Python's parser, and unpickles if it is let; so it is not used.
 
     Raises:
         RefusedError: 400: it is none.
     """
-    try:
-        file = io.BytesIO(body)
-        if not body.startswith(MAGIC) or (read := HEADS.get(npy.read_magic(file))) is None:
-            raise ValueError(_("it does not begin as such a file does"))
-        shape, is_fortran, dtype = read(file, max_header_size=LONGEST_HEAD)
-        if dtype.kind not in "biuf" or dtype.itemsize > 8:
-            raise ValueError(_("numbers were expected, {came} came", came=dtype))
-        content = memoryview(body)[file.tell() :]
-        if not shape or min(shape) < 1 or math.prod(shape) * dtype.itemsize != len(content):
-            raise ValueError(_("{count} bytes do not make the shape {shape}", count=len(content), shape=shape))
-    except (ValueError, TypeError, OverflowError, RecursionError, MemoryError, SyntaxError) as error:
-        raise RefusedError(400, _("this is no .npy file that is read: {reason}", reason=quoted(error))) from None
+    described = _described(body)
+    if described is None:
+        reason = _("numbers were expected, in an array as numpy.save writes it")
+        raise RefusedError(400, _("this is no .npy file that is read: {reason}", reason=reason))
+    dtype, is_fortran, shape, start = described
+    content = memoryview(body)[start:]
+    if not shape or min(shape) < 1 or math.prod(shape) * dtype.itemsize != len(content):
+        reason = _("{count} bytes do not make the shape {shape}", count=len(content), shape=shape)
+        raise RefusedError(400, _("this is no .npy file that is read: {reason}", reason=reason))
     flat = np.frombuffer(content, dtype).astype(dtype.newbyteorder("="), copy=False)
     return flat.reshape(shape[::-1]).transpose() if is_fortran else flat.reshape(shape)
+
+
+def _described(body: bytes) -> tuple[np.dtype, bool, tuple[int, ...], int] | None:
+    """What an .npy file says of itself: type, order of the axes, shape, where the numbers begin; None: it is none.
+
+    A magic word, a version, the length of the rest, and that rest as Python writes a dict of three things (NEP 1).
+    """
+    size = LENGTHS.get(body[len(MAGIC) : len(MAGIC) + 2])
+    if not body.startswith(MAGIC) or size is None:
+        return None
+    start = len(MAGIC) + 2 + size
+    length = int.from_bytes(body[start - size : start], "little")
+    text = body[start : start + min(length, LONGEST_HEAD)].decode("latin-1").strip()
+    said = {name: word or truth or axes for name, word, truth, axes in FIELD.findall(text[1:-1])}
+    if said.keys() != {"descr", "fortran_order", "shape"} or "".join(FIELD.sub("", text).split()) != "{}":
+        return None
+    if not TYPE.fullmatch(said["descr"]) or said["fortran_order"] not in ("True", "False"):
+        return None
+    axes = said["shape"].replace(" ", "").strip(",").split(",")
+    if not all(axis.isdecimal() and len(axis) < LONGEST_AXIS for axis in axes):
+        return None
+    shape = tuple(map(int, axes))
+    return np.dtype(said["descr"]), said["fortran_order"] == "True", shape, start + length
 
 
 def _of_array(reader: Reader, array: Array) -> Rows:
