@@ -15,10 +15,11 @@ import numpy as np
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import from_json
 
-from gipi.data.images import claimed_size
+from gipi.data.images import Bounds, OversizedError, decoded
 from gipi.data.values import MISSING_AMONG_NUMBERS, THOUSANDS
 from gipi.errors import DataError
 from gipi.messages import _
+from gipi.release.described import ANY_SIZE
 from gipi.server.engine import Engine
 from gipi.server.limits import Limits
 from gipi.server.refusal import RefusedError
@@ -55,7 +56,9 @@ class Reader:
         self.row = None if self.task == "generate" else row_adapter(self.task, self.schema)
         self.is_picture = self.schema.is_picture and self.task != "generate"
         factor = engine.model.extra.get("factor", 0) if self.task == "upscale" else 0
-        self.pixels = limits.pixels // (ENLARGED * factor**2) if factor else limits.pixels
+        self.bounds = Bounds(limits.pixels // (ENLARGED * factor**2) if factor else limits.pixels, FORMATS)
+        field = self.schema.inputs[0] if self.schema.is_picture else None
+        self.shape = field.shape if field is not None and self.task not in ANY_SIZE else None
         self.latent = int(engine.model.config.get("latent", 0))
         self.is_table = not self.is_picture and self.task not in ("generate", "stream")
 
@@ -151,7 +154,7 @@ class Reader:
     # --- pictures ------------------------------------------------------------------------------------------------
 
     def opened(self, row: Any) -> Any:
-        """What a row came as, as what the model reads: of a picture the bytes of a file, or an array.
+        """What a row came as, as what the model reads: a picture as an array.
 
         Raises:
             DataError: It is no picture.
@@ -160,15 +163,14 @@ class Reader:
         if not self.is_picture:
             return row
         picture = _from_json(row, self.schema.inputs[0].white) if isinstance(row, str | list) else row
-        is_file = isinstance(picture, bytes)
-        height, width = claimed_size(picture, _("the picture"), FORMATS) if is_file else (*picture.shape, 1)[:2]
-        if height * width > self.pixels:
-            text = _(
-                "the picture claims {height} x {width} pixels; the most is {most}",
-                height=height,
-                width=width,
-                most=self.pixels,
-            )
+        try:
+            if isinstance(picture, bytes):
+                return decoded(picture, _("the picture"), self.shape, self.bounds)
+        except OversizedError as error:
+            raise RefusedError(413, str(error)) from None
+        height, width = (*picture.shape, 1)[:2]
+        if height * width > self.bounds.pixels:
+            text = _("the picture has {came} pixels; the most is {most}", came=height * width, most=self.bounds.pixels)
             raise RefusedError(413, text)
         return picture
 
