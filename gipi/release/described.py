@@ -146,6 +146,9 @@ def _check_field(held: Any, kinds: tuple[str, ...]) -> None:
     for part in ("edges", "centers", "scales"):
         if not isinstance(held.get(part, []), list) or not all(map(_is_number, held.get(part, []))):
             raise _odd(name)
+    ends = held.get("range", [])
+    if not isinstance(ends, list) or len(ends) not in (0, 2) or not all(map(_is_number, ends)) or ends != sorted(ends):
+        raise _odd(name)
     values = held.get("values", [])
     if not isinstance(values, list) or not all(isinstance(value, str | int | float | bool) for value in values):
         raise _odd(name)
