@@ -1,11 +1,13 @@
 """Drawings: what was drawn on a canvas, brought to look as the pictures looked that a network learned from.
 
-Scanned digits and letters lie in their pictures in one way: cropped to a size, centered, of strokes of one width. Whoever
-draws on a canvas knows nothing of that. So it is measured on the training pictures, kept with the model, and done to
-each drawing: found, cropped, scaled, its strokes made as thick as theirs, put where theirs lie.
+Scanned digits and letters lie in their pictures in one way: cropped to a size, centered, of strokes of one width.
+Whoever draws on a canvas knows nothing of that. So it is measured on the training pictures, kept with the model, and
+done to each drawing: found, cropped, scaled, its strokes made as thick as theirs, put where theirs lie. Proportions are
+kept; but what is wider, or leans farther, than 95 of 100 training pictures is made as they are.
 
 Pictures count as drawings if they are grey, at most 64 pixels a side, most of their edge is black (or white) paper, and
-the ink on it is strokes: no wider than a third of what they draw. Clothes on black, as in Fashion-MNIST, are not.
+the ink on it is strokes: no wider than a third of what they draw, and full, not shaded. Clothes on black, as in
+Fashion-MNIST, are shaded.
 
 N pictures, H W C a picture, h w a canvas
 """
@@ -21,13 +23,20 @@ from gipi.errors import DataError
 from gipi.messages import _
 
 Array = np.ndarray
+Ink = Literal["light", "dark"]
+Fits = Literal["height", "width", "longer"]
+Center = Literal["box", "mass"]
 
 SAMPLE = 2000  # pictures that are looked at
 LARGEST = 64  # pixels a side
 IS_PAPER = 0.1  # so far from black (white), as part of white, is still paper
 MOST_PAPER = 0.6  # of the pixels at the edge, at least; digits that touch it leave three quarters
+USUAL = 0.95  # of the training pictures lean no farther and are no wider
+MOST_UPRIGHT = 0.5  # a drawing is made so much more upright at most
 IS_INK = 0.25  # of full ink: where the ink's box ends
 WIDEST = 1 / 3  # a stroke beside the longer side of what it draws
+FULL = 0.6  # of the strokes' width is there if greys count as less; digits and letters have 0.65 to 0.8, clothes 0.5
+BLURRED = 0.9  # of the width of digits' strokes is what `_pen` says of them on few pixels
 FAINT = 32  # levels of 255: what differs less from the paper is no ink
 WORK = 256  # pixels of the longer side of the ink while its strokes are made thicker or thinner
 EDGE = 1 / 3  # of full ink: a line thinner than a pixel that lies between two of them has half of it in each
@@ -44,17 +53,19 @@ class Drawing:
         fits: What of the ink has the same length in all pictures: its height, its width, or the longer of both.
         side: That length.
         most: Height and width that the ink has at most.
+        slants: How far it leans at least and at most: pixels to the left for each pixel down.
         center: What of the ink lies in the same place in all pictures: the middle of its box, or its center of mass.
         place: That place, down and right, as parts of the picture's height and width.
     """
 
-    ink: Literal["light", "dark"]
+    ink: Ink
     level: float
     pen: float
-    fits: Literal["height", "width", "longer"]
+    fits: Fits
     side: float
     most: tuple[float, float]
-    center: Literal["box", "mass"]
+    slants: tuple[float, float]
+    center: Center
     place: tuple[float, float]
 
     def to_json(self) -> dict[str, Any]:
@@ -62,7 +73,8 @@ class Drawing:
 
     @staticmethod
     def from_json(held: dict[str, Any]) -> "Drawing":
-        return Drawing(**{name: tuple(value) if isinstance(value, list) else value for name, value in held.items()})
+        values: dict[str, Any] = {n: tuple(value) if isinstance(value, list) else value for n, value in held.items()}
+        return Drawing(**values)
 
 
 def learned(pictures: Array, white: float = 255.0, rows: Array | None = None) -> Drawing | None:
@@ -101,22 +113,34 @@ def learned(pictures: Array, white: float = 255.0, rows: Array | None = None) ->
     return _measured(ink, "light" if is_light else "dark", level)
 
 
-def _measured(ink: Array, kind: Literal["light", "dark"], level: float) -> Drawing | None:
+def _measured(ink: Array, kind: Ink, level: float) -> Drawing | None:
     """The drawing of pictures of ink `(N, H, W)` in 0..1."""
     unit = max(ink.shape[1:])
     top, bottom, left, right = _box(ink >= IS_INK)
     tall, wide = bottom - top, right - left
-    pen = float(np.median(_pen(ink)))
-    if pen > WIDEST * float(np.median(np.maximum(tall, wide))):
+    pen, of_shape = float(np.median(_pen(ink))), float(np.median(_pen((ink >= IS_INK).astype(np.float32))))
+    if pen > WIDEST * float(np.median(np.maximum(tall, wide))) or pen < FULL * of_shape:
         return None
-    lengths = {"longer": np.maximum(tall, wide), "height": tall, "width": wide}
+    lengths: dict[Fits, Array] = {"height": tall, "width": wide, "longer": np.maximum(tall, wide)}
     fits = min(lengths, key=lambda name: float(lengths[name].std() / lengths[name].mean()))
-    places = {"box": np.stack([(top + bottom) / 2, (left + right) / 2], 1), "mass": _mass(ink)}  # (N, 2)
+    places: dict[Center, Array] = {
+        "box": np.stack([(top + bottom) / 2, (left + right) / 2], 1),
+        "mass": _mass(ink),
+    }  # (N, 2)
     center = min(places, key=lambda name: float(places[name].var(0).sum()))
-    down, right_ = places[center].mean(0) / ink.shape[1:]
-    most = (float(np.quantile(tall, 0.95)) / unit, float(np.quantile(wide, 0.95)) / unit)
-    side = float(np.median(lengths[fits])) / unit
-    return Drawing(kind, level, pen / unit, fits, side, most, center, (float(down), float(right_)))  # type: ignore
+    place = places[center].mean(0) / ink.shape[1:]
+    most, leaning = (np.quantile(tall, USUAL) / unit, np.quantile(wide, USUAL) / unit), _slant(ink)
+    return Drawing(
+        ink=kind,
+        level=level,
+        pen=pen / BLURRED / unit,
+        fits=fits,
+        side=float(np.median(lengths[fits])) / unit,
+        most=(float(most[0]), float(most[1])),
+        slants=(float(np.quantile(leaning, 1 - USUAL)), float(np.quantile(leaning, USUAL))),
+        center=center,
+        place=(float(place[0]), float(place[1])),
+    )
 
 
 def prepared(picture: Array, drawing: Drawing, shape: tuple[int, int, int]) -> Array:
@@ -135,28 +159,34 @@ def prepared(picture: Array, drawing: Drawing, shape: tuple[int, int, int]) -> A
 
     Example:
         >>> canvas = np.zeros((280, 280, 1), np.uint8)
-        >>> canvas[30:110, 40:48] = 255                                        # a thin one, in a corner
-        >>> like = Drawing("light", 1.0, 0.1, "height", 0.8, (0.8, 0.8), "box", (0.5, 0.5))
-        >>> prepared(canvas, like, (1, 10, 10))[:, 5, 0]
-        array([  0, 127, 127, 127, 127, 127, 127, 127, 127,   0], dtype=uint8)
+        >>> canvas[30:110, 40:44] = 255  # a thin stroke in a corner
+        >>> like = Drawing("light", 1.0, 0.1, "height", 0.8, (0.8, 0.8), (-0.1, 0.3), "box", (0.5, 0.5))
+        >>> np.flatnonzero(prepared(canvas, like, (1, 10, 10))[:, 5, 0] > 100)
+        array([1, 2, 3, 4, 5, 6, 7, 8])
     """
     channels, height, width = shape
     unit = max(height, width)
-    ink = _enlarged(_found(picture))
+    ink = _like(_found(picture), drawing)
     line = float(_pen(ink[None].astype(np.float32))[0])
     tall, wide = ink.shape
     line = min(line, max(tall, wide) / 2)  # of a spot
     pen = drawing.pen * unit
     lengths = {"height": tall, "width": wide, "longer": max(tall, wide)}
-    sides = [(lengths[drawing.fits], drawing.side), (tall, drawing.most[0]), (wide, drawing.most[1])]
+    sides = [(lengths[drawing.fits], drawing.side * unit), (tall, height), (wide, width)]
     # the ends of a stroke stand out by half a pen on each side, so lengths are compared without one pen
-    scale = min(max(part * unit - pen, 1.0) / max(length - line, 1e-3) for length, part in sides)
+    scale = min(max(side - pen, 1.0) / max(length - line, 1e-3) for length, side in sides)
     stroked = _stroked(ink, (pen / scale - line) / 2)
     middle = _mass(stroked[None])[0] if drawing.center == "mass" else np.array(stroked.shape) / 2
     down, right = middle - np.array(drawing.place) * (height, width) / scale
     area = _cut(stroked, down, right, height / scale, width / scale, (height, width))
     amount = np.round(255 * drawing.level * area.clip(0, 1)).astype(np.uint8)
     return np.repeat((amount if drawing.ink == "light" else 255 - amount)[:, :, None], channels, axis=2)
+
+
+def kept_of(pictures: Array | None, white: float, rows: Array) -> dict[str, Any]:
+    """What a model of these pictures keeps, as JSON: the drawing that `learned` found, under its name, or nothing."""
+    drawing = None if pictures is None else learned(pictures, white, rows)
+    return {} if drawing is None else {"drawing": drawing.to_json()}
 
 
 # --- the ink ---------------------------------------------------------------------------------------------------------
@@ -182,20 +212,55 @@ def _cropped(ink: Array) -> Array:
     return ink[top:bottom, left:right]
 
 
-def _enlarged(ink: Array) -> Array:
-    """Where there is ink, `(h', w')` bool, its longer side WORK pixels or nearly."""
+def _like(ink: Array, drawing: Drawing) -> Array:
+    """Where there is ink, `(h', w')` bool, about WORK pixels high or wide; as upright and narrow as learned ink is."""
     factor = WORK / max(ink.shape)
-    size = (max(1, round(ink.shape[1] * factor)), max(1, round(ink.shape[0] * factor)))
-    sized = np.asarray(Image.fromarray(ink).resize(size, Image.Resampling.BILINEAR))
-    return _cropped(sized / sized.max()) >= EDGE
+    ink = _upright(_sized(ink, ink.shape[0] * factor, ink.shape[1] * factor), drawing.slants)
+    height, width = ink.shape
+    if drawing.fits == "height":
+        ink = _sized(ink, height, min(width, height * drawing.most[1] / drawing.side))
+    elif drawing.fits == "width":
+        ink = _sized(ink, min(height, width * drawing.most[0] / drawing.side), width)
+    return _cropped(ink / ink.max()) >= EDGE
+
+
+def _sized(ink: Array, height: float, width: float) -> Array:
+    size = (max(1, round(width)), max(1, round(height)))
+    return ink if size == ink.shape[::-1] else np.asarray(Image.fromarray(ink).resize(size, Image.Resampling.BILINEAR))
+
+
+def _upright(ink: Array, slants: tuple[float, float]) -> Array:
+    """Ink `(h, w)` that leans farther than the learned leans as far as they."""
+    slant = float(_slant(ink[None])[0])
+    more = min(max(slant, slants[0]), slants[1]) - slant
+    more = min(max(more, -MOST_UPRIGHT), MOST_UPRIGHT)
+    if not more:
+        return ink
+    height, width = ink.shape
+    room = math.ceil(abs(more) * height)
+    where_from = (1, more, -room if more > 0 else 0, 0, 1, 0)  # x + more y - room, y
+    size = (width + room, height)
+    leaning = Image.fromarray(ink).transform(size, Image.Transform.AFFINE, where_from, Image.Resampling.BILINEAR)
+    return _cropped(np.asarray(leaning))
+
+
+def _slant(ink: Array) -> Array:
+    """How far each of `(N, H, W)` leans, by its moments: pixels to the left for each pixel down, `(N,)`."""
+    down, right = (np.arange(side) + 0.5 for side in ink.shape[1:])
+    middle = _mass(ink)
+    below, aside = down - middle[:, :1], right - middle[:, 1:]  # (N, H), (N, W)
+    both = (ink * below[:, :, None] * aside[:, None]).sum((1, 2))
+    return -both / np.maximum((ink.sum(2) * below**2).sum(1), 1e-6)
 
 
 def _box(ink: Array) -> tuple[Array, Array, Array, Array]:
     """Top, bottom, left and right of where there is ink in each of `(N, H, W)` bool, `(N,)` each."""
-    found = []
-    for lines in (ink.any(2), ink.any(1)):
-        found += [lines.argmax(1), lines.shape[1] - lines[:, ::-1].argmax(1)]
-    return found[0], found[1], found[2], found[3]
+    return *_ends(np.asarray(ink.any(2))), *_ends(np.asarray(ink.any(1)))
+
+
+def _ends(there: Array) -> tuple[Array, Array]:
+    """The first place in each row of `(N, P)` bool, and the one behind the last."""
+    return there.argmax(1), there.shape[1] - there[:, ::-1].argmax(1)
 
 
 def _mass(ink: Array) -> Array:
@@ -210,7 +275,7 @@ def _pen(ink: Array) -> Array:
     """How wide the strokes are in each of `(N, H, W)`, in pixels: twice their area by the length of their outline.
 
     The outline is the sum of all slopes, the area that of squares, which makes up for the blur of lines that are
-    hardly wider than a pixel: right within a tenth for strokes of 0.75 to 3 pixels on pictures of 8 and of 28.
+    hardly wider than a pixel: it is 0.87 to 1 of the width of strokes of 1 to 3 pixels, on pictures of 8 and of 28.
     """
     ink = np.pad(ink, ((0, 0), (1, 1), (1, 1)))
     down, right = np.diff(ink, axis=1), np.diff(ink, axis=2)
@@ -253,4 +318,4 @@ def _cut(ink: Array, down: float, right: float, tall: float, wide: float, size: 
     padded = np.pad(ink, ((before[0], behind[0]), (before[1], behind[1]))).astype(np.float32)
     corner = (right + before[1], down + before[0])
     area = (*corner, min(corner[0] + wide, padded.shape[1]), min(corner[1] + tall, padded.shape[0]))
-    return np.asarray(Image.fromarray(padded).resize(size[::-1], Image.Resampling.BOX, box=area))
+    return np.asarray(Image.fromarray(padded).resize((size[1], size[0]), Image.Resampling.BOX, box=area))
