@@ -52,7 +52,7 @@ class Drawing:
         pen: How wide the strokes are.
         fits: What of the ink has the same length in all pictures: its height, its width, or the longer of both.
         side: That length.
-        most: Height and width that the ink has at most.
+        most: How far it spreads at most, down and right: the standard deviation of its places.
         slants: How far it leans at least and at most: pixels to the left for each pixel down.
         center: What of the ink lies in the same place in all pictures: the middle of its box, or its center of mass.
         place: That place, down and right, as parts of the picture's height and width.
@@ -129,7 +129,7 @@ def _measured(ink: Array, kind: Ink, level: float) -> Drawing | None:
     }  # (N, 2)
     center = min(places, key=lambda name: float(places[name].var(0).sum()))
     place = places[center].mean(0) / ink.shape[1:]
-    most, leaning = (np.quantile(tall, USUAL) / unit, np.quantile(wide, USUAL) / unit), _slant(ink)
+    most, leaning = np.quantile(_spread(ink), USUAL, axis=0) / unit, _slant(ink)
     return Drawing(
         ink=kind,
         level=level,
@@ -216,11 +216,11 @@ def _like(ink: Array, drawing: Drawing) -> Array:
     """Where there is ink, `(h', w')` bool, about WORK pixels high or wide; as upright and narrow as learned ink is."""
     factor = WORK / max(ink.shape)
     ink = _upright(_sized(ink, ink.shape[0] * factor, ink.shape[1] * factor), drawing.slants)
-    height, width = ink.shape
+    (height, width), (down, right) = ink.shape, _spread(ink[None])[0]
     if drawing.fits == "height":
-        ink = _sized(ink, height, min(width, height * drawing.most[1] / drawing.side))
+        ink = _sized(ink, height, width * min(1, drawing.most[1] / right * height / drawing.side))
     elif drawing.fits == "width":
-        ink = _sized(ink, min(height, width * drawing.most[0] / drawing.side), width)
+        ink = _sized(ink, height * min(1, drawing.most[0] / down * width / drawing.side), width)
     return _cropped(ink / ink.max()) >= EDGE
 
 
@@ -246,11 +246,22 @@ def _upright(ink: Array, slants: tuple[float, float]) -> Array:
 
 def _slant(ink: Array) -> Array:
     """How far each of `(N, H, W)` leans, by its moments: pixels to the left for each pixel down, `(N,)`."""
-    down, right = (np.arange(side) + 0.5 for side in ink.shape[1:])
-    middle = _mass(ink)
-    below, aside = down - middle[:, :1], right - middle[:, 1:]  # (N, H), (N, W)
+    below, aside = _aside(ink)
     both = (ink * below[:, :, None] * aside[:, None]).sum((1, 2))
     return -both / np.maximum((ink.sum(2) * below**2).sum(1), 1e-6)
+
+
+def _spread(ink: Array) -> Array:
+    """How far ink is from its center of mass, down and right, as a standard deviation: `(N, 2)`."""
+    below, aside = _aside(ink)
+    squares = np.stack([(ink.sum(2) * below**2).sum(1), (ink.sum(1) * aside**2).sum(1)], axis=1)
+    return np.sqrt(squares / ink.sum((1, 2))[:, None])
+
+
+def _aside(ink: Array) -> tuple[Array, Array]:
+    """How far rows and columns are from the center of mass, `(N, H)` and `(N, W)`."""
+    middle = _mass(ink)
+    return tuple(np.arange(side) + 0.5 - middle[:, [axis]] for axis, side in enumerate(ink.shape[1:]))  # type: ignore
 
 
 def _box(ink: Array) -> tuple[Array, Array, Array, Array]:
