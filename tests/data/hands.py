@@ -1,7 +1,7 @@
-"""Ten digits in four hands, as a person draws them on a canvas: plain strokes, for Pillow here and a mouse on the page.
+"""Ten digits in five hands, as a person draws them on a canvas: plain strokes, for Pillow here and a mouse on the page.
 
 They were written down once, as such digits are drawn, before anything read them, and are not to be changed until a
-network likes them: what reads drawings is to be made better instead.
+network likes them: what reads drawings is to be made better instead. The child's were written last, when that was done.
 
 HANDS[hand][digit] is a list of strokes, each a list of points (x, y) as parts of the canvas's side, from its upper left
 corner. PENS[hand] is the width of the pen, as part of the side too.
@@ -179,13 +179,48 @@ _HASTY = {
     "9": [[(0.85, 0.15), (0.4, 0.0), (0.05, 0.2), (0.2, 0.45), (0.65, 0.45), (0.85, 0.15), (0.75, 0.6), (0.6, 1.0)]],
 }
 
+_CHILD = {
+    "0": [
+        _curve([(0.6, 0.02), (0.15, 0.15), (0.0, 0.55), (0.3, 0.97), (0.75, 0.95), (1.0, 0.5), (0.8, 0.1), (0.5, 0.0)])
+    ],
+    "1": [[(0.5, 0.0), (0.53, 0.5), (0.5, 1.0)]],
+    "2": [
+        _curve([(0.1, 0.3), (0.15, 0.08), (0.5, 0.0), (0.9, 0.2), (0.75, 0.5), (0.35, 0.75), (0.0, 0.97)]),
+        [(0.0, 0.97), (0.5, 0.93), (0.95, 1.0)],
+    ],
+    "3": [
+        _curve([(0.05, 0.05), (0.6, 0.0), (0.85, 0.2), (0.6, 0.42), (0.25, 0.45)]),
+        _curve([(0.25, 0.45), (0.75, 0.5), (1.0, 0.72), (0.8, 0.95), (0.35, 1.0), (0.0, 0.85)]),
+    ],
+    "4": [[(0.25, 0.02), (0.0, 0.5), (0.9, 0.52)], [(0.7, 0.1), (0.62, 0.55), (0.65, 1.0)]],
+    "5": [
+        _curve([(0.2, 0.03), (0.15, 0.2), (0.17, 0.4)])
+        + _curve([(0.17, 0.4), (0.6, 0.4), (0.95, 0.65), (0.8, 0.93), (0.4, 1.0), (0.0, 0.9)]),
+        [(0.2, 0.03), (0.6, 0.0), (0.95, 0.04)],
+    ],
+    "6": [
+        _curve([(0.65, 0.0), (0.25, 0.25), (0.02, 0.6), (0.15, 0.92), (0.55, 1.0), (0.95, 0.8), (0.75, 0.55)])
+        + _curve([(0.75, 0.55), (0.4, 0.55), (0.08, 0.75)])
+    ],
+    "7": [[(0.0, 0.06), (0.5, 0.0), (1.0, 0.04), *_curve([(1.0, 0.04), (0.7, 0.4), (0.55, 0.7), (0.5, 1.0)])]],
+    "8": [
+        _curve([(0.8, 0.1), (0.4, 0.0), (0.1, 0.2), (0.45, 0.43), (0.9, 0.65), (0.8, 0.95), (0.4, 1.0), (0.05, 0.8)])
+        + _curve([(0.05, 0.8), (0.25, 0.58), (0.6, 0.42), (0.85, 0.22), (0.8, 0.1)])
+    ],
+    "9": [
+        _curve([(0.85, 0.1), (0.45, 0.0), (0.05, 0.2), (0.2, 0.45), (0.6, 0.45), (0.88, 0.2), (0.85, 0.1)])
+        + _curve([(0.85, 0.1), (0.9, 0.55), (0.7, 1.0)])
+    ],
+}
+
 HANDS: dict[str, dict[str, list[Stroke]]] = {
     "round": {digit: _placed(strokes, 0.32, 0.2, 0.36, 0.6, 0.0) for digit, strokes in _ROUND.items()},
     "slanted": {digit: _placed(strokes, 0.1, 0.12, 0.2, 0.38, 0.25) for digit, strokes in _SLANTED.items()},
     "bold": {digit: _placed(strokes, 0.2, 0.12, 0.58, 0.76, 0.0) for digit, strokes in _BOLD.items()},
     "hasty": {digit: _placed(strokes, 0.55, 0.5, 0.26, 0.42, 0.08) for digit, strokes in _HASTY.items()},
+    "child": {digit: _placed(strokes, 0.35, 0.3, 0.34, 0.45, -0.05) for digit, strokes in _CHILD.items()},
 }
-PENS = {"round": 0.05, "slanted": 0.03, "bold": 0.1, "hasty": 0.02}
+PENS = {"round": 0.05, "slanted": 0.03, "bold": 0.1, "hasty": 0.02, "child": 0.07}
 
 
 def drawn(strokes: list[Stroke], pen: float, side: int = 280, ink: int = 255, paper: int = 0) -> Image.Image:

@@ -17,7 +17,7 @@ from gipi.data.images import read_picture
 from gipi.errors import DataError
 
 DIGITS = open_embedded("digits", ("label",)).pictures
-LIKE = Drawing("light", 1.0, 0.1, "longer", 20 / 28, (20 / 28, 20 / 28), (-0.4, 0.6), "mass", (0.5, 0.5))
+LIKE = Drawing("light", 1.0, 0.1, "longer", 20 / 28, (0.3, 0.3), (-0.4, 0.6), "mass", (0.5, 0.5))
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +94,7 @@ def test_digits_as_high_as_their_pictures():
     drawing = learned(DIGITS)
     assert drawing is not None
     assert (drawing.ink, drawing.fits, drawing.side, drawing.center) == ("light", "height", 1.0, "box")
-    assert 1.3 / 8 < drawing.pen < 1.6 / 8 and drawing.most == (1.0, 0.75)
+    assert 1.3 / 8 < drawing.pen < 1.6 / 8 and drawing.most[1] < drawing.most[0] < 0.35
     assert drawing.place == pytest.approx((0.5, 0.5), abs=0.03)
 
 
@@ -236,6 +236,15 @@ def test_a_drawing_that_leans_far_is_made_more_upright():
     ink = np.stack([prepared(np.asarray(drawn(stroke, 0.05))[..., None], one, (1, 28, 28)) for one in (LIKE, narrow)])
     slants = own._slant(ink[..., 0] / np.float32(255))
     assert slants == pytest.approx([0.6, 0.3], abs=0.05)
+
+
+def test_a_drawing_that_is_wide_is_made_as_narrow_as_the_learned():
+    high = Drawing(**{**vars(LIKE), "fits": "height", "most": (0.3, 0.15)})
+    made = [prepared(canvas("bold", "0"), one, (1, 28, 28))[None, ..., 0] / np.float32(255) for one in (LIKE, high)]
+    assert own._spread(made[0])[0, 1] > 4.8 > 4.4 > own._spread(made[1])[0, 1]
+    for one in made:
+        top, bottom, _left, _right = own._box(one >= own.IS_INK)
+        assert abs(bottom - top - 20) <= 1
 
 
 def test_odd_drawings():

@@ -180,7 +180,7 @@ def test_a_range_is_two_numbers_in_order(tmp_path, ends):
 )
 def test_a_drawing_is_one_that_we_know(tmp_path, change):
     path = write_bundle(released("resnet classify picture class"), tmp_path / "kept")
-    drawing = Drawing("light", 1.0, 0.1, "longer", 0.7, (0.7, 0.7), (-0.4, 0.6), "mass", (0.5, 0.5))
+    drawing = Drawing("light", 1.0, 0.1, "longer", 0.7, (0.3, 0.3), (-0.4, 0.6), "mass", (0.5, 0.5))
     known = rewritten(path, lambda held: held["extra"].update(drawing=drawing.to_json()))
     assert Drawing.from_json(gipi.load(known).extra["drawing"]) == drawing
     refused(rewritten(known, lambda held: held["extra"]["drawing"].update(change)), "as it should be: drawing")
