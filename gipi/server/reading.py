@@ -15,6 +15,7 @@ import numpy as np
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import from_json
 
+from gipi.data.drawing import Drawing, prepared
 from gipi.data.images import Bounds, OversizedError, decoded
 from gipi.data.values import MISSING_AMONG_NUMBERS, THOUSANDS
 from gipi.errors import DataError
@@ -59,6 +60,8 @@ class Reader:
         self.bounds = Bounds(limits.pixels // (ENLARGED * factor**2) if factor else limits.pixels, FORMATS)
         field = self.schema.inputs[0] if self.schema.is_picture else None
         self.shape = field.shape if field is not None and self.task not in ANY_SIZE else None
+        drawing = engine.model.extra.get("drawing")
+        self.drawing = None if drawing is None else Drawing.from_json(drawing)
         self.latent = int(engine.model.config.get("latent", 0))
         self.is_table = not self.is_picture and self.task not in ("generate", "stream")
 
@@ -83,7 +86,7 @@ class Reader:
         if kind in CSV and self.is_table:
             return self.of_csv(body)
         if self.is_picture and (kind in PICTURES or kind in ANY):
-            return [body]
+            return [self._drawn(body) if is_drawing else body]
         known = ", ".join(self.kinds)
         raise RefusedError(
             415, _("the type of the content is {came}; this model takes {known}", came=quoted(kind) or "-", known=known)
@@ -173,6 +176,22 @@ class Reader:
             text = _("the picture has {came} pixels; the most is {most}", came=height * width, most=self.bounds.pixels)
             raise RefusedError(413, text)
         return picture
+
+    def _drawn(self, body: bytes) -> Array:
+        """A drawing, laid and inked as the model's pictures are.
+
+        Raises:
+            RefusedError: 422: the model reads no drawings, nothing is drawn, or it is no picture.
+        """
+        if self.drawing is None:
+            raise RefusedError(422, _("this model's pictures are no drawings; see GET /schema"))
+        try:
+            canvas = decoded(body, _("the picture"), None, self.bounds)
+            return prepared(canvas, self.drawing, self.schema.inputs[0].shape)
+        except OversizedError as error:
+            raise RefusedError(413, str(error)) from None
+        except DataError as error:
+            raise RefusedError(422, str(error)) from None
 
     # --- what is wrong -------------------------------------------------------------------------------------------
 
