@@ -12,6 +12,7 @@ class Limits:
         bodies: Bytes of all bodies that are being received or answered.
         header: Bytes of a request's first line and headers.
         rows: Rows of one request.
+        values: Numbers, texts and so on of one request; a list or an object counts as several.
         made: Things that one request asks to be made.
         pixels: Of a picture, before it is decoded; with opacity it takes 16 bytes for each while it is read.
         queue: Rows that may wait; who comes later is told to come back.
@@ -31,6 +32,7 @@ class Limits:
     bodies: int = 128 << 20
     header: int = 32 << 10
     rows: int = 10_000
+    values: int = 1 << 20
     made: int = 256
     pixels: int = 16_000_000
     queue: int = 2048

@@ -9,6 +9,7 @@ import io
 import json
 import re
 from collections.abc import Callable
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -33,6 +34,7 @@ Rows = list[Row]
 
 FIRST = 20  # things that are wrong and named
 WORST = 200  # letters of what is quoted
+LIST = 6  # a list or an object takes the memory of so many numbers
 ENLARGED = 4  # a picture that is enlarged takes so many times the memory of the large one
 JSON = ("application/json",)
 CSV = ("text/csv", "application/csv")
@@ -94,6 +96,7 @@ class Reader:
 
     def of_json(self, body: bytes) -> Rows:
         """`{"rows": [...]}`, or `{"count", "seed"}`."""
+        self._check_values(body)
         try:
             said = self.validate(body)
         except (ValidationError, ValueError) as error:
@@ -110,9 +113,11 @@ class Reader:
             body: UTF-8.
             names: The columns, where the table has no header.
         """
+        self._check_values(body)
         try:
             text = body.decode("utf-8-sig")
-            lines = [line for line in csv.reader(io.StringIO(text, newline=""), strict=True) if line]
+            table = csv.reader(io.StringIO(text, newline=""), strict=True)
+            lines = [*islice((line for line in table if line), self.limits.rows + 2)]  # a header, and one too many
         except UnicodeDecodeError as error:
             raise RefusedError(400, _("the table is not UTF-8: byte {place}", place=error.start)) from None
         except csv.Error as error:
@@ -121,7 +126,9 @@ class Reader:
             names = [name.strip() for name in lines.pop(0)]
         if not names:
             raise RefusedError(400, _("a table was expected, with the names of its columns in the first line"))
-        if twice := next((name for name in names if names.count(name) > 1), None):
+        if len({*names}) < len(names):
+            known: set[str] = set()
+            twice = next(name for name in names if name in known or known.add(name))
             raise RefusedError(422, _("the column '{name}' is there twice", name=quoted(twice)))
         if len(lines) > self.limits.rows:
             raise self._too_many(len(lines))
@@ -218,6 +225,20 @@ class Reader:
             return _("{expected} was expected as JSON", expected='{"count": 4, "seed": 0}')
         return _("{expected} was expected as JSON", expected='{"rows": [...]}')
 
+    def _check_values(self, body: bytes) -> None:
+        """A few letters may become hundreds of bytes when they are read: `[0],` a list, a number and its place.
+
+        Raises:
+            RefusedError: 413: there may be more in it than is read.
+        """
+        most = self.limits.values
+        if len(body) <= most:
+            return
+        came = body.count(b",") + body.count(b"\n") + LIST * (body.count(b"[") + body.count(b"{"))
+        if came > most:
+            text = _("the body has about {came} values; the most at once is {most}: send it in parts", came=came, most=most)
+            raise RefusedError(413, text)
+
     def _too_many(self, came: int) -> RefusedError:
         text = _("{came} rows came; the most at once is {most}: send them in parts", came=came, most=self.limits.rows)
         return RefusedError(422, text)
@@ -283,14 +304,26 @@ def _wrong_rows(details: list[dict[str, Any]]) -> RefusedError:
     return RefusedError(422, _("{place}: {reason}", place=place, reason=first["error"]), details[:FIRST])
 
 
+def _array(given: list) -> Array | None:
+    """Nested lists of numbers as an array; None: they are none.
+
+    First as objects, since among texts NumPy gives each the room of the longest: a few kB would take gigabytes.
+    """
+    try:
+        objects = np.array(given, object)
+        kinds = {*map(type, objects.flat)}
+        if not kinds <= {int, float}:
+            return None
+        return objects.astype(np.float64 if float in kinds else np.int64)
+    except (ValueError, OverflowError):
+        return None
+
+
 def _from_json(given: str | list, white: float) -> Any:
     """A picture of JSON, as the bytes of a file or an array."""
     if isinstance(given, list):
-        try:
-            array = np.asarray(given)
-        except (ValueError, OverflowError) as error:
-            raise DataError(_("an array of numbers was expected, (H, W) or (H, W, C)")) from error
-        if array.dtype.kind not in "uif" or array.ndim not in (2, 3) or not array.size:
+        array = _array(given)
+        if array is None or array.ndim not in (2, 3) or not array.size:
             raise DataError(_("an array of numbers was expected, (H, W) or (H, W, C)"))
         is_bytes = white == 255 and array.dtype.kind in "ui" and array.min() >= 0 and array.max() <= 255
         return array.astype(np.uint8) if is_bytes else array
