@@ -9,7 +9,9 @@ class Limits:
 
     Attributes:
         body: Bytes of a request's body, and of what it is unpacked to.
-        bodies: Bytes of all bodies that are being received or answered.
+        bodies: Bytes of all bodies that are being received or answered, and of the rows made ready of them.
+        reading: Large requests that may wait to be read.
+        read_seconds: That the reading of one may take.
         header: Bytes of a request's first line and headers.
         rows: Rows of one request.
         values: Numbers, texts and so on of one request; a list or an object counts as several.
@@ -30,6 +32,8 @@ class Limits:
 
     body: int = 16 << 20
     bodies: int = 128 << 20
+    reading: int = 64
+    read_seconds: float = 10.0
     header: int = 32 << 10
     rows: int = 10_000
     values: int = 1 << 20

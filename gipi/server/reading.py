@@ -9,6 +9,7 @@ import io
 import json
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
@@ -34,6 +35,7 @@ Rows = list[Row]
 
 FIRST = 20  # things that are wrong and named
 WORST = 200  # letters of what is quoted
+FEW_PIXELS = 1 << 16  # of a picture that is read in a moment
 LIST = 6  # a list or an object takes the memory of so many numbers
 ENLARGED = 4  # a picture that is enlarged takes so many times the memory of the large one
 JSON = ("application/json",)
@@ -42,6 +44,13 @@ PICTURES = tuple(f"image/{kind}" for kind in ("png", "jpeg", "webp", "gif", "bmp
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP")  # what browsers and cameras send: fewer decoders for a stranger to try
 ANY = ("application/octet-stream", "application/x-www-form-urlencoded")  # what curl says who was not told
 DATA_URL = re.compile(r"data:[a-z0-9.+/-]{0,40};base64,", re.IGNORECASE)
+
+
+@dataclass
+class Drawn:
+    """The file of a picture that was drawn by hand."""
+
+    file: bytes
 
 
 class Reader:
@@ -60,6 +69,7 @@ class Reader:
         self.is_picture = self.schema.is_picture and self.task != "generate"
         factor = engine.model.extra.get("factor", 0) if self.task == "upscale" else 0
         self.bounds = Bounds(limits.pixels // (ENLARGED * factor**2) if factor else limits.pixels, FORMATS)
+        self.few = Bounds(min(self.bounds.pixels, FEW_PIXELS), FORMATS)
         field = self.schema.inputs[0] if self.schema.is_picture else None
         self.shape = field.shape if field is not None and self.task not in ANY_SIZE else None
         drawing = engine.model.extra.get("drawing")
@@ -88,7 +98,9 @@ class Reader:
         if kind in CSV and self.is_table:
             return self.of_csv(body)
         if self.is_picture and (kind in PICTURES or kind in ANY):
-            return [self._drawn(body) if is_drawing else body]
+            if is_drawing and self.drawing is None:
+                raise RefusedError(422, _("this model's pictures are no drawings; see GET /schema"))
+            return [Drawn(body) if is_drawing else body]
         known = ", ".join(self.kinds)
         raise RefusedError(
             415, _("the type of the content is {came}; this model takes {known}", came=quoted(kind) or "-", known=known)
@@ -96,7 +108,7 @@ class Reader:
 
     def of_json(self, body: bytes) -> Rows:
         """`{"rows": [...]}`, or `{"count", "seed"}`."""
-        self._check_values(body)
+        self.check_values(body)
         try:
             said = self.validate(body)
         except (ValidationError, ValueError) as error:
@@ -113,7 +125,7 @@ class Reader:
             body: UTF-8.
             names: The columns, where the table has no header.
         """
-        self._check_values(body)
+        self.check_values(body)
         try:
             text = body.decode("utf-8-sig")
             table = csv.reader(io.StringIO(text, newline=""), strict=True)
@@ -163,8 +175,12 @@ class Reader:
 
     # --- pictures ------------------------------------------------------------------------------------------------
 
-    def opened(self, row: Any) -> Any:
+    def opened(self, row: Any, is_quick: bool = False) -> Any:
         """What a row came as, as what the model reads: a picture as an array.
+
+        Args:
+            row: One of `read`.
+            is_quick: Only if it is soon done; 413 for a picture of more than some pixels.
 
         Raises:
             DataError: It is no picture.
@@ -172,28 +188,30 @@ class Reader:
         """
         if not self.is_picture:
             return row
+        bounds = self.few if is_quick else self.bounds
+        if isinstance(row, Drawn):
+            return self._drawn(row.file, bounds)
         picture = _from_json(row, self.schema.inputs[0].white) if isinstance(row, str | list) else row
         try:
             if isinstance(picture, bytes):
-                return decoded(picture, _("the picture"), self.shape, self.bounds)
+                return decoded(picture, _("the picture"), self.shape, bounds)
         except OversizedError as error:
             raise RefusedError(413, str(error)) from None
         height, width = (*picture.shape, 1)[:2]
-        if height * width > self.bounds.pixels:
-            text = _("the picture has {came} pixels; the most is {most}", came=height * width, most=self.bounds.pixels)
+        if height * width > bounds.pixels:
+            text = _("the picture has {came} pixels; the most is {most}", came=height * width, most=bounds.pixels)
             raise RefusedError(413, text)
         return picture
 
-    def _drawn(self, body: bytes) -> Array:
+    def _drawn(self, body: bytes, bounds: Bounds) -> Array:
         """A drawing, laid and inked as the model's pictures are.
 
         Raises:
-            RefusedError: 422: the model reads no drawings, nothing is drawn, or it is no picture.
+            RefusedError: 422: nothing is drawn, or it is no picture.
         """
-        if self.drawing is None:
-            raise RefusedError(422, _("this model's pictures are no drawings; see GET /schema"))
+        assert self.drawing is not None
         try:
-            canvas = decoded(body, _("the picture"), None, self.bounds)
+            canvas = decoded(body, _("the picture"), None, bounds)
             return prepared(canvas, self.drawing, self.schema.inputs[0].shape)
         except OversizedError as error:
             raise RefusedError(413, str(error)) from None
@@ -225,7 +243,7 @@ class Reader:
             return _("{expected} was expected as JSON", expected='{"count": 4, "seed": 0}')
         return _("{expected} was expected as JSON", expected='{"rows": [...]}')
 
-    def _check_values(self, body: bytes) -> None:
+    def check_values(self, body: bytes) -> None:
         """A few letters may become hundreds of bytes when they are read: `[0],` a list, a number and its place.
 
         Raises:
@@ -236,7 +254,9 @@ class Reader:
             return
         came = body.count(b",") + body.count(b"\n") + LIST * (body.count(b"[") + body.count(b"{"))
         if came > most:
-            text = _("the body has about {came} values; the most at once is {most}: send it in parts", came=came, most=most)
+            text = _(
+                "the body has about {came} values; the most at once is {most}: send it in parts", came=came, most=most
+            )
             raise RefusedError(413, text)
 
     def _too_many(self, came: int) -> RefusedError:

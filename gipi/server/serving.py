@@ -198,7 +198,8 @@ class Server(uvicorn.Server):
             task.cancel()
         for served in self.state.served.values():
             served.batches.close()
-        self.state.beside.shutdown(wait=False, cancel_futures=True)
+        for thread in (self.state.beside, self.state.writing):
+            thread.shutdown(wait=False, cancel_futures=True)
 
 
 def serve_until_stopped(

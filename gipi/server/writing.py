@@ -67,6 +67,12 @@ def shown(answer: Any) -> Any:
     return data_url(answer) if isinstance(answer, np.ndarray) else answer
 
 
+def pixels_of(answer: Any) -> int:
+    """Numbers in the pictures of an answer."""
+    values = answer.values() if isinstance(answer, dict) else (answer,)
+    return sum(value.size for value in values if isinstance(value, np.ndarray))
+
+
 def data_url(picture: np.ndarray) -> str:
     return "data:image/png;base64," + base64.b64encode(png(picture)).decode()
 
