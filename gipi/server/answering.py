@@ -20,6 +20,7 @@ Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 SMALL = 1 << 16  # bytes up to which a body is read where requests are; beyond, in a thread
 MOMENT = 0.002  # seconds, likewise
+ANSWERED = 3  # a picture and those that are made of it take so many times its bytes
 JSON = b"application/json"
 
 
@@ -82,7 +83,7 @@ async def _beside(state: State, served: Served, read: Callable[[], list], is_alo
     def work() -> list[Made]:
         use(spoken)
         end = time.monotonic() + limits.read_seconds
-        found = []
+        found, size = [], 0
         for row in read():
             if time.monotonic() > end:
                 text = _(
@@ -91,6 +92,9 @@ async def _beside(state: State, served: Served, read: Callable[[], list], is_alo
                 )
                 raise RefusedError(413, text)
             found.append(_made(served, row, is_alone, False))
+            size += unpacked(found[-1:])
+            if size > limits.bodies and len(found) > 1:
+                raise RefusedError(413, _("the pictures are too large together: send them in parts"))
         return found
 
     spoken = language()
@@ -112,8 +116,8 @@ def _made(served: Served, row: Any, is_alone: bool, is_quick: bool) -> Made:
 
 
 def unpacked(made: list[Made]) -> int:
-    """Bytes that rows take which were made ready."""
-    return sum(row.ready.nbytes for row in made if row.error is None)
+    """Bytes that rows take which were made ready, with their answers."""
+    return ANSWERED * sum(row.ready.nbytes for row in made if row.error is None)
 
 
 async def read_body(state: State, headers: dict[bytes, bytes], receive: Receive) -> bytes:

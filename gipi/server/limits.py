@@ -16,7 +16,7 @@ class Limits:
         rows: Rows of one request.
         values: Numbers, texts and so on of one request; a list or an object counts as several.
         made: Things that one request asks to be made.
-        pixels: Of a picture, before it is decoded; with opacity it takes 16 bytes for each while it is read.
+        pixels: Of a picture, before it is decoded; half as many with opacity or as WebP, which take more memory.
         queue: Rows that may wait; who comes later is told to come back.
         batch: Rows that are answered at once; None: found by measuring.
         max_wait: Seconds that a row waits for others to be answered with.

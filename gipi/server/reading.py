@@ -35,6 +35,7 @@ Rows = list[Row]
 
 FIRST = 20  # things that are wrong and named
 WORST = 200  # letters of what is quoted
+EVERY = 7  # where each pixel is answered as it is, a network takes so many times the memory of reading it
 FEW_PIXELS = 1 << 16  # of a picture that is read in a moment
 LIST = 6  # a list or an object takes the memory of so many numbers
 ENLARGED = 4  # a picture that is enlarged takes so many times the memory of the large one
@@ -68,8 +69,10 @@ class Reader:
         self.row = None if self.task == "generate" else row_adapter(self.task, self.schema)
         self.is_picture = self.schema.is_picture and self.task != "generate"
         factor = engine.model.extra.get("factor", 0) if self.task == "upscale" else 0
-        self.bounds = Bounds(limits.pixels // (ENLARGED * factor**2) if factor else limits.pixels, FORMATS)
-        self.few = Bounds(min(self.bounds.pixels, FEW_PIXELS), FORMATS)
+        pixels = limits.pixels // (ENLARGED * factor**2 if factor else EVERY if self.task in ANY_SIZE else 1)
+        self.bounds = Bounds(pixels, FORMATS, pixels // 2)
+        few = min(pixels // 2, FEW_PIXELS)
+        self.few = Bounds(few, FORMATS, few)
         field = self.schema.inputs[0] if self.schema.is_picture else None
         self.shape = field.shape if field is not None and self.task not in ANY_SIZE else None
         drawing = engine.model.extra.get("drawing")

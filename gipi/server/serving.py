@@ -8,6 +8,7 @@ half sent, ends streams after `STREAMS_END` seconds, and exits with 0.
 
 import asyncio
 import contextlib
+import ctypes
 import gc
 import logging
 import signal
@@ -38,6 +39,7 @@ LINGER = 1.0  # seconds after SIGTERM in which connections are still taken: to b
 STREAMS_END = 20.0  # seconds after which streams are ended
 LONGEST_END = 24.0  # and all else: who stops a server waits 25 or 30 before it is killed
 LOOKS = 0.02
+M_MMAP_THRESHOLD, LARGE = -3, 1 << 20  # of malloc.h: blocks of so many bytes are got from the system one by one
 
 
 @dataclass(frozen=True)
@@ -214,6 +216,7 @@ def serve_until_stopped(
         begun: Called when it answers.
         app: Answers the requests; None: `App`, with the page and all that belongs to it.
     """
+    _give_memory_back()
     warnings.filterwarnings("ignore", module=r"PIL\.")  # once: doing so for each picture takes longer than reading it
     warnings.simplefilter("ignore", Image.DecompressionBombWarning)
     logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL + 1)  # what clients send is not to be in our log
@@ -233,3 +236,12 @@ def serve_until_stopped(
         ssl_keyfile=address.key,
     )
     Server(config, state, begun).run([listener])
+
+
+def _give_memory_back() -> None:
+    """What a large picture took goes back to the system at once, where there is glibc.
+
+    By itself it keeps for good, in each thread, what blocks below 32 MB have taken at most.
+    """
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, LARGE)
