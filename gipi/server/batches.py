@@ -69,6 +69,10 @@ class Batches:
         most = self.limits.patience / self.pace if self.pace else self.limits.queue
         return self.waiting >= min(self.limits.queue, max(2 * self.engine.batch, most))
 
+    def wait_for(self, rows: int) -> float:
+        """Seconds until so many more are answered, as far as that can be known."""
+        return (self.waiting + rows) * self.pace
+
     def full(self) -> FullError:
         return FullError(self.waiting * self.pace)
 

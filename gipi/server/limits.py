@@ -21,6 +21,7 @@ class Limits:
         header_seconds: For a request's first line and headers to come in.
         body_seconds: For its body, and for a client to take what it was sent.
         idle_seconds: That a connection may stay without a request.
+        answer_seconds: That one answer may take.
         stream_seconds: That one stream of events may take.
         connections: That may be open.
         streams: Of events, for each client.
@@ -41,6 +42,7 @@ class Limits:
     header_seconds: float = 10.0
     body_seconds: float = 30.0
     idle_seconds: float = 60.0
+    answer_seconds: float = 120.0
     stream_seconds: float = 300.0
     connections: int = 4096
     streams: int = 4
