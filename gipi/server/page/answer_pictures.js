@@ -81,7 +81,8 @@ export function segmented(answer, schema, given) {
     });
     return make("label", { class: "option" }, control, say(word));
   });
-  const names = schema.targets[0]?.values?.length ? schema.targets[0].values.map(String) : Object.keys(answer.share);
+  const known = (schema.targets[0]?.values ?? []).map(String); // in the order of their numbers; an object's keys may not be
+  const names = known.length && known.every((name) => name in answer.share) ? known : Object.keys(answer.share);
   const legend = make("ul", { class: "legend" });
   const fill = (colours) => legend.replaceChildren(...legendOf(names, answer.share, colours));
   fill(new Map());

@@ -44,7 +44,7 @@ function disagreement(value) {
 }
 
 function headline(title, text, aside = null) {
-  return make("div", { class: "headline" }, make("p", { class: "what" }, foreign(title)), make("p", { class: "result" }, foreign(text)), aside);
+  return make("div", { class: "headline" }, make("p", { class: "what" }, foreign(title)), make("p", { class: "big" }, foreign(text)), aside);
 }
 
 // --- classes ---------------------------------------------------------------------------------------------------------

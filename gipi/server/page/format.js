@@ -14,6 +14,7 @@ function formatter(options) {
 export function number(value, digits = 4) {
   if (typeof value !== "number" || !Number.isFinite(value)) return "–";
   const size = Math.abs(value);
+  if (size === 0) return formatter({}).format(0); // -0 too
   const notation = size !== 0 && (size >= 1e9 || size < 1e-4) ? "scientific" : "standard";
   if (size >= 10 ** digits && notation === "standard") return formatter({ maximumFractionDigits: 0 }).format(value);
   return formatter({ maximumSignificantDigits: digits, notation }).format(value);

@@ -29,8 +29,8 @@ const WORDS = {
   selected: ["Selected: press Ctrl+C", "선택됨: Ctrl+C를 누르세요"],
 
   // what a model does
-  about_classify: ["Says which of {count} classes {given} belongs to.", "입력을 보고 {count}개 클래스 중 어느 것인지 답합니다."],
-  about_labels: ["Says which of {count} labels fit {given}.", "입력을 보고 {count}개 레이블 중 어느 것이 맞는지 답합니다."],
+  about_classify: ["Tells {names} from {given}: one of {count} classes.", "입력을 보고 {count}개 클래스 중 하나를 답합니다: {names}."],
+  about_labels: ["Tells {names} from {given}: any of {count} labels.", "입력을 보고 {count}개 레이블 가운데 맞는 것을 답합니다: {names}."],
   about_regress: ["Estimates {names} from {given}.", "입력을 보고 값을 추정합니다: {names}."],
   about_cluster: ["Says which group {given} belongs to.", "입력이 어느 그룹에 속하는지 답합니다."],
   about_act: ["Says what to do in a situation, and what each action is worth.", "주어진 상황에서 할 행동과 각 행동의 가치를 답합니다."],
