@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from gipi.verbs.predict import predict as predict
     from gipi.verbs.resume import resume as resume
     from gipi.verbs.runs import runs as runs
+    from gipi.verbs.serve import serve as serve
 
 _PLACES = {
     "Run": "gipi.run",
@@ -36,9 +37,23 @@ _PLACES = {
     "predict": "gipi.verbs.predict",
     "resume": "gipi.verbs.resume",
     "runs": "gipi.verbs.runs",
+    "serve": "gipi.verbs.serve",
 }
 
-__all__ = ["Run", "compare", "evaluate", "explain", "export", "fit", "inspect", "load", "predict", "resume", "runs"]
+__all__ = [
+    "Run",
+    "compare",
+    "evaluate",
+    "explain",
+    "export",
+    "fit",
+    "inspect",
+    "load",
+    "predict",
+    "resume",
+    "runs",
+    "serve",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -42,11 +42,12 @@ MAY_IMPORT = {
     "doctor": MIDDLE,
     "report": set(),  # draws what it is given
     "release": MIDDLE | {"systems"},
+    "server": MIDDLE | SHOWING | {"release"},
     "jobs": MIDDLE | SHOWING | {"systems", "release", "doctor"},
     "run": MIDDLE | SHOWING | {"systems", "release", "doctor", "jobs", "verbs"},
-    "verbs": MIDDLE | SHOWING | {"systems", "release", "doctor", "jobs", "run"},
+    "verbs": MIDDLE | SHOWING | {"systems", "release", "server", "doctor", "jobs", "run"},
     "sklearn": MIDDLE | SHOWING | {"systems", "release", "doctor", "jobs", "run", "verbs"},
-    "cli": MIDDLE | SHOWING | {"systems", "release", "doctor", "jobs", "run", "verbs"},
+    "cli": MIDDLE | SHOWING | {"systems", "release", "server", "doctor", "jobs", "run", "verbs"},
     "__main__": {"cli"},
     "__init__": {"run", "verbs"},
 }

@@ -10,7 +10,7 @@ from typing import Any
 
 from gipi.cli.lines import Line, system_reader
 from gipi.cli.pictures import written, written_each
-from gipi.errors import UsageError, nearest
+from gipi.errors import RunError, UsageError, nearest
 from gipi.jobs.checks import flag
 from gipi.messages import _
 from gipi.process import large_imports
@@ -231,6 +231,37 @@ def export(line: Line) -> dict[str, Any]:
         print(f"\n{made.usage}")
     files = [str(path) for path in made.files]
     return {"files": files, "usage": made.usage, "remark": made.remark, "measured": made.measured}
+
+
+def serve(line: Line) -> dict[str, Any]:
+    from gipi.server.limits import Limits
+    from gipi.verbs.serve import serve as answered
+
+    options = line.options
+    limits = Limits(
+        body=options.max_body << 20,
+        queue=options.queue,
+        batch=options.batch,
+        max_wait=options.max_wait / 1000,
+        rate=options.rate,
+    )
+    code = answered(
+        *line.words,
+        host=options.host,
+        port=options.port,
+        workers=options.workers,
+        runtime=options.runtime,
+        allow_host=options.allow_host,
+        keys=options.keys,
+        tls_certificate=options.tls_certificate,
+        tls_key=options.tls_key,
+        threads=options.threads,
+        limits=limits,
+        begun=(lambda address: None) if options.quiet or options.json else None,
+    )
+    if code:
+        raise RunError(_("the server could not go on"))
+    return {"served": line.words}
 
 
 def systems(line: Line) -> dict[str, Any]:

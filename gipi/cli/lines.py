@@ -84,8 +84,31 @@ class Export:
     quiet: bool = False  # say nothing
 
 
+@dataclass(frozen=True)
+class Serve:
+    """What `gipi serve` understands."""
+
+    host: str = "127.0.0.1"  # where to listen; 0.0.0.0: every network that this machine is in
+    port: int = 8000  # 0: any that is free
+    workers: int = 1  # processes that answer, each with the models for itself
+    runtime: Literal["torch", "onnx"] | None = None  # run its networks, or its program, which needs no PyTorch
+    allow_host: tuple[str, ...] = ()  # names under which it is reached, besides localhost; *: any
+    keys: str | None = None  # a file of keys, one a line, one of which every request must bring
+    tls_certificate: str | None = None  # a PEM file, for https
+    tls_key: str | None = None  # its private key
+    threads: int = 0  # that one answer may use; 0: the cores that there are for each worker
+    batch: int | None = None  # rows that are answered at once; measured if not given
+    max_wait: float = 0.0  # milliseconds that a row waits for others; it always waits while a batch is computed
+    queue: int = 2048  # rows that may wait; who comes later is told to come back (503)
+    rate: float | None = None  # requests a second that one client may make (429); any if not given
+    max_body: int = 16  # megabytes of a request
+    json: bool = False  # the last line of standard output is the result as JSON
+    lang: str | None = None  # en or ko; from the locale if not given
+    quiet: bool = False  # say nothing
+
+
 # what a verb understands; `fit` has a page of its own, and all others Common
-OPTIONS = {"resume": Resume, "data": Shown, "predict": Predict, "show": Show, "export": Export}
+OPTIONS = {"resume": Resume, "data": Shown, "predict": Predict, "show": Show, "export": Export, "serve": Serve}
 
 
 @dataclass
@@ -110,6 +133,7 @@ COUNTS = {
     "save": (2, 2),
     "inspect": (1, 1),
     "export": (1, 2),
+    "serve": (1, None),
     "systems": (0, 1),
     "data": (0, 1),
 }

@@ -24,6 +24,7 @@ VERBS = {
     "save": "RUN FILE",
     "inspect": "FILE",
     "export": "RUN [FILE] [--to onnx|torch|safetensors]",
+    "serve": "RUN... [OPTIONS]",
     "systems": "[SYSTEM]",
     "data": "[NAME] [--show]",
 }

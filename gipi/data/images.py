@@ -82,6 +82,16 @@ def read_header(source: str | PathLike | bytes, name: str) -> Header:
         return Header(height, width, _is_grey(image), _frames(image))
 
 
+def claimed_size(source: bytes, name: str, formats: tuple[str, ...]) -> tuple[int, int]:
+    """The height and width that a picture claims, of one of these formats; only its header is read.
+
+    Raises:
+        DataError: It is no such picture, or one of more than `MOST_PIXELS`.
+    """
+    with quiet(), _opened(source, name, formats) as image:
+        return image.height, image.width
+
+
 @contextmanager
 def quiet() -> Iterator[None]:
     """Pillow's own warnings are not for the person: what matters of them is said in our errors and notes."""
@@ -153,7 +163,7 @@ def decoded(source: Any, name: str, shape: tuple[int, int, int] | None) -> np.nd
 
 
 @contextmanager
-def _opened(source: Any, name: str) -> Iterator[Image.Image]:
+def _opened(source: Any, name: str, formats: tuple[str, ...] | None = None) -> Iterator[Image.Image]:
     """The image, its header read and its size within bounds, its pixels not decoded yet."""
     if isinstance(source, Image.Image):
         _check_size(source, name)
@@ -161,7 +171,7 @@ def _opened(source: Any, name: str) -> Iterator[Image.Image]:
         return
     where = io.BytesIO(source) if isinstance(source, bytes | bytearray | memoryview) else source
     try:
-        image = Image.open(where, formats=_formats())
+        image = Image.open(where, formats=formats or _formats())
     except FileNotFoundError:
         raise DataError(_("{name}: there is no such file.", name=name)) from None
     except IsADirectoryError:

@@ -15,10 +15,13 @@ from torch import Tensor, nn
 from gipi import tasks
 from gipi.data.dataset import Dataset
 from gipi.data.encode import encode, normalize
+from gipi.data.images import read_picture
+from gipi.data.loose import loose
 from gipi.data.schema import Field, Schema, Sizes, target_columns
 from gipi.errors import UsageError
 from gipi.messages import _
 from gipi.process import freed_memory_kept
+from gipi.release.described import ANY_SIZE
 from gipi.release.quick import FEW, Quick, quick
 from gipi.release.rows import as_rows, rows_at_once
 
@@ -93,6 +96,31 @@ class Model:
         if 0 < len(x) <= FEW and (settled := self._settled()).numbers and settled.say:
             return [settled.say(*settled.numbers(row)) for row in x.numpy()]
         return self.said(x)
+
+    def ready(self, row: Any) -> np.ndarray:
+        """One row made ready for `answered`; what can be wrong with it is said here. See `Program.ready`."""
+        if self.task in ANY_SIZE:
+            return loose([row], self.schema.inputs[0].shape[0])[0][1]
+        if self.schema.is_picture:
+            field = self.schema.inputs[0]
+            picture = read_picture(row, field.shape, field.white)  # type: ignore[arg-type]  # (C, H, W)
+            return np.ascontiguousarray(picture.transpose(2, 0, 1))
+        if self.task in ("generate", "stream"):
+            return np.asarray(row)
+        read = self._settled().encode if type(row) is dict else None
+        found = read(row) if read else None
+        return self.encode(as_rows(self.schema, [row]))[0][0].numpy() if found is None else found
+
+    def answered(self, ready: list[np.ndarray]) -> list[dict[str, Any]]:
+        """The answers to rows that were made ready, together."""
+        if self.task in ANY_SIZE:
+            return self.predict(ready)
+        if self.task in ("generate", "stream"):
+            return self.predict(np.stack(ready))
+        is_table = not self.schema.is_picture
+        if is_table and len(ready) <= FEW and (settled := self._settled()).numbers and settled.say:
+            return [settled.say(*settled.numbers(row)) for row in ready]
+        return self.said(torch.from_numpy(np.stack(ready)))
 
     def explain(
         self, rows: Any, target: Any = None, layer: str | None = None, baseline: Any = None

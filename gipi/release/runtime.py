@@ -8,18 +8,21 @@ B rows, H W h w C pictures, r a factor, Z noise, M members
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from gipi.data.dataset import Dataset
 from gipi.data.features import picture_rows, raw_rows
-from gipi.data.images import resized
+from gipi.data.images import read_picture, resized
 from gipi.data.loose import fitting_size, loose
 from gipi.data.schema import Field, Schema, target_columns
 from gipi.errors import DataError, UsageError
 from gipi.messages import _
+from gipi.release.described import ANY_SIZE
 from gipi.release.rows import as_rows, rows_at_once
+from gipi.release.single import Encoder, raw_encoder
 from gipi.tasks.latent import noise_of
 from gipi.tasks.said import Said, of_mask, said
 
@@ -75,6 +78,47 @@ class Program:
         if type(rows) is int:
             raise UsageError(_("new pictures need the networks: open the file with PyTorch installed"))
         return said(self.task, self.schema, self.extra, self.outputs(self.inputs(rows)))
+
+    def ready(self, row: Any) -> Array:
+        """One row made ready for `answered`; what can be wrong with it is said here.
+
+        Args:
+            row: A dict, a picture as the bytes of a file or an array, noise `(Z,)`, or a row of a stream's batch.
+
+        Raises:
+            DataError: It lacks a column, or a value cannot be read.
+        """
+        if self.task in ANY_SIZE:
+            return loose([row], self._channels)[0][1]
+        if self.schema.is_picture:
+            field = self.schema.inputs[0]
+            return read_picture(row, field.shape, field.white)  # type: ignore[arg-type]  # (C, H, W)
+        if self.task in ("generate", "stream"):
+            return np.asarray(row)
+        found = self._raw(row) if self._raw and type(row) is dict else None
+        if found is None:
+            whole = self.inputs([row])
+            found = np.concatenate([whole[name][0] for name in ("numbers", "codes") if name in whole])
+        return found
+
+    def answered(self, ready: list[Array]) -> list[Said]:
+        """The answers to rows that were made ready, together."""
+        if self.task in ANY_SIZE:
+            return self.predict(ready)
+        rows = np.stack(ready)
+        if self.task in ("generate", "stream"):
+            return self.predict(rows)
+        if self.schema.is_picture:
+            return said(self.task, self.schema, self.extra, self.outputs({"pictures": rows}))
+        count = sum(field.kind != "category" for field in self.schema.inputs)
+        inputs = {"numbers": rows[:, :count]} if count else {}
+        if count < rows.shape[1]:
+            inputs["codes"] = rows[:, count:].astype(np.int64)
+        return said(self.task, self.schema, self.extra, self.outputs(inputs))
+
+    @cached_property
+    def _raw(self) -> Encoder | None:
+        return raw_encoder(self.schema)
 
     def numbers(self, data: Dataset) -> dict[str, Array]:
         """The answers to rows whose columns have the schema's types, by the names of the program's outputs."""

@@ -8,7 +8,7 @@ the errors and the sentences.
 import re
 from collections.abc import Callable
 from datetime import date, datetime
-from math import cos, hypot, pi, sin
+from math import cos, hypot, nan, pi, sin
 from operator import itemgetter
 from typing import Any
 
@@ -53,6 +53,42 @@ def encoder(schema: Schema, dtype: Any) -> Encoder | None:
     if all(field.kind == "number" and not field.has_missing for field in schema.inputs):
         return _all_at_once(schema, np.dtype(dtype), one_by_one)
     return one_by_one
+
+
+def raw_encoder(schema: Schema) -> Encoder | None:
+    """As `encoder`, for a program, which fills and scales by itself: `f(row) -> (F + K,)` float64.
+
+    F numbers as they came, NaN where there is none, dates as seconds since 1970; then the K categories' codes.
+    """
+    if not schema.inputs or not all(_is_known(field) for field in schema.inputs):
+        return None
+    values_of, is_harmless = _getter(schema), _look_at_others(schema)
+    columns, numeric = len(schema.inputs), sum(field.kind != "category" for field in schema.inputs)
+    plan: list[tuple[Reader, float, float, float, int]] = []
+    for field in schema.inputs:
+        is_category = field.kind == "category"
+        place = sum((one[4] >= numeric) == is_category for one in plan) + numeric * is_category
+        read, missing = _category(field) if is_category else (READERS[field.kind], nan)
+        plan.append((read, missing, field.center, LARGEST * field.scale, place))
+
+    def encode(row: dict) -> Array | None:
+        numbers = [0.0] * columns
+        try:
+            values = values_of(row)
+            if len(row) != columns and not is_harmless(row):
+                return None
+            for (read, missing, center, largest, place), value in zip(plan, values, strict=True):
+                number = read(value)
+                if number is None:
+                    number = missing
+                elif not abs(number - center) < largest:
+                    return None
+                numbers[place] = number
+        except (KeyError, UnusualError):
+            return None
+        return np.array(numbers)
+
+    return encode
 
 
 def _is_known(field: Field) -> bool:

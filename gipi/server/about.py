@@ -1,0 +1,97 @@
+"""What a server says of its models: GET /schema and /card. The page is made from it."""
+
+import math
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+
+from gipi import __version__
+from gipi.data.schema import Field
+from gipi.release.described import ANY_SIZE
+from gipi.server.decided import explains
+from gipi.server.engine import Engine
+from gipi.server.limits import Limits
+from gipi.server.writing import data_url
+
+EXAMPLES = 3
+SOON, LATE = -62_135_596_800, 253_402_300_799  # the years 1 and 9999, in seconds since 1970
+
+
+def schema(engine: Engine, limits: Limits) -> dict[str, Any]:
+    """What goes in and what comes out, for whoever asks and for the page."""
+    model = engine.model
+    return {
+        "name": engine.name,
+        "task": model.task,
+        "system": model.system,
+        "runtime": runtime(model),
+        "gipi": __version__,
+        "inputs": [_input(field, model.task) for field in model.schema.inputs],
+        "targets": [_target(field) for field in model.schema.targets],
+        "examples": examples(engine),
+        "drawing": None,
+        "explains": explains(model),
+        "limits": {"rows": limits.rows, "bytes": limits.body, "pixels": limits.pixels},
+    }
+
+
+def runtime(model: Any) -> str:
+    return "torch" if hasattr(model, "members") else "onnx"
+
+
+def card(model: Any) -> dict[str, Any]:
+    """Where a model comes from and how good it is, with every number that JSON can hold."""
+    return _plain(model.card)
+
+
+def examples(engine: Engine) -> list[Any]:
+    """Rows that can be asked, as JSON has them: made up, of nobody's data."""
+    model = engine.model
+    if engine.examples is None or model.task in ("generate", "stream"):
+        return []
+    if model.schema.is_picture:
+        return [{"picture": data_url(picture)} for picture in engine.examples[:EXAMPLES]]
+    return [_plain(row) for row in engine.examples[:EXAMPLES]]
+
+
+def _input(field: Field, task: str) -> dict[str, Any]:
+    said: dict[str, Any] = {"name": field.name, "kind": field.kind}
+    if field.kind == "picture":
+        channels, height, width = field.shape
+        is_any = task in ANY_SIZE
+        return said | {
+            "channels": channels,
+            "height": None if is_any else height,
+            "width": None if is_any else width,
+        }
+    if field.kind == "category":
+        return said | {"values": list(field.values)}
+    if field.kind == "boolean":
+        return said
+    low, high = getattr(field, "range", ()) or (None, None)
+    if field.kind == "date":
+        return said | {"low": _moment(low), "high": _moment(high), "fill": _moment(field.fill)}
+    return said | {"low": low, "high": high, "fill": field.fill}
+
+
+def _target(field: Field) -> dict[str, Any]:
+    values = [*field.values] if field.kind in ("class", "labels") else []
+    return {"name": field.name, "kind": field.kind, "values": values}
+
+
+def _moment(seconds: float | None) -> str | None:
+    if seconds is None or not SOON <= seconds <= LATE:
+        return None
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+
+
+def _plain(value: Any) -> Any:
+    """What JSON can hold: no NaN, no NumPy."""
+    if isinstance(value, dict):
+        return {str(name): _plain(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    return None if isinstance(value, float) and not math.isfinite(value) else value

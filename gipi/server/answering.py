@@ -1,0 +1,124 @@
+"""The steps of an answer: a body comes in, its rows are made ready, answered, and sent."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic_core import to_json
+
+from gipi.errors import DataError
+from gipi.messages import _
+from gipi.server.engine import USUAL, Said, said_of
+from gipi.server.refusal import SAFE, Headers, RefusedError
+from gipi.server.state import Served, State
+
+Scope = dict[str, Any]
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+
+SMALL = 1 << 16  # bytes up to which a body is read where requests are; beyond, in a thread
+MANY = 32  # rows, likewise
+JSON = b"application/json"
+
+
+@dataclass
+class Made:
+    """A row on its way: made ready, or what is wrong with it."""
+
+    ready: Any = None
+    warnings: list[str] = field(default_factory=list)
+    error: str | None = None
+
+
+async def answers_to(state: State, served: Served, rows: list, is_alone: bool = False) -> list[Said]:
+    """The answers to rows, in order; `is_alone`: the body is the one row, so what is wrong with it is the request's."""
+    made = await made_ready(state, served, rows, is_alone)
+    answers = iter(await served.batches.answers([row.ready for row in made if row.error is None]))
+    found = []
+    for row in made:
+        answer = {"error": row.error} if row.error is not None else next(answers)
+        found.append(answer | {"warnings": row.warnings} if row.warnings else answer)
+    return found
+
+
+async def made_ready(state: State, served: Served, rows: list, is_alone: bool) -> list[Made]:
+    """Rows made ready; many, or large pictures, in a thread."""
+    if len(rows) <= MANY and sum(len(row) for row in rows if isinstance(row, bytes | str)) <= SMALL:
+        return _made_ready(served, rows, is_alone)
+    loop = asyncio.get_running_loop()
+    return await loop.run_in_executor(state.beside, _made_ready, served, rows, is_alone)
+
+
+def _made_ready(served: Served, rows: list, is_alone: bool) -> list[Made]:
+    engine, reader = served.engine, served.reader
+    found = []
+    for row in rows:
+        try:
+            found.append(Made(*engine.ready(reader.opened(row))))
+        except USUAL as error:
+            if is_alone and isinstance(error, DataError):  # the body is the row: there are no neighbours
+                raise RefusedError(422, said_of(error)) from None
+            found.append(Made(error=said_of(error)))
+    return found
+
+
+async def read_body(state: State, headers: dict[bytes, bytes], receive: Receive) -> bytes:
+    """A request's body, counted into the server's `bodies`.
+
+    Raises:
+        RefusedError: 411, 413, 400 or 503.
+    """
+    limits = state.limits
+    said = headers.get(b"content-length")
+    if said is not None and (not said.isdigit() or int(said[:20]) > limits.body):
+        raise _large(limits.body)
+    if state.bodies > limits.bodies:
+        raise RefusedError(503, _("the server is busy: ask again later"), headers=[(b"retry-after", b"1")])
+    message = await receive()
+    body = message.get("body", b"")
+    if not message.get("more_body", False):
+        if message["type"] == "http.disconnect":
+            raise RefusedError(400, _("the request was not sent to its end"))
+        if len(body) > limits.body:
+            raise _large(limits.body)
+        state.bodies += len(body)
+        return body
+    parts, size = [body], len(body)
+    state.bodies += size
+    try:
+        while message.get("more_body", False):
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise RefusedError(400, _("the request was not sent to its end"))
+            parts.append(message.get("body", b""))
+            size += len(parts[-1])
+            state.bodies += len(parts[-1])
+            if size > limits.body:
+                raise _large(limits.body)
+            if state.bodies > limits.bodies:
+                raise RefusedError(503, _("the server is busy: ask again later"), headers=[(b"retry-after", b"1")])
+    except BaseException:
+        state.bodies -= size
+        raise
+    return b"".join(parts)
+
+
+async def respond(send: Send, status: int, body: bytes, kind: bytes, headers: Headers | None = None) -> None:
+    """Send all of an answer."""
+    own = [(b"content-type", kind), (b"content-length", b"%d" % len(body)), *SAFE, *(headers or [])]
+    await send({"type": "http.response.start", "status": status, "headers": own})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def refuse(send: Send, refused: RefusedError) -> None:
+    """Say why there is no answer. The connection ends where a body may not have been read."""
+    said: dict[str, Any] = {"error": refused.text}
+    if refused.details is not None:
+        said["details"] = refused.details
+    headers = [*refused.headers, (b"connection", b"close")] if refused.status in (413,) else refused.headers
+    await respond(send, refused.status, to_json(said), JSON, headers)
+
+
+def _large(most: int) -> RefusedError:
+    return RefusedError(413, _("the body is too large: {most} bytes at most", most=most))

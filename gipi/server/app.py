@@ -1,0 +1,179 @@
+"""The application: which request goes where.
+
+POST /predict and /explain are plain ASGI, since a framework's own handling of a body costs ten times what a small model
+does; all else is a few routes of FastAPI (routes.py), which also documents it.
+"""
+
+import asyncio
+import math
+import time
+from typing import Any
+
+from gipi.messages import _, use
+from gipi.server.answering import SMALL, Receive, Scope, Send, answers_to, made_ready, read_body, refuse, respond
+from gipi.server.batches import FullError
+from gipi.server.decided import explained, explains
+from gipi.server.guard import single
+from gipi.server.refusal import SAFE, RefusedError
+from gipi.server.state import Served, State
+from gipi.server.writing import CSV, EVENTS, JSON, PNG, as_csv, as_json, as_png, event, wanted
+
+STREAMED = 4  # rows of a stream that are asked for at once
+WRITERS = {JSON: as_json, CSV: as_csv, PNG: as_png}
+TYPES = {kind: kind.encode() + (b"; charset=utf-8" if kind == CSV else b"") for kind in WRITERS}
+
+
+class App:
+    """The ASGI application.
+
+    Args:
+        state: What is served.
+        others: The application for all routes but those of the models.
+    """
+
+    def __init__(self, state: State, others: Any):
+        self.state = state
+        self.others = others
+        self.other = state.counts.of(-1)  # the last row
+        self.routes: dict[str, tuple[Served, str]] = {}
+        for name, served in state.served.items():
+            for verb in ("predict", "explain"):
+                self.routes[f"/models/{name}/{verb}"] = (served, verb)
+        for verb in ("predict", "explain"):
+            self.routes[f"/{verb}"] = (state.default, verb)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        start = time.perf_counter()
+        served, verb = self.routes.get(scope["path"], (None, ""))
+        count = self.other if served is None else served.count
+        status = 500
+        try:
+            headers = single(scope["headers"])
+            speak(headers)
+            client = scope["client"][0] if scope["client"] else ""
+            self.state.guard.check(scope["method"], scope["path"], headers, client)
+            if served is None:
+                status = await _watched(self.others, scope, receive, send)
+            elif scope["method"] != "POST":
+                raise RefusedError(405, _("POST was expected"), headers=[(b"allow", b"POST")])
+            else:
+                status = await self._answer(served, verb, scope, headers, client, receive, send)
+        except RefusedError as refused:
+            status = refused.status
+            await refuse(send, refused)
+        finally:
+            count.request(status, time.perf_counter() - start)
+
+    async def _answer(
+        self, served: Served, verb: str, scope: Scope, headers: dict, client: str, receive: Receive, send: Send
+    ) -> int:
+        """Answer a request to a model; gives the status."""
+        state = self.state
+        if state.status != "ok":
+            raise RefusedError(503, _("the server is {status}", status=state.status), headers=[(b"retry-after", b"1")])
+        if served.batches.is_full:
+            raise _busy(served.batches.full())
+        accept = wanted(headers.get(b"accept", b"").decode("latin-1"), (JSON, CSV, PNG, EVENTS))
+        kind = headers.get(b"content-type", b"").decode("latin-1").partition(";")[0].strip().lower()
+        if headers.get(b"content-encoding", b"identity").strip().lower() not in (b"identity", b""):
+            raise RefusedError(415, _("the body must not be compressed"))
+        state.active += 1
+        size = 0
+        try:
+            body = await read_body(state, headers, receive)
+            size = len(body)
+            rows = await self._read(served, kind, body, scope)
+            if verb == "explain":
+                return await self._explain(served, rows, send)
+            if accept == EVENTS:
+                return await self._stream(served, rows, client, receive, send)
+            answers = await answers_to(state, served, rows, is_alone=kind.startswith("image/"))
+            await respond(send, 200, WRITERS[accept](answers), TYPES[accept])
+            return 200
+        except FullError as full:
+            raise _busy(full) from None
+        finally:
+            state.active -= 1
+            state.bodies -= size
+
+    async def _read(self, served: Served, kind: str, body: bytes, scope: Scope) -> list:
+        """A body as rows; what is large is read in a thread, one after the other, so that it bounds memory too."""
+        is_drawing = b"drawing=1" in scope["query_string"].split(b"&")
+        if len(body) <= SMALL:
+            return served.reader.read(kind, body, is_drawing)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self.state.beside, served.reader.read, kind, body, is_drawing)
+
+    async def _explain(self, served: Served, rows: list, send: Send) -> int:
+        """What decided, for pictures that are classified."""
+        if not explains(served.engine.model):
+            raise RefusedError(404, _("this model does not say what decided; see GET /schema"))
+        if len(rows) != 1:
+            raise RefusedError(422, _("one picture was expected, {came} came", came=len(rows)))
+        (row,) = await made_ready(self.state, served, rows, is_alone=True)
+        found = await explained(served.engine.model, served.batches.answers, row.ready)
+        await respond(send, 200, as_json([found], "explanations"), TYPES[JSON])
+        return 200
+
+    async def _stream(self, served: Served, rows: list, client: str, receive: Receive, send: Send) -> int:
+        """The answers as events, each as soon as it is there; whoever leaves is answered no more."""
+        state = self.state
+        state.guard.begin_stream(client)
+        task = asyncio.current_task()
+        assert task is not None
+        state.streams.add(task)
+        gone = asyncio.ensure_future(_gone(receive))
+        try:
+            headers = [(b"content-type", EVENTS.encode()), *SAFE]
+            await send({"type": "http.response.start", "status": 200, "headers": headers})
+            async with asyncio.timeout(state.limits.stream_seconds):
+                for start in range(0, len(rows), STREAMED):
+                    if gone.done():
+                        break
+                    for answer in await answers_to(state, served, rows[start : start + STREAMED]):
+                        await send({"type": "http.response.body", "body": event(answer), "more_body": True})
+            end = event({}, "end")
+        except FullError:
+            end = event({"error": _("the server is busy: ask again later")}, "error")
+        except (TimeoutError, asyncio.CancelledError):
+            end = event({"error": _("the stream was ended: it took too long, or the server stops")}, "error")
+        finally:
+            gone.cancel()
+            state.streams.discard(task)
+            state.guard.end_stream(client)
+        await send({"type": "http.response.body", "body": end})
+        return 200
+
+
+def speak(headers: dict[bytes, bytes]) -> None:
+    """Answer in Korean whoever asks for it."""
+    accepted = headers.get(b"accept-language")
+    if accepted is not None:
+        use("ko" if accepted[:2].lower() == b"ko" else "en")
+
+
+async def _watched(app: Any, scope: Scope, receive: Receive, send: Send) -> int:
+    """Another application's answer; gives its status."""
+    found = 500
+
+    async def watched(message: dict[str, Any]) -> None:
+        nonlocal found
+        if message["type"] == "http.response.start":
+            found = message["status"]
+        await send(message)
+
+    await app(scope, receive, watched)
+    return found
+
+
+async def _gone(receive: Receive) -> None:
+    """Returns when the client has left."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+def _busy(full: FullError) -> RefusedError:
+    wait = str(max(1, math.ceil(full.seconds))).encode()
+    return RefusedError(503, _("the server is busy: ask again later"), headers=[(b"retry-after", wait)])

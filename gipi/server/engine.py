@@ -1,0 +1,140 @@
+"""A model behind the server: it makes rows ready, answers them together, and knows how many at once suit it.
+
+Whether its answers are computed where requests are read, or beside it in a thread, is found by measuring before anybody
+asks: a small network answers in less time than it takes to wake a thread.
+"""
+
+import math
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from gipi.data.schema import MISSING
+from gipi.errors import DataError, RunError, UsageError
+from gipi.messages import _
+from gipi.release.described import ANY_SIZE
+
+Array = np.ndarray
+Said = dict[str, Any]
+
+SIZES = (1, 4, 16, 64, 256)  # rows at once that are measured
+LONGEST = 0.010  # seconds that a batch may take: who comes in meanwhile waits so long
+AT_ONCE = 0.002  # seconds up to which a batch is computed where requests are read
+MOST_NUMBERS = 1 << 22  # that go in at once
+TRIES = 3
+USUAL = (DataError, UsageError, RunError, ValueError)  # what is wrong with a row; the first three have our sentences
+
+
+@dataclass
+class Engine:
+    """A model that answers requests.
+
+    Attributes:
+        name: How requests call it.
+        model: `Model` or `Program`.
+        examples: The inputs that the bundle was kept with: rows that it can surely answer.
+        batch: Rows at once.
+        is_quick: A batch takes no longer than `AT_ONCE`.
+        seconds: What a full batch takes.
+    """
+
+    name: str
+    model: Any
+    examples: Any
+    batch: int = 1
+    is_quick: bool = True
+    seconds: float = 0.0
+    categories: list[tuple[int, str]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        fields = [one for one in self.model.schema.inputs if one.kind == "category"]
+        self.categories = [(place - len(fields), one.name) for place, one in enumerate(fields)]
+
+    def ready(self, row: Any) -> tuple[Array, list[str]]:
+        """A row made ready, and what is to be said of it.
+
+        Raises:
+            DataError: A value cannot be read.
+        """
+        ready = self.model.ready(row)
+        if not self.categories or ready.ndim != 1 or ready[self.categories[0][0] :].all():
+            return ready, []
+        unknown = [name for place, name in self.categories if not ready[place] and row.get(name) not in (None, MISSING)]
+        warnings = [
+            _(
+                "column '{name}': the value was not among the training rows: {value}",
+                name=name,
+                value=str(row[name])[:60],
+            )
+            for name in unknown
+        ]
+        return ready, warnings
+
+    def run(self, ready: list[Array]) -> list[Said]:
+        """The answers to rows that were made ready; a row that cannot be answered has an error in its place.
+
+        One row may spoil the answer to all (a picture that makes the program fail), so they are then asked one by one.
+        """
+        try:
+            answers = self.model.answered(ready)
+        except (*USUAL, ArithmeticError, MemoryError, RuntimeError) as error:
+            if len(ready) == 1:
+                return [{"error": said_of(error)}]
+            return [self.run([row])[0] for row in ready]
+        return [answer if is_finite(answer) else {"error": _not_finite()} for answer in answers]
+
+    def settle(self, batch: int | None = None) -> None:
+        """Answer some examples, so that the first person waits no longer than others, and measure how many suit it."""
+        examples = self._made_ready()
+        if not examples:
+            return
+        sizes = [batch] if batch else [n for n in SIZES if n * examples[0].size <= MOST_NUMBERS]
+        if self.model.task in ANY_SIZE:
+            sizes = [1]
+        for size in sizes or [1]:
+            rows = [examples[place % len(examples)] for place in range(size)]
+            seconds = min(self._timed(rows) for _try in range(TRIES))
+            if size > 1 and not batch and seconds > LONGEST:
+                break
+            self.batch, self.seconds = size, seconds
+        self.is_quick = self.seconds <= AT_ONCE
+
+    def _made_ready(self) -> list[Array]:
+        """Examples of one shape, so that they go in together."""
+        rows = [self.model.ready(row) for row in ([] if self.examples is None else self.examples)]
+        return [row for row in rows if row.shape == rows[0].shape]
+
+    def _timed(self, rows: list[Array]) -> float:
+        start = time.perf_counter()
+        self.run(rows)
+        return time.perf_counter() - start
+
+
+def is_finite(value: Any) -> bool:
+    """Whether all numbers of an answer are numbers."""
+    kind = type(value)
+    if kind is float:
+        return math.isfinite(value)
+    if kind is dict:
+        return all(map(is_finite, value.values()))
+    if kind is list:
+        return all(map(is_finite, value))
+    return True
+
+
+def is_failure(answer: Said) -> bool:
+    """Whether this stands for a row that has no answer; a target may have the name `error` too."""
+    return type(answer.get("error")) is str
+
+
+def _not_finite() -> str:
+    return _("the answer is no finite number: the values of this row are too far from those that the model has learned")
+
+
+def said_of(error: BaseException) -> str:
+    """An error as a sentence for a stranger: ours as it is, others by a general one: they may quote what is inside."""
+    if isinstance(error, DataError | UsageError):
+        return " ".join(str(error).split())[:500]
+    return _("this row could not be computed")

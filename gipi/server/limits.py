@@ -1,0 +1,44 @@
+"""What a stranger may ask for, at most: how large, how many, how long. Whoever wants more is told so, 4xx or 503."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Limits:
+    """All that is bounded.
+
+    Attributes:
+        body: Bytes of a request's body, and of what it is unpacked to.
+        bodies: Bytes of all bodies that are being received or answered.
+        header: Bytes of a request's first line and headers.
+        rows: Rows of one request, or pictures that it asks to be made.
+        pixels: Of a picture, before it is decoded; with opacity it takes 16 bytes for each while it is read.
+        queue: Rows that may wait; who comes later is told to come back.
+        batch: Rows that are answered at once; None: found by measuring.
+        max_wait: Seconds that a row waits for others to be answered with.
+        header_seconds: For a request's first line and headers to come in.
+        body_seconds: For its body, and for a client to take what it was sent.
+        idle_seconds: That a connection may stay without a request.
+        stream_seconds: That one stream of events may take.
+        connections: That may be open.
+        streams: Of events, for each client.
+        rate: Requests each second from one client, on average; None: any.
+        burst: Requests that a client may make at once, where there is a rate.
+    """
+
+    body: int = 16 << 20
+    bodies: int = 128 << 20
+    header: int = 32 << 10
+    rows: int = 10_000
+    pixels: int = 16_000_000
+    queue: int = 2048
+    batch: int | None = None
+    max_wait: float = 0.0
+    header_seconds: float = 10.0
+    body_seconds: float = 30.0
+    idle_seconds: float = 60.0
+    stream_seconds: float = 300.0
+    connections: int = 4096
+    streams: int = 4
+    rate: float | None = None
+    burst: int = 20

@@ -1,0 +1,276 @@
+"""A request's body as rows: JSON, CSV or a picture, each within limits, each refused in a sentence where it is none.
+
+Nothing in a body is ever a path or an address: pictures are bytes, and no text is opened as a file.
+"""
+
+import base64
+import csv
+import io
+import json
+import re
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from pydantic import TypeAdapter, ValidationError
+from pydantic_core import from_json
+
+from gipi.data.images import claimed_size
+from gipi.data.values import MISSING_AMONG_NUMBERS, THOUSANDS
+from gipi.errors import DataError
+from gipi.messages import _
+from gipi.server.engine import Engine
+from gipi.server.limits import Limits
+from gipi.server.refusal import RefusedError
+from gipi.server.row_types import body_type, row_adapter
+from gipi.tasks.latent import noise_of
+
+Array = np.ndarray
+Row = Any
+Rows = list[Row]
+
+FIRST = 20  # things that are wrong and named
+WORST = 200  # letters of what is quoted
+JSON = ("application/json",)
+CSV = ("text/csv", "application/csv")
+PICTURES = tuple(f"image/{kind}" for kind in ("png", "jpeg", "webp", "gif", "bmp"))
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP")  # what browsers and cameras send: fewer decoders for a stranger to try
+ANY = ("application/octet-stream", "application/x-www-form-urlencoded")  # what curl says who was not told
+DATA_URL = re.compile(r"data:[a-z0-9.+/-]{0,40};base64,", re.IGNORECASE)
+
+
+class Reader:
+    """Reads the bodies of requests to one model.
+
+    Args:
+        engine: The model.
+        limits: How much may come.
+    """
+
+    def __init__(self, engine: Engine, limits: Limits):
+        self.task, self.schema, self.limits = engine.model.task, engine.model.schema, limits
+        self.body: TypeAdapter = body_type(self.task, self.schema, limits)
+        self.validate: Callable[[bytes], Any] = self.body.validator.validate_json
+        self.row = None if self.task == "generate" else row_adapter(self.task, self.schema)
+        self.is_picture = self.schema.is_picture and self.task != "generate"
+        self.latent = int(engine.model.config.get("latent", 0))
+        self.is_table = not self.is_picture and self.task not in ("generate", "stream")
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """The media types that are understood."""
+        return JSON + CSV * self.is_table + PICTURES * self.is_picture
+
+    def read(self, kind: str, body: bytes, is_drawing: bool = False) -> Rows:
+        """The rows of a body; of a model that makes things, the random numbers that they are made of.
+
+        Args:
+            kind: Its media type, without parameters.
+            body: All of it.
+            is_drawing: The picture was drawn by hand on a canvas, and must be laid as the model's pictures lie.
+
+        Raises:
+            RefusedError: 400, 413, 415 or 422; says what is wrong, and where.
+        """
+        if kind in JSON:
+            return self.of_json(body)
+        if kind in CSV and self.is_table:
+            return self.of_csv(body)
+        if self.is_picture and (kind in PICTURES or kind in ANY):
+            return [body]
+        known = ", ".join(self.kinds)
+        raise RefusedError(
+            415, _("the type of the content is {came}; this model takes {known}", came=quoted(kind) or "-", known=known)
+        )
+
+    def of_json(self, body: bytes) -> Rows:
+        """`{"rows": [...]}`, or `{"count", "seed"}`."""
+        try:
+            said = self.validate(body)
+        except (ValidationError, ValueError) as error:
+            raise self._refused(body, error) from None
+        if self.task == "generate":
+            return [*noise_of(said["count"], self.latent, said.get("seed", 0))]
+        return [row["picture"] for row in said["rows"]] if self.is_picture else said["rows"]
+
+    def of_csv(self, body: bytes, names: list[str] | None = None) -> Rows:
+        """A table with a header.
+
+        Args:
+            body: UTF-8.
+            names: The columns, where the table has no header.
+        """
+        try:
+            text = body.decode("utf-8-sig")
+            lines = [line for line in csv.reader(io.StringIO(text, newline=""), strict=True) if line]
+        except UnicodeDecodeError as error:
+            raise RefusedError(400, _("the table is not UTF-8: byte {place}", place=error.start)) from None
+        except csv.Error as error:
+            raise RefusedError(400, _("this is no CSV: {reason}", reason=quoted(error))) from None
+        if names is None and lines:
+            names = [name.strip() for name in lines.pop(0)]
+        if not names:
+            raise RefusedError(400, _("a table was expected, with the names of its columns in the first line"))
+        if twice := next((name for name in names if names.count(name) > 1), None):
+            raise RefusedError(422, _("the column '{name}' is there twice", name=quoted(twice)))
+        if len(lines) > self.limits.rows:
+            raise self._too_many(len(lines))
+        kinds = {field.name: field.kind for field in self.schema.inputs}
+        places = [(place, name, kinds[name]) for place, name in enumerate(names) if name in kinds]
+        rows = []
+        for number, line in enumerate(lines):
+            if len(line) != len(names):
+                text = _("{count} cells were expected, {came} came", count=len(names), came=len(line))
+                raise RefusedError(422, text, [{"row": number, "field": None, "error": text}])
+            rows.append({name: _cell(line[place], kind) for place, name, kind in places})
+        return self.checked(rows)
+
+    def checked(self, rows: Rows) -> Rows:
+        """Rows that did not come as JSON, validated as if they had.
+
+        Raises:
+            RefusedError: 422.
+        """
+        assert self.row is not None
+        found, details = [], []
+        for number, row in enumerate(rows):
+            try:
+                found.append(self.row.validator.validate_python(row))
+            except ValidationError as error:
+                details += _details(number, error)
+                if len(details) >= FIRST:
+                    break
+        if details:
+            raise _wrong_rows(details)
+        return found
+
+    # --- pictures ------------------------------------------------------------------------------------------------
+
+    def opened(self, row: Any) -> Any:
+        """What a row came as, as what the model reads: of a picture the bytes of a file, or an array.
+
+        Raises:
+            DataError: It is no picture.
+            RefusedError: 413: it claims more pixels than are read.
+        """
+        if not self.is_picture:
+            return row
+        picture = _from_json(row, self.schema.inputs[0].white) if isinstance(row, str | list) else row
+        is_file = isinstance(picture, bytes)
+        height, width = claimed_size(picture, _("the picture"), FORMATS) if is_file else (*picture.shape, 1)[:2]
+        if height * width > self.limits.pixels:
+            text = _(
+                "the picture claims {height} x {width} pixels; the most is {most}",
+                height=height,
+                width=width,
+                most=self.limits.pixels,
+            )
+            raise RefusedError(413, text)
+        return picture
+
+    # --- what is wrong -------------------------------------------------------------------------------------------
+
+    def _refused(self, body: bytes, error: Exception) -> RefusedError:
+        """What is wrong with a body: with all of it, or with its first rows."""
+        try:
+            read = from_json(body, allow_inf_nan=False)
+        except (ValueError, RecursionError) as reason:
+            return RefusedError(400, _("this is not JSON: {reason}", reason=quoted(reason)))
+        rows = read.get("rows") if isinstance(read, dict) else None
+        if self.row is None or not isinstance(rows, list):
+            details = _details(None, error) if isinstance(error, ValidationError) else []
+            return RefusedError(422, self._expected(), details[:FIRST])
+        if len(rows) > self.limits.rows:
+            return self._too_many(len(rows))
+        try:
+            self.checked(rows)
+        except RefusedError as found:
+            return found
+        return RefusedError(422, self._expected())
+
+    def _expected(self) -> str:
+        if self.task == "generate":
+            return _("{expected} was expected as JSON", expected='{"count": 4, "seed": 0}')
+        return _("{expected} was expected as JSON", expected='{"rows": [...]}')
+
+    def _too_many(self, came: int) -> RefusedError:
+        text = _("{came} rows came; the most at once is {most}: send them in parts", came=came, most=self.limits.rows)
+        return RefusedError(413, text)
+
+
+def quoted(value: Any) -> str:
+    """What came, short, and on one line that no log or terminal takes for more than text."""
+    text = json.dumps(str(value)[: WORST + 1], ensure_ascii=True)[1:-1].replace('\\"', '"')
+    return text if len(text) <= WORST else text[:WORST] + "..."
+
+
+def _cell(text: str, kind: str) -> Any:
+    """A cell of a table, as JSON would have said it."""
+    text = text.strip()
+    if kind == "category":
+        return text or None
+    if text in MISSING_AMONG_NUMBERS:
+        return None
+    if kind == "number":
+        try:
+            return float(text.replace(",", "") if re.match(THOUSANDS, text) else text)
+        except ValueError:
+            return text
+    return text
+
+
+def _details(row: int | None, error: ValidationError) -> list[dict[str, Any]]:
+    """What pydantic says, by row and field."""
+    said: dict[tuple, dict[str, Any]] = {}
+    for one in error.errors(include_url=False, include_context=False, include_input=False)[: 4 * FIRST]:
+        place = [part for part in one["loc"] if isinstance(part, str)]
+        field = place[0] if place else None
+        key = (row, field)
+        if key not in said:  # a value that fits none of several types has an error for each
+            said[key] = {"row": row, "field": field, "error": _reason(one)}
+    return [*said.values()]
+
+
+def _reason(said: Any) -> str:
+    """One of pydantic's reasons in our words; those of our own validators are sentences already."""
+    usual = {
+        "missing": _("it is missing"),
+        "float_type": _("a number was expected"),
+        "finite_number": _("a finite number was expected"),
+        "string_type": _("a text was expected"),
+        "bool_type": _("true or false was expected"),
+        "string_too_long": _("the text is too long"),
+        "list_type": _("a list was expected"),
+        "dict_type": _("an object with the columns' names was expected"),
+        "int_type": _("a whole number was expected"),
+        "greater_than_equal": _("the number is too small"),
+        "less_than_equal": _("the number is too large"),
+        "less_than": _("the number is too large"),
+    }
+    return usual.get(said["type"]) or str(said["msg"]).removeprefix("Value error, ")
+
+
+def _wrong_rows(details: list[dict[str, Any]]) -> RefusedError:
+    first = details[0]
+    place = _("row {row}", row=first["row"])
+    if first["field"] is not None:
+        place += ", " + _("column '{name}'", name=quoted(first["field"]))
+    return RefusedError(422, _("{place}: {reason}", place=place, reason=first["error"]), details[:FIRST])
+
+
+def _from_json(given: str | list, white: float) -> Any:
+    """A picture of JSON, as the bytes of a file or an array."""
+    if isinstance(given, list):
+        try:
+            array = np.asarray(given)
+        except (ValueError, OverflowError) as error:
+            raise DataError(_("an array of numbers was expected, (H, W) or (H, W, C)")) from error
+        if array.dtype.kind not in "uif" or array.ndim not in (2, 3) or not array.size:
+            raise DataError(_("an array of numbers was expected, (H, W) or (H, W, C)"))
+        is_bytes = white == 255 and array.dtype.kind in "ui" and array.min() >= 0 and array.max() <= 255
+        return array.astype(np.uint8) if is_bytes else array
+    start = DATA_URL.match(given)
+    try:
+        return base64.b64decode(given[start.end() :] if start else given, validate=True)
+    except ValueError as error:
+        raise DataError(_("a picture in base64 was expected")) from error

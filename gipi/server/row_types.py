@@ -1,0 +1,85 @@
+"""What a row must look like, as a pydantic type that is made from the schema: it reads JSON and documents it.
+
+Anything that is JSON but no such row is refused before it is read any further. What only the model can say (a date that
+is none, a number too far from all others) is found later, and concerns its row alone.
+"""
+
+from typing import Annotated, Any, NotRequired, Optional
+
+from pydantic import FailFast, TypeAdapter, WithJsonSchema
+from pydantic import Field as Described
+from pydantic.functional_validators import BeforeValidator
+from typing_extensions import TypedDict
+
+from gipi.data.schema import MISSING, Field, Schema
+from gipi.messages import _
+from gipi.release.single import WORDS
+from gipi.server.limits import Limits
+
+LONGEST_WORD = 10_000  # letters of a category, a date, an answer's name
+SEED = 1 << 63
+
+
+def _truth(value: Any) -> Any:
+    """What says yes or no, as it came.
+
+    Raises:
+        ValueError: It says neither.
+    """
+    if (type(value) is str and value in WORDS) or (type(value) in (bool, int, float) and value in (0, 1)):
+        return value
+    raise ValueError(_("true or false was expected, or one of {words}", words=", ".join(WORDS)))
+
+
+Number = Annotated[float, Described(allow_inf_nan=False, strict=True)]
+Word = Annotated[str, Described(max_length=LONGEST_WORD)]
+Truth = Annotated[
+    Any,
+    BeforeValidator(_truth),
+    WithJsonSchema({"enum": [True, False, 0, 1, *WORDS]}),
+]
+Pixels = list[Any]  # nested lists; what is wrong with them is said by what reads pictures
+
+
+def row_type(task: str, schema: Schema) -> Any:
+    """The type of one row; None where nothing goes in but how many are wanted."""
+    if task == "generate":
+        return None
+    if task == "stream":
+        return Pixels
+    if schema.is_picture:
+        text = Annotated[str, Described(description="a PNG, JPEG, WebP ... in base64, or as a data: URL")]
+        return TypedDict("Picture", {"picture": text | Pixels})  # type: ignore[misc]
+    return TypedDict("Row", {field.name: _type_of(field) for field in schema.inputs})  # type: ignore[misc]
+
+
+def _type_of(field: Field) -> Any:
+    """The type of one value; null is "no value"."""
+    if field.kind == "category":
+        known = [value for value in map(str, field.values) if value != MISSING]
+        about = Described(description=" | ".join(known[:20]), examples=known[:3])
+        return Annotated[Word | Number | bool | None, about]
+    if field.kind == "boolean":
+        return Optional[Truth]  # noqa: UP045  # pyright takes no | here
+    if field.kind == "date":
+        return Annotated[Word | None, Described(description="a date, 2020-02-01 or 2020-02-01 12:30:00")]
+    return Optional[Number]  # noqa: UP045
+
+
+def body_type(task: str, schema: Schema, limits: Limits) -> TypeAdapter:
+    """What the body of a request is, as JSON."""
+    if task == "generate":
+        count = Annotated[int, Described(ge=1, le=limits.rows)]
+        seed = Annotated[int, Described(ge=0, lt=SEED)]
+        return TypeAdapter(_optional("Wanted", {"count": count}, {"seed": seed}))
+    rows = Annotated[list[row_type(task, schema)], Described(max_length=limits.rows), FailFast()]
+    return TypeAdapter(TypedDict("Rows", {"rows": rows}))  # type: ignore[misc]
+
+
+def row_adapter(task: str, schema: Schema) -> TypeAdapter:
+    """One row alone: to say what is wrong with each."""
+    return TypeAdapter(row_type(task, schema))
+
+
+def _optional(name: str, needed: dict[str, Any], others: dict[str, Any]) -> Any:
+    return TypedDict(name, {**needed, **{key: NotRequired[kind] for key, kind in others.items()}})  # type: ignore[misc]

@@ -1,0 +1,224 @@
+"""A server's life: it opens its models, warms them up, answers, and ends as it should.
+
+    models -> engines (settled) -> state -> application -> uvicorn, with our connections and our way to stop
+
+Asked to stop (SIGTERM) it says so at once at /healthz, takes nothing new, finishes what was begun, cuts what is idle or
+half sent, ends streams after `STREAMS_END` seconds, and exits with 0.
+"""
+
+import asyncio
+import contextlib
+import gc
+import logging
+import signal
+import socket
+import ssl
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import uvicorn
+
+from gipi.errors import UsageError, reason_of
+from gipi.messages import _
+from gipi.server.app import App
+from gipi.server.batches import Batches
+from gipi.server.counts import Counts
+from gipi.server.engine import Engine
+from gipi.server.guard import Guard
+from gipi.server.limits import Limits
+from gipi.server.protocol import bounded, watch
+from gipi.server.reading import Reader
+from gipi.server.routes import small_routes
+from gipi.server.state import Served, State
+
+LINGER = 1.0  # seconds after SIGTERM in which connections are still taken: to be told that health is 503
+STREAMS_END = 20.0  # seconds after which streams are ended
+LONGEST_END = 24.0  # and all else: who stops a server waits 25 or 30 before it is killed
+LOOKS = 0.02
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where a server listens.
+
+    Attributes:
+        host: A name or an address of this machine.
+        port: 0: any that is free.
+        certificate: A file with the certificate (PEM), for TLS.
+        key: A file with its private key.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 8000
+    certificate: str | None = None
+    key: str | None = None
+
+
+def listening(address: Address) -> socket.socket:
+    """A socket that listens there.
+
+    Raises:
+        UsageError: The port is taken, or the address is not this machine's; says which.
+    """
+    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+    found = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        found.bind((address.host, address.port))
+        found.listen(2048)
+        found.setblocking(False)
+    except (OSError, OverflowError) as error:
+        found.close()
+        reason = reason_of(error) if isinstance(error, OSError) else str(error)
+        text = _(
+            "cannot listen at {host}, port {port}: {reason}; another one: --port",
+            host=address.host,
+            port=address.port,
+            reason=reason,
+        )
+        raise UsageError(text) from error
+    return found
+
+
+def check_tls(address: Address) -> None:
+    """The files for TLS fit together.
+
+    Raises:
+        UsageError: One is missing, or they do not.
+    """
+    if address.certificate is None and address.key is None:
+        return
+    if address.certificate is None or address.key is None:
+        raise UsageError(_("--tls-certificate and --tls-key go together"))
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(address.certificate, address.key)
+    except (OSError, ssl.SSLError) as error:
+        text = _(
+            "{certificate} and {key} are no certificate and its key: {reason}",
+            certificate=address.certificate,
+            key=address.key,
+            reason=error,
+        )
+        raise UsageError(text) from error
+
+
+def state_of(engines: list[Engine], guard: Guard, limits: Limits, counts: Counts) -> State:
+    """A server's state for engines that are settled."""
+    served = {}
+    for place, engine in enumerate(engines):
+        count = counts.of(place)
+        served[engine.name] = Served(engine, Reader(engine, limits), Batches(engine, limits, count), count)
+    return State(served, guard, limits, counts)
+
+
+class Server(uvicorn.Server):
+    """uvicorn's server with our way to end.
+
+    Args:
+        config: Of uvicorn.
+        state: What is served.
+        begun: Called when it answers.
+    """
+
+    def __init__(self, config: uvicorn.Config, state: State, begun: Callable[[], None]):
+        super().__init__(config)
+        self.state = state
+        self.begun = begun
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Signals end it as below; nothing is raised again when it has ended."""
+        loop = asyncio.get_running_loop()
+        ending: set[asyncio.Task] = set()
+
+        def end(linger: float) -> None:
+            if self.state.status == "stopping":  # asked twice: a person who will not wait
+                self.force_exit = self.should_exit = linger == 0
+                return
+            self.state.status = "stopping"
+            ending.add(loop.create_task(self._end(linger)))
+
+        waits = {signal.SIGTERM: LINGER, signal.SIGINT: 0.0}
+        before = {number: signal.getsignal(number) for number in waits}
+        for number, linger in waits.items():
+            loop.add_signal_handler(number, end, linger)
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                loop.remove_signal_handler(number)
+                signal.signal(number, handler)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.watching = asyncio.get_running_loop().create_task(watch(self.server_state.connections))
+        # What lives now lives until the end: the collector need not walk through it again and again, which is what
+        # makes a few of many requests slow.
+        gc.collect()
+        gc.freeze()
+        self.state.status = "ok"
+        self.begun()
+
+    async def _end(self, linger: float) -> None:
+        """Finish what was begun."""
+        loop = asyncio.get_running_loop()
+        start = loop.time()
+        while (self.state.active or loop.time() - start < linger) and not self.force_exit:
+            if loop.time() - start > STREAMS_END:
+                for task in list(self.state.streams):
+                    task.cancel()
+                break
+            await asyncio.sleep(LOOKS)
+        while self.state.active and loop.time() - start < LONGEST_END and not self.force_exit:
+            await asyncio.sleep(LOOKS)
+        self.should_exit = True
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """What is open now is idle, half sent, or beyond all patience."""
+        self.watching.cancel()
+        for server in self.servers:
+            server.close()
+        for one in sockets or []:
+            one.close()
+        for connection in list(self.server_state.connections):
+            connection.cut()  # type: ignore[attr-defined]  # ours
+        await asyncio.sleep(LOOKS)
+        for connection in list(self.server_state.connections):
+            connection.transport.abort()
+        for task in list(self.server_state.tasks):
+            task.cancel()
+        for served in self.state.served.values():
+            served.batches.close()
+        self.state.beside.shutdown(wait=False, cancel_futures=True)
+
+
+def serve_until_stopped(
+    state: State, address: Address, listener: socket.socket, begun: Callable[[], None], others: Any = None
+) -> None:
+    """Answer until somebody asks to stop.
+
+    Args:
+        state: What is served.
+        address: For TLS.
+        listener: Where it listens.
+        begun: Called when it answers.
+        others: The application for all routes but those that predict; None: the page and all that belongs to it.
+    """
+    logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL + 1)  # what clients send is not to be in our log
+    config = uvicorn.Config(
+        App(state, others or small_routes(state)),
+        http=bounded(state.limits),
+        ws="none",
+        lifespan="off",
+        loop="auto",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        date_header=True,
+        proxy_headers=False,
+        timeout_keep_alive=int(state.limits.idle_seconds),
+        ssl_certfile=address.certificate,
+        ssl_keyfile=address.key,
+    )
+    Server(config, state, begun).run([listener])
