@@ -36,7 +36,7 @@ export function viewOf(answer, schema, given, place = 0) {
     ? make("ul", { class: "warnings" }, ...warnings.map((text) => make("li", {}, foreign(text))))
     : null;
   const differ = typeof answer.disagreement === "number" ? disagreement(answer.disagreement) : null;
-  return { element: make("div", { class: "answer" }, said, view.element, differ), spoken: [view.spoken, ...warnings].join(". ") };
+  return { element: make("div", { class: schema.task === "generate" ? null : "answer" }, said, view.element, differ), spoken: [view.spoken, ...warnings].join(". ") };
 }
 
 function disagreement(value) {

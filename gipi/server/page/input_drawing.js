@@ -4,13 +4,13 @@
 // that is what the model saw. How a drawing is cropped and centred is the bundle's business too: the whole canvas is
 // sent. A stroke is kept as its points, so undo needs no pictures, and every width of screen draws the same.
 
-import { button, make, newId } from "./dom.js";
+import { blobOf, button, make, newId } from "./dom.js";
 import { Unready } from "./unready.js";
 import { say } from "./words.js";
 
 const SIDE = 336; // pixels of the longer side: many times what models of drawings take
 const INKS = { light: ["#ffffff", "#000000"], dark: ["#000000", "#ffffff"] };
-const PAUSE = 350; // milliseconds after a stroke: a figure may have another
+const PAUSE = 150; // milliseconds after a stroke: a figure may have another
 
 export const word = "draw";
 export const emptyRequest = { type: "image/png", body: null, drawing: true };
@@ -78,9 +78,9 @@ export function build(schema, room) {
     settled();
   }
 
-  async function settled() {
-    const drawn = strokes.length ? await new Promise((keep) => canvas.toBlob(keep, "image/png")) : null;
-    blob = drawn;
+  function settled() {
+    // not toBlob: a browser does that when it has nothing else to do, up to a second later
+    blob = strokes.length ? blobOf(canvas.toDataURL("image/png")) : null;
     room.changed(Boolean(blob));
   }
 
