@@ -99,14 +99,14 @@ class Model:
 
     def ready(self, row: Any) -> np.ndarray:
         """One row made ready for `answered`; what can be wrong with it is said here. See `Program.ready`."""
+        if self.task in ("generate", "stream"):
+            return np.asarray(row)
         if self.task in ANY_SIZE:
             return loose([row], self.schema.inputs[0].shape[0])[0][1]
         if self.schema.is_picture:
             field = self.schema.inputs[0]
             picture = read_picture(row, field.shape, field.white)  # type: ignore[arg-type]  # (C, H, W)
             return np.ascontiguousarray(picture.transpose(2, 0, 1))
-        if self.task in ("generate", "stream"):
-            return np.asarray(row)
         read = self._settled().encode if type(row) is dict else None
         found = read(row) if read else None
         return self.encode(as_rows(self.schema, [row]))[0][0].numpy() if found is None else found
@@ -115,7 +115,14 @@ class Model:
         """The answers to rows that were made ready, together."""
         if self.task in ANY_SIZE:
             return self.predict(ready)
-        if self.task in ("generate", "stream"):
+        if self.task == "generate":
+            rows, members = np.stack(ready), len(self.members)
+            places = np.arange(len(rows)) * members + rows[:, -1].astype(int) % members
+            noise = np.zeros((len(rows) * members, rows.shape[1] - 1), np.float32)
+            noise[places] = rows[:, :-1]  # the members take turns
+            made = self.predict(noise)
+            return [made[place] for place in places]
+        if self.task == "stream":
             return self.predict(np.stack(ready))
         is_table = not self.schema.is_picture
         if is_table and len(ready) <= FEW and (settled := self._settled()).numbers and settled.say:

@@ -6,7 +6,7 @@ there at once, and the only one for a module of a person's own whose source is n
 B rows, H W h w C pictures, r a factor, Z noise, M members
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -66,7 +66,8 @@ class Program:
             RunError: The program takes too long, or fails.
         """
         if self.task == "generate":
-            return self._generated(rows)
+            noise = noise_of(rows, self.config["latent"], self.extra.get("seed", 0))
+            return self._generated(noise, range(len(noise)))
         if self.task == "segment":
             return [self._masked(name, picture) for name, picture in loose(rows, self._channels)]
         if self.task == "upscale":
@@ -83,18 +84,19 @@ class Program:
         """One row made ready for `answered`; what can be wrong with it is said here.
 
         Args:
-            row: A dict, a picture as the bytes of a file or an array, noise `(Z,)`, or a row of a stream's batch.
+            row: A dict, a picture as the bytes of a file or an array, a row of a stream's batch, or noise `(Z + 1,)`:
+                the last says whose turn it is, of several members.
 
         Raises:
             DataError: It lacks a column, or a value cannot be read.
         """
+        if self.task in ("generate", "stream"):
+            return np.asarray(row)
         if self.task in ANY_SIZE:
             return loose([row], self._channels)[0][1]
         if self.schema.is_picture:
             field = self.schema.inputs[0]
             return read_picture(row, field.shape, field.white)  # type: ignore[arg-type]  # (C, H, W)
-        if self.task in ("generate", "stream"):
-            return np.asarray(row)
         found = self._raw(row) if self._raw and type(row) is dict else None
         if found is None:
             whole = self.inputs([row])
@@ -106,7 +108,9 @@ class Program:
         if self.task in ANY_SIZE:
             return self.predict(ready)
         rows = np.stack(ready)
-        if self.task in ("generate", "stream"):
+        if self.task == "generate":
+            return self._generated(np.array(rows[:, :-1], np.float32), rows[:, -1].astype(int).tolist())
+        if self.task == "stream":
             return self.predict(rows)
         if self.schema.is_picture:
             return said(self.task, self.schema, self.extra, self.outputs({"pictures": rows}))
@@ -191,12 +195,11 @@ class Program:
     def _channels(self) -> int:
         return self.schema.inputs[0].shape[0]
 
-    def _generated(self, rows: Any) -> list[Said]:
-        noise = noise_of(rows, self.config["latent"], self.extra.get("seed", 0))
+    def _generated(self, noise: Array, turns: Sequence[int]) -> list[Said]:
         if not len(noise):
             return []
         made = self.run({"noise": noise})["picture"]  # (M, B, H, W, C): the members take turns
-        return [{"picture": made[place % len(made), place]} for place in range(len(noise))]
+        return [{"picture": made[turn % len(made), place]} for place, turn in enumerate(turns)]
 
     def _masked(self, name: str | None, picture: Array) -> Said:
         height, width = picture.shape[:2]

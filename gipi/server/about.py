@@ -15,6 +15,7 @@ from gipi.server.limits import Limits
 from gipi.server.writing import data_url
 
 EXAMPLES = 3
+MADE = ("generate", "stream")  # tasks into which no row goes
 SOON, LATE = -62_135_596_800, 253_402_300_799  # the years 1 and 9999, in seconds since 1970
 
 
@@ -27,13 +28,22 @@ def schema(engine: Engine, limits: Limits) -> dict[str, Any]:
         "system": model.system,
         "runtime": runtime(model),
         "gipi": __version__,
-        "inputs": [_input(field, model.task) for field in model.schema.inputs],
+        "inputs": [_input(field, model.task) for field in ([] if model.task in MADE else model.schema.inputs)],
         "targets": [_target(field) for field in model.schema.targets],
         "examples": examples(engine),
         "drawing": None,
         "explains": explains(model),
-        "limits": {"rows": limits.rows, "bytes": limits.body, "pixels": limits.pixels},
+        "limits": {
+            "rows": limits.made if model.task == "generate" else limits.rows,
+            "bytes": limits.body,
+            "pixels": limits.pixels,
+        },
     }
+
+
+def _limits(model: Any, limits: Limits) -> dict[str, int]:
+    rows = limits.made if model.task == "generate" else limits.rows
+    return {"rows": rows, "bytes": limits.body, "pixels": limits.pixels}
 
 
 def runtime(model: Any) -> str:
@@ -48,7 +58,7 @@ def card(model: Any) -> dict[str, Any]:
 def examples(engine: Engine) -> list[Any]:
     """Rows that can be asked, as JSON has them: made up, of nobody's data."""
     model = engine.model
-    if engine.examples is None or model.task in ("generate", "stream"):
+    if engine.examples is None or model.task in MADE:
         return []
     if model.schema.is_picture:
         return [{"picture": data_url(picture)} for picture in engine.examples[:EXAMPLES]]

@@ -103,7 +103,10 @@ class Engine:
 
     def _made_ready(self) -> list[Array]:
         """Examples of one shape, so that they go in together."""
-        rows = [self.model.ready(row) for row in ([] if self.examples is None else self.examples)]
+        given = [] if self.examples is None else self.examples
+        if self.model.task == "generate":
+            given = [np.append(noise, np.float32(0)) for noise in given]
+        rows = [self.model.ready(row) for row in given]
         return [row for row in rows if row.shape == rows[0].shape]
 
     def _timed(self, rows: list[Array]) -> float:

@@ -11,7 +11,8 @@ class Limits:
         body: Bytes of a request's body, and of what it is unpacked to.
         bodies: Bytes of all bodies that are being received or answered.
         header: Bytes of a request's first line and headers.
-        rows: Rows of one request, or pictures that it asks to be made.
+        rows: Rows of one request.
+        made: Things that one request asks to be made.
         pixels: Of a picture, before it is decoded; with opacity it takes 16 bytes for each while it is read.
         queue: Rows that may wait; who comes later is told to come back.
         batch: Rows that are answered at once; None: found by measuring.
@@ -30,6 +31,7 @@ class Limits:
     bodies: int = 128 << 20
     header: int = 32 << 10
     rows: int = 10_000
+    made: int = 256
     pixels: int = 16_000_000
     queue: int = 2048
     batch: int | None = None

@@ -16,6 +16,7 @@ from gipi.server.limits import Limits
 OPENED, HEAD, BODY, ANSWER, IDLE = range(5)  # where a connection stands
 SLOW = b'{"error": "the request did not come in time"}'
 LARGE = b'{"error": "the headers of the request are too large"}'
+STOPS = b'{"error": "the server stops"}'
 BUSY = b'{"error": "too many connections are open"}'
 
 
@@ -80,6 +81,11 @@ class Connection(HttpToolsProtocol):
                 self.transport.abort()
         else:
             self.paused = now
+
+    def cut_half_sent(self) -> None:
+        """End it, if a request has begun to come in and has not come to its end."""
+        if self.stands in (HEAD, BODY):
+            self._end(503, STOPS)
 
     def cut(self) -> None:
         """End it, if nothing is being answered."""

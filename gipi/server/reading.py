@@ -31,6 +31,7 @@ Rows = list[Row]
 
 FIRST = 20  # things that are wrong and named
 WORST = 200  # letters of what is quoted
+ENLARGED = 4  # a picture that is enlarged takes so many times the memory of the large one
 JSON = ("application/json",)
 CSV = ("text/csv", "application/csv")
 PICTURES = tuple(f"image/{kind}" for kind in ("png", "jpeg", "webp", "gif", "bmp"))
@@ -53,6 +54,8 @@ class Reader:
         self.validate: Callable[[bytes], Any] = self.body.validator.validate_json
         self.row = None if self.task == "generate" else row_adapter(self.task, self.schema)
         self.is_picture = self.schema.is_picture and self.task != "generate"
+        factor = engine.model.extra.get("factor", 0) if self.task == "upscale" else 0
+        self.pixels = limits.pixels // (ENLARGED * factor**2) if factor else limits.pixels
         self.latent = int(engine.model.config.get("latent", 0))
         self.is_table = not self.is_picture and self.task not in ("generate", "stream")
 
@@ -90,7 +93,8 @@ class Reader:
         except (ValidationError, ValueError) as error:
             raise self._refused(body, error) from None
         if self.task == "generate":
-            return [*noise_of(said["count"], self.latent, said.get("seed", 0))]
+            noise = noise_of(said["count"], self.latent, said.get("seed", 0))
+            return [*np.column_stack([noise, np.arange(len(noise), dtype=np.float32)])]
         return [row["picture"] for row in said["rows"]] if self.is_picture else said["rows"]
 
     def of_csv(self, body: bytes, names: list[str] | None = None) -> Rows:
@@ -158,12 +162,12 @@ class Reader:
         picture = _from_json(row, self.schema.inputs[0].white) if isinstance(row, str | list) else row
         is_file = isinstance(picture, bytes)
         height, width = claimed_size(picture, _("the picture"), FORMATS) if is_file else (*picture.shape, 1)[:2]
-        if height * width > self.limits.pixels:
+        if height * width > self.pixels:
             text = _(
                 "the picture claims {height} x {width} pixels; the most is {most}",
                 height=height,
                 width=width,
-                most=self.limits.pixels,
+                most=self.pixels,
             )
             raise RefusedError(413, text)
         return picture

@@ -69,7 +69,7 @@ def _type_of(field: Field) -> Any:
 def body_type(task: str, schema: Schema, limits: Limits) -> TypeAdapter:
     """What the body of a request is, as JSON."""
     if task == "generate":
-        count = Annotated[int, Described(ge=1, le=limits.rows)]
+        count = Annotated[int, Described(ge=1, le=limits.made)]
         seed = Annotated[int, Described(ge=0, lt=SEED)]
         return TypeAdapter(_optional("Wanted", {"count": count}, {"seed": seed}))
     rows = Annotated[list[row_type(task, schema)], Described(max_length=limits.rows), FailFast()]

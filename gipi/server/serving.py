@@ -125,6 +125,7 @@ class Server(uvicorn.Server):
         super().__init__(config)
         self.state = state
         self.begun = begun
+        self.stopped = 0.0  # when somebody asked to stop
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -163,16 +164,21 @@ class Server(uvicorn.Server):
     async def _end(self, linger: float) -> None:
         """Finish what was begun."""
         loop = asyncio.get_running_loop()
-        start = loop.time()
-        while (self.state.active or loop.time() - start < linger) and not self.force_exit:
-            if loop.time() - start > STREAMS_END:
-                for task in list(self.state.streams):
-                    task.cancel()
-                break
-            await asyncio.sleep(LOOKS)
-        while self.state.active and loop.time() - start < LONGEST_END and not self.force_exit:
-            await asyncio.sleep(LOOKS)
+        self.stopped = loop.time()
+        await self._until(linger, lambda: False)
+        for connection in list(self.server_state.connections):
+            connection.cut_half_sent()  # type: ignore[attr-defined]  # ours
+        await self._until(STREAMS_END, lambda: not self.state.active)
+        for task in list(self.state.streams):
+            task.cancel()
+        await self._until(LONGEST_END, lambda: not self.state.active)
         self.should_exit = True
+
+    async def _until(self, seconds: float, is_done: Callable[[], bool]) -> None:
+        """Wait until so many seconds after the wish to stop, or until it is done."""
+        loop = asyncio.get_running_loop()
+        while not is_done() and loop.time() - self.stopped < seconds and not self.force_exit:
+            await asyncio.sleep(LOOKS)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """What is open now is idle, half sent, or beyond all patience."""
@@ -183,7 +189,7 @@ class Server(uvicorn.Server):
             one.close()
         for connection in list(self.server_state.connections):
             connection.cut()  # type: ignore[attr-defined]  # ours
-        await asyncio.sleep(LOOKS)
+        await self._until(LONGEST_END, lambda: not self.server_state.connections)  # answers are on their way still
         for connection in list(self.server_state.connections):
             connection.transport.abort()
         for task in list(self.server_state.tasks):
