@@ -71,19 +71,29 @@ def browser():
         found.close()
 
 
+@pytest.fixture(scope="module")
+def tab(browser):
+    """A page that most tests share: to begin a new one for each would take longer than they do."""
+    return begun(browser)
+
+
+def begun(browser, is_keyed: bool = True, **context) -> "Page":
+    headers = {"X-API-Key": KEY} if is_keyed else {}
+    made = browser.new_context(**{"locale": "en-US", "extra_http_headers": headers, **context})
+    made.add_init_script(WATCH)
+    made.set_default_timeout(8000)
+    return made.new_page()
+
+
 @pytest.fixture
-def opened(server, browser):
+def opened(server, browser, tab):
     """Opens a model's page; at the end nothing may have gone wrong in it."""
-    contexts, said = [], []
+    pages, said = [], []
 
     def opening(name: str, is_keyed: bool = True, also: dict | None = None, **context) -> "Page":
         """The page of a model, of which the schema says something else `also`."""
-        headers = {"X-API-Key": KEY} if is_keyed else {}
-        made = browser.new_context(**{"locale": "en-US", "extra_http_headers": headers, **context})
-        contexts.append(made)
-        made.add_init_script(WATCH)
-        made.set_default_timeout(8000)
-        page = made.new_page()
+        page = tab if is_keyed and not context else begun(browser, is_keyed, **context)
+        pages.append(page)
         page.on("console", lambda message: said.append(message.text))
         page.on("pageerror", lambda error: said.append(str(error)))
         if also:
@@ -95,9 +105,13 @@ def opened(server, browser):
 
     opening.said = said
     yield opening
-    refused = [page.evaluate("window.refused") for context in contexts for page in context.pages]
-    for context in contexts:
-        context.close()
+    refused = [page.evaluate("window.refused") for page in pages]
+    for page in pages:
+        if page is not tab:
+            page.context.close()
+    tab.unroute_all()
+    tab.set_viewport_size({"width": 1280, "height": 720})
+    tab.goto("about:blank")  # or the next address would differ in its # alone, and load nothing
     assert not any(refused), refused
     assert not said, said
 
