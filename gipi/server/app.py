@@ -13,10 +13,11 @@ from gipi.messages import _, use
 from gipi.server.answering import SMALL, Receive, Scope, Send, answers_to, made_ready, read_body, refuse, respond
 from gipi.server.batches import FullError
 from gipi.server.decided import explained, explains
+from gipi.server.engine import Said
 from gipi.server.guard import single
 from gipi.server.refusal import SAFE, RefusedError
 from gipi.server.state import Served, State
-from gipi.server.writing import CSV, EVENTS, JSON, PNG, as_csv, as_json, as_png, event, wanted
+from gipi.server.writing import CSV, EVENTS, JSON, KINDS, PNG, as_csv, as_json, as_png, event, wanted
 
 STREAMED = 4  # rows of a stream that are asked for at once
 WRITERS = {JSON: as_json, CSV: as_csv, PNG: as_png}
@@ -75,7 +76,7 @@ class App:
             raise RefusedError(503, _("the server is {status}", status=state.status), headers=[(b"retry-after", b"1")])
         if served.batches.is_full:
             raise _busy(served.batches.full())
-        accept = wanted(headers.get(b"accept", b"").decode("latin-1"), (JSON, CSV, PNG, EVENTS))
+        accept = wanted(headers.get(b"accept", b"").decode("latin-1"), (JSON,) if verb == "explain" else KINDS)
         kind = headers.get(b"content-type", b"").decode("latin-1").partition(";")[0].strip().lower()
         if headers.get(b"content-encoding", b"identity").strip().lower() not in (b"identity", b""):
             raise RefusedError(415, _("the body must not be compressed"))
@@ -84,12 +85,13 @@ class App:
         try:
             body = await read_body(state, headers, receive)
             size = len(body)
+            is_alone = kind not in TYPES  # the body is the row
             rows = await self._read(served, kind, body, scope)
             if verb == "explain":
-                return await self._explain(served, rows, send)
+                return await self._explain(served, rows, is_alone, send)
             if accept == EVENTS:
                 return await self._stream(served, rows, client, receive, send)
-            answers = await answers_to(state, served, rows, is_alone=kind.startswith("image/"))
+            answers = await answers_to(state, served, rows, is_alone)
             await respond(send, 200, WRITERS[accept](answers), TYPES[accept])
             return 200
         except FullError as full:
@@ -106,14 +108,16 @@ class App:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self.state.beside, served.reader.read, kind, body, is_drawing)
 
-    async def _explain(self, served: Served, rows: list, send: Send) -> int:
+    async def _explain(self, served: Served, rows: list, is_alone: bool, send: Send) -> int:
         """What decided, for pictures that are classified."""
         if not explains(served.engine.model):
             raise RefusedError(404, _("this model does not say what decided; see GET /schema"))
         if len(rows) != 1:
             raise RefusedError(422, _("one picture was expected, {came} came", came=len(rows)))
-        (row,) = await made_ready(self.state, served, rows, is_alone=True)
-        found = await explained(served.engine.model, served.batches.answers, row.ready)
+        (row,) = await made_ready(self.state, served, rows, is_alone)
+        found: Said = {"error": row.error}
+        if row.error is None:
+            found = await explained(served.engine.model, served.batches.answers, row.ready)
         await respond(send, 200, as_json([found], "explanations"), TYPES[JSON])
         return 200
 

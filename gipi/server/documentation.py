@@ -54,6 +54,8 @@ def described(app: FastAPI, state: State) -> dict[str, Any]:
     for path, methods in paths.items():
         for operation in methods.values():
             operation["responses"].pop("422", None)
+            for parameter in operation.get("parameters", []):  # the one that there is: a model's name
+                parameter["schema"]["enum"] = [*state.served]
             codes = [401, 403, 405, 429, 431] + [404] * ("{name}" in path) + [503] * (path == "/healthz")
             operation["responses"] |= _refusals(codes)
     if "/metrics" in paths:
@@ -84,9 +86,10 @@ def _predict(served: Served, path: str) -> dict[str, Any]:
 
 def _explain(served: Served, path: str) -> dict[str, Any]:
     said = {"type": "object", "required": ["explanations"], "properties": {"explanations": NUMBERS}}
-    return _operation(
-        served, f"explain{path.replace('/', '_')}", "What decided, in colour on the picture.", {JSON: said}
-    )
+    name = f"explain{path.replace('/', '_')}"
+    made = _operation(served, name, "What decided, in colour on the picture.", {JSON: said})
+    made["requestBody"]["content"][JSON]["schema"]["properties"]["rows"] |= {"minItems": 1, "maxItems": 1}
+    return made
 
 
 def _operation(served: Served, name: str, summary: str, answers: dict[str, Any]) -> dict[str, Any]:

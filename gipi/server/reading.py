@@ -199,7 +199,7 @@ class Reader:
 
     def _too_many(self, came: int) -> RefusedError:
         text = _("{came} rows came; the most at once is {most}: send them in parts", came=came, most=self.limits.rows)
-        return RefusedError(413, text)
+        return RefusedError(422, text)
 
 
 def quoted(value: Any) -> str:

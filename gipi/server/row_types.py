@@ -31,6 +31,17 @@ def _truth(value: Any) -> Any:
     raise ValueError(_("true or false was expected, or one of {words}", words=", ".join(WORDS)))
 
 
+def _whole(value: Any) -> int:
+    """A whole number; JSON knows no other kind of number, so 4.0 is one.
+
+    Raises:
+        ValueError: It is none.
+    """
+    if type(value) is int or (type(value) is float and value.is_integer()):
+        return int(value)
+    raise ValueError(_("a whole number was expected"))
+
+
 Number = Annotated[float, Described(allow_inf_nan=False, strict=True)]
 Word = Annotated[str, Described(max_length=LONGEST_WORD)]
 Truth = Annotated[
@@ -69,8 +80,8 @@ def _type_of(field: Field) -> Any:
 def body_type(task: str, schema: Schema, limits: Limits) -> TypeAdapter:
     """What the body of a request is, as JSON."""
     if task == "generate":
-        count = Annotated[int, Described(ge=1, le=limits.made)]
-        seed = Annotated[int, Described(ge=0, lt=SEED)]
+        count = Annotated[int, Described(ge=1, le=limits.made), BeforeValidator(_whole)]
+        seed = Annotated[int, Described(ge=0, lt=SEED), BeforeValidator(_whole)]
         return TypeAdapter(_optional("Wanted", {"count": count}, {"seed": seed}))
     rows = Annotated[list[row_type(task, schema)], Described(max_length=limits.rows), FailFast()]
     return TypeAdapter(TypedDict("Rows", {"rows": rows}))  # type: ignore[misc]

@@ -150,9 +150,9 @@ def test_more_rows_than_may_come(engines):
     server = Asked(engines[TABLE], limits=Limits(rows=10))
     rows = [row_of(server)] * 11
     assert post(server, json.dumps({"rows": rows[:10]}).encode()).status_code == 200
-    assert post(server, json.dumps({"rows": rows}).encode()).status_code == 413
+    assert post(server, json.dumps({"rows": rows}).encode()).status_code == 422
     lines = b"length\n" + b"1\n" * 11
-    assert post(server, lines, "text/csv").status_code == 413
+    assert post(server, lines, "text/csv").status_code == 422
 
 
 def test_a_body_too_large_is_refused_before_it_is_read(engines):

@@ -276,3 +276,25 @@ def test_what_cannot_begin_is_said(tmp_path, capfd):
     assert main(["serve", MODEL, "--port", "99999"]) == 2
     said = capfd.readouterr().err
     assert said.count("gipi: ") == 7 and "Traceback" not in said
+
+
+@pytest.mark.slow
+def test_a_long_stream_is_ended():
+    """20 seconds after the wish to stop, with an event that says so; the process is gone within 25."""
+    with slowed(0.5, PICTURES, "--batch", "1") as server:
+        lines: list[str] = []
+
+        def listen():
+            headers = {"accept": "text/event-stream"}
+            address = f"{server.address}/predict"
+            with httpx.stream("POST", address, json={"count": 200}, headers=headers, timeout=60) as said:
+                lines.extend(line for line in said.iter_lines() if line)
+
+        thread = threading.Thread(target=listen)
+        thread.start()
+        time.sleep(1)
+        start = time.monotonic()
+        server.process.send_signal(signal.SIGTERM)
+        thread.join()
+        assert 18 < time.monotonic() - start < 24 and "event: error" in lines and len(lines) > 20
+        assert server.process.wait(5) == 0
