@@ -30,9 +30,9 @@ function rowOf(answer, cells, columns, place) {
     const wrong = make("td", { class: "bad", colspan: columns.length }, foreign(answer.error));
     return make("tr", {}, make("th", { scope: "row", text: count(place + 1) }), wrong, ...asked);
   }
-  const said = columns.map(({ of, show }) => {
+  const said = columns.map(({ of, show, kind = "said" }) => {
     const value = of(answer);
-    return make("td", { class: "said" }, value === null || value === undefined ? "" : foreign(show ? show(value) : value));
+    return make("td", { class: kind }, value === null || value === undefined ? "" : foreign(show ? show(value) : value));
   });
   return make("tr", {}, make("th", { scope: "row", text: count(place + 1) }), ...said, ...asked);
 }
@@ -42,7 +42,7 @@ function columnsOf(schema, answers) {
   const target = schema.targets[0]?.name ?? "";
   const columns = taskColumns(schema, answers, target);
   if (answers.some(({ warnings }) => Array.isArray(warnings))) {
-    columns.push({ title: say("remarks"), of: ({ warnings }) => (Array.isArray(warnings) ? warnings.join("; ") : null) });
+    columns.push({ title: say("remarks"), kind: "remarks", of: ({ warnings }) => (Array.isArray(warnings) ? warnings.join("; ") : null) });
   }
   return columns;
 }

@@ -111,6 +111,12 @@ function textOf(value) {
   return value === NO_VALUE ? say("no_value") : String(value);
 }
 
+/** Which choice a value is; of one that training did not know, "no value" where that can be chosen. */
+function placeOf(value, choices) {
+  const place = choices.findIndex((choice) => choice.value === value);
+  return place >= 0 ? place : choices.findIndex((choice) => choice.value === null);
+}
+
 /** A few choices side by side. */
 function open(input, choices, changed) {
   const group = newId();
@@ -119,7 +125,7 @@ function open(input, choices, changed) {
   const field = framed(input, "", controls, make("div", { class: "options" }, ...labels), true);
   controls.forEach((control) => control.addEventListener("change", () => (complain(field, ""), changed())));
   const read = () => ({ value: choices[controls.findIndex((control) => control.checked)]?.value ?? null });
-  const write = (value) => controls.forEach((control, place) => (control.checked = choices[place].value === value));
+  const write = (value) => controls.forEach((control, place) => (control.checked = place === placeOf(value, choices)));
   return { ...field, read, write };
 }
 
@@ -132,7 +138,7 @@ function closed(input, choices, changed) {
   control.addEventListener("change", () => (complain(field, ""), changed()));
   const read = () => ({ value: control.value === "" ? null : choices[Number(control.value)].value });
   const write = (value) => {
-    const place = choices.findIndex((choice) => choice.value === value);
+    const place = placeOf(value, choices);
     control.value = place >= 0 ? String(place) : "";
   };
   return { ...field, read, write };

@@ -206,7 +206,7 @@ function inputForm(schema, result, code) {
     if (error.status === 401) return void main.replaceChildren(keyPanel(start));
     const left = input.mark(error.details);
     const isSaidThere = error.details.length > 0 && left.length === 0;
-    result.trouble({ sentence: error.sentence, said: isSaidThere ? "" : error.said, details: left }, error.status === 422 ? null : () => ask(true));
+    result.trouble({ status: error.status, sentence: error.sentence, said: isSaidThere ? "" : error.said, details: left }, error.status === 422 ? null : () => ask(true));
     reveal(result.element);
   }
 }

@@ -8,6 +8,8 @@ import { announce, button, foreign, make } from "./dom.js";
 import { count } from "./format.js";
 import { say } from "./words.js";
 
+const BUSY = 503; // of which the server says no more than we do
+
 /** { element, working(), add(answer, place), show(request, answers), trouble(trouble, again), stale() } */
 export function resultPanel(model, schema) {
   const body = make("div", { class: "body" }, make("p", { class: "soft waiting", text: say("waiting") }));
@@ -59,7 +61,7 @@ export function resultPanel(model, schema) {
   function trouble(found, again) {
     const details = (found.details ?? []).map(({ row, field, error }) => make("li", {}, foreign(say("row_wrong", { row: count(Number(row) + 1), field: field ?? "", error: error ?? "" }))));
     put(make("div", { class: "trouble", role: "alert" }, make("p", { text: found.sentence }),
-      found.said ? make("p", {}, foreign(found.said)) : null,
+      found.said && found.status !== BUSY ? make("p", { class: "own" }, foreign(found.said)) : null,
       details.length ? make("ul", {}, ...details) : null,
       again ? button(say("again"), again, { class: "quiet" }) : null));
   }

@@ -63,7 +63,7 @@ const WORDS = {
   trouble_415: ["The server does not take this kind of file.", "서버가 받지 않는 종류의 파일입니다."],
   trouble_422: ["This input does not fit the model.", "입력이 이 모델에 맞지 않습니다."],
   trouble_429: ["Too many questions at once.", "한꺼번에 너무 많이 물었습니다."],
-  trouble_503: ["The server is busy.", "서버가 바쁩니다."],
+  trouble_503: ["The server is busy, or about to stop.", "서버가 바쁘거나 곧 멈춥니다."],
   trouble_after: ["Try again in {seconds} s.", "{seconds}초 뒤에 다시 시도하세요."],
   trouble_other: ["The server has failed ({status}).", "서버에 문제가 생겼습니다({status})."],
 
