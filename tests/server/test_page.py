@@ -194,6 +194,17 @@ def test_pictures_are_made_as_many_as_asked_and_come_as_events(opened):
     expect(page.locator(".gallery img").first).not_to_have_attribute("src", before or "")
 
 
+def test_numbers_of_ones_own_are_answered(opened):
+    page = opened("model")
+    text = page.get_by_role("textbox", name="Numbers")
+    text.fill("[1, 2")
+    ask(page)
+    expect(page.get_by_text("This is no JSON yet.")).to_be_visible()
+    text.fill("[1, 2, 3]")
+    ask(page)
+    expect(answer(page).get_by_role("img", name="A vector of 2 numbers")).to_be_visible()
+
+
 def test_a_mask_has_its_legend(opened):
     page = opened("masks")
     page.locator(".thumb").first.click()

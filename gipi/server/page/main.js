@@ -32,8 +32,8 @@ async function start() {
   await orTrouble(async () => {
     main.replaceChildren(make("p", { class: "soft waiting", text: say("loading") }));
     state.models = await api.models();
-    const wanted = decodeURIComponent(location.hash.replace(/^#/, ""));
-    await choose(state.models.some(({ name }) => name === wanted) ? wanted : state.models[0].name);
+    const wanted = state.models.find(({ name }) => location.hash === `#${encodeURIComponent(name)}`);
+    await choose((wanted ?? state.models[0]).name);
   }, start);
 }
 

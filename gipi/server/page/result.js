@@ -92,6 +92,7 @@ export function resultPanel(model, schema) {
           const title = say("decided_for", { of });
           return make("figure", {}, picture(overlay, title), make("figcaption", {}, foreign(title)));
         }));
+        place.scrollIntoView({ block: "nearest" }); // the panel scrolls in itself
         announce(say("decided_ready"));
       } catch (error) {
         place.replaceChildren(make("p", { class: "trouble", role: "alert", text: error.sentence ?? String(error) }));
