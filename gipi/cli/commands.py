@@ -245,6 +245,9 @@ def serve(line: Line) -> dict[str, Any]:
         max_wait=options.max_wait / 1000,
         rate=options.rate,
     )
+    is_quiet = options.quiet or options.json
+    if not is_quiet:
+        print(_("opening {names} ...", names=", ".join(line.words)), flush=True)
     code = answered(
         *line.words,
         host=options.host,
@@ -257,7 +260,7 @@ def serve(line: Line) -> dict[str, Any]:
         tls_key=options.tls_key,
         threads=options.threads,
         limits=limits,
-        begun=(lambda address: None) if options.quiet or options.json else None,
+        begun=(lambda address: None) if is_quiet else None,
     )
     if code:
         raise RunError(_("the server could not go on"))

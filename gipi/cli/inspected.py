@@ -100,6 +100,9 @@ def _field(one: dict[str, Any]) -> Iterator[str]:
         mean = one["mean"] if isinstance(one["mean"], str) else number(one["mean"])
         said = _("about {mean} ± {spread}", mean=mean, spread=number(spread))
         yield said + (f" {_('days')}" if "spread_days" in one else "")
+    if None not in one.get("range", [None]):
+        low, high = (end if isinstance(end, str) else number(end) for end in one["range"])
+        yield _("{low} to {high}", low=low, high=high)
     if one.get("length") is not None:
         yield _("{count} numbers", count=number(one["length"]))
     if one.get("shape"):

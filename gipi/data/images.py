@@ -36,6 +36,21 @@ ORIENTATION = 0x0112  # the EXIF tag; 5 to 8 swap height and width
 BITS_PER_SAMPLE = 258  # the TIFF tag
 
 
+class OversizedError(DataError):
+    """A picture that claims more pixels than are read."""
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """What is read of files: no more pixels, and these of Pillow's formats (None: all that `FORMATS` has)."""
+
+    pixels: int = MOST_PIXELS
+    formats: tuple[str, ...] | None = None
+
+
+USUAL = Bounds()
+
+
 @dataclass(frozen=True, slots=True)  # there may be millions
 class Header:
     """What a picture file says of itself before it is decoded: `(height, width)` as seen, and whether it is grey."""
@@ -80,16 +95,6 @@ def read_header(source: str | PathLike | bytes, name: str) -> Header:
         if _orientation(image) >= 5:
             height, width = width, height
         return Header(height, width, _is_grey(image), _frames(image))
-
-
-def claimed_size(source: bytes, name: str, formats: tuple[str, ...]) -> tuple[int, int]:
-    """The height and width that a picture claims, of one of these formats; only its header is read.
-
-    Raises:
-        DataError: It is no such picture, or one of more than `MOST_PIXELS`.
-    """
-    with quiet(), _opened(source, name, formats) as image:
-        return image.height, image.width
 
 
 @contextmanager
@@ -145,9 +150,9 @@ def resized(picture: np.ndarray, height: int, width: int) -> np.ndarray:
 # --- files -------------------------------------------------------------------------------------------------------
 
 
-def decoded(source: Any, name: str, shape: tuple[int, int, int] | None) -> np.ndarray:
+def decoded(source: Any, name: str, shape: tuple[int, int, int] | None, bounds: Bounds = USUAL) -> np.ndarray:
     """`read_picture` of a path, bytes or a Pillow image; for many threads, within one `quiet()` around them all."""
-    with _opened(source, name) as image:
+    with _opened(source, name, bounds) as image:
         try:
             if shape and image.format == "JPEG":  # decode at a lower resolution, still at least twice what is wanted
                 image.draft(None, (2 * max(shape[1:]), 2 * max(shape[1:])))
@@ -163,15 +168,15 @@ def decoded(source: Any, name: str, shape: tuple[int, int, int] | None) -> np.nd
 
 
 @contextmanager
-def _opened(source: Any, name: str, formats: tuple[str, ...] | None = None) -> Iterator[Image.Image]:
+def _opened(source: Any, name: str, bounds: Bounds = USUAL) -> Iterator[Image.Image]:
     """The image, its header read and its size within bounds, its pixels not decoded yet."""
     if isinstance(source, Image.Image):
-        _check_size(source, name)
+        _check_size(source, name, bounds.pixels)
         yield source
         return
     where = io.BytesIO(source) if isinstance(source, bytes | bytearray | memoryview) else source
     try:
-        image = Image.open(where, formats=formats or _formats())
+        image = Image.open(where, formats=bounds.formats or _formats())
     except FileNotFoundError:
         raise DataError(_("{name}: there is no such file.", name=name)) from None
     except IsADirectoryError:
@@ -179,13 +184,13 @@ def _opened(source: Any, name: str, formats: tuple[str, ...] | None = None) -> I
     except PermissionError:
         raise DataError(_("{name}: reading this file is not permitted.", name=name)) from None
     except Image.DecompressionBombError:
-        raise _too_large(name, "> 178956970") from None  # Pillow's own limit, found before ours
+        raise _too_large(name, "> 178956970", bounds.pixels) from None  # Pillow's own limit, found before ours
     except Image.UnidentifiedImageError:
         raise _not_a_picture(source, name) from None
     except Exception as error:  # as above: a damaged header
         raise _damaged(name, error) from error
     with image:
-        _check_size(image, name)
+        _check_size(image, name, bounds.pixels)
         yield image
 
 
@@ -196,21 +201,21 @@ def _formats() -> tuple[str, ...]:
     return tuple(name for name in FORMATS if name in Image.OPEN)
 
 
-def _check_size(image: Image.Image, name: str) -> None:
-    if image.width * image.height > MOST_PIXELS:
-        raise _too_large(name, f"{image.width} x {image.height}")
+def _check_size(image: Image.Image, name: str, most: int) -> None:
+    if image.width * image.height > most:
+        raise _too_large(name, f"{image.width} x {image.height}", most)
     if image.width * image.height == 0:
         size = f"{image.width} x {image.height}"
         raise DataError(_("{name}: the picture is {size}, it has no pixel.", name=name, size=size))
 
 
-def _too_large(name: str, size: str) -> DataError:
-    return DataError(
+def _too_large(name: str, size: str, most: int) -> OversizedError:
+    return OversizedError(
         _(
             "{name}: the picture claims {size} pixels and was not decoded: the most is {most} million. Shrink it.",
             name=name,
             size=size,
-            most=MOST_PIXELS // 1_000_000,
+            most=round(most / 1e6, 2) if most % 1_000_000 else most // 1_000_000,
         )
     )
 

@@ -1,5 +1,7 @@
 """A schema learned from training rows, and from nobody else: categories, means and spreads, bins, classes."""
 
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 
@@ -42,8 +44,8 @@ def learn(
         fill, scale = _center_and_scale(numbers)
         center, scale = (fill, scale) if standardize and kind != "boolean" else (0.0, 1.0)
         edges = edges_of((numbers.to_numpy() - center) / scale, bins) if bins and kind != "boolean" else ()
-        has_missing = column.null_count() > 0
-        fields.append(Field(name, kind, center=center, scale=scale, fill=fill, has_missing=has_missing, edges=edges))
+        own = Field(name, kind, center=center, scale=scale, fill=fill, has_missing=column.null_count() > 0, edges=edges)
+        fields.append(replace(own, range=() if kind == "boolean" else _range_of(numbers)))
     return Schema(tuple(fields), targets)
 
 
@@ -99,6 +101,14 @@ def _sum(pictures: np.ndarray, rows: np.ndarray, start: int, count: int, center:
         values = values - center
         values *= values
     return float(values.sum())
+
+
+def _range_of(numbers: pl.Series) -> tuple[float, ...]:
+    """The lowest and the highest; nothing of a column that holds only gaps."""
+    if not len(numbers):
+        return ()
+    values = numbers.to_numpy()
+    return float(values.min()), float(values.max())
 
 
 def _center_and_scale(numbers: pl.Series) -> tuple[float, float]:

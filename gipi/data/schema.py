@@ -40,6 +40,8 @@ class Field:
         edges: Of bins along a number or date, centered and scaled; none unless a system wants them.
         centers: Of a picture, one for each channel, in place of `center`: as weights that were loaded learned it.
         scales: In place of `scale`, as `centers`.
+        range: The lowest and highest number or date (seconds since 1970) of the training rows, in the column's own
+            units: what a form shows beside its box. Nothing is cut off at it. None where nobody knows.
     """
 
     name: str
@@ -55,6 +57,7 @@ class Field:
     edges: tuple[float, ...] = ()
     centers: tuple[float, ...] = ()
     scales: tuple[float, ...] = ()
+    range: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from gipi import systems
 from gipi.algorithms.schedules import schedule
 from gipi.data.augment import compose
+from gipi.data.drawing import kept_of
 from gipi.data.encode import encode, normalize
 from gipi.data.large_frames import sample
 from gipi.data.learning import learn
@@ -161,6 +162,8 @@ class Embed(Job):
     def finish(self, nets: Sequence[nn.Module], progress: Sequence[Progress], seconds: float) -> Outcome:
         setting, options = self.setting, self.setting.options
         model = Model("embed", setting.system_name, self.schema, self.sizes, vars(setting.config), [*nets])
+        data = self.material.data
+        model.extra |= kept_of(data.pictures, data.white, self.material.parts["train"])
         part = "test" if "test" in self.material.parts else "train"
         test = self._some(self.material.parts[part])
         labels = self._labels(test) if part == "test" else None

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from gipi import systems, tasks
 from gipi.algorithms.schedules import schedule
+from gipi.data.drawing import kept_of
 from gipi.data.encode import encode, normalize
 from gipi.data.large_frames import sample
 from gipi.data.learning import learn
@@ -145,7 +146,8 @@ class Reconstruct(Job):
         setting, options = self.setting, self.setting.options
         config = vars(setting.config)
         model = Model(self.material.task, setting.system_name, self.schema, self.sizes, config, [*nets])
-        model.extra["seed"] = options.seed
+        data = self.material.data
+        model.extra = {"seed": options.seed, **kept_of(data.pictures, data.white, self.material.parts["train"])}
         if self.is_noisy:
             model.extra["noise"] = options.noise
         part = "test" if "test" in self.material.parts else "train"

@@ -12,6 +12,7 @@ from gipi.algorithms.averaging import Average, refresh_statistics
 from gipi.algorithms.regularization import CUTMIX_DRAWS, DRAWS, cutmix, mixed, mixup
 from gipi.algorithms.schedules import schedule
 from gipi.data.augment import alternating, compose
+from gipi.data.drawing import kept_of
 from gipi.data.encode import encode, normalize
 from gipi.data.large_frames import encode_large
 from gipi.data.learning import learn, learn_target
@@ -327,7 +328,9 @@ class Supervised(Job):
     def finish(self, nets: Sequence[nn.Module], progress: Sequence[Progress], seconds: float) -> Outcome:
         setting = self.setting
         config = {name: value for name, value in vars(setting.config).items() if not callable(value)}
-        kept = dict(getattr(setting.system, "kept", {}))
+        data = self.material.data
+        drawing = kept_of(data.pictures, data.white, self.material.parts["train"])
+        kept = {**getattr(setting.system, "kept", {}), **drawing}
         model = Model(self.material.task, setting.system_name, self.schema, self.sizes, config, [*nets], extra=kept)
         part = "test" if "test" in self.material.parts else "train"
         rows = judge.judged(self, self.material.parts[part])

@@ -107,7 +107,7 @@ def _sum(path: Path) -> str:
 
 
 def read_bundle(
-    path: str | Path, own: Any = None, system: Any = None, runtime: Runtime | None = None
+    path: str | Path, own: Any = None, system: Any = None, runtime: Runtime | None = None, threads: int = 0
 ) -> "Model | Program":
     """Open a bundle and check that it still gives the answers it was stored with.
 
@@ -117,6 +117,7 @@ def read_bundle(
             are taken from the file.
         system: For a system of a person's own: the system.
         runtime: "torch": build the networks; "onnx": run the program; None: the networks where that can be.
+        threads: That a program may use; 0: as many as there are cores.
 
     Raises:
         RunError: It is no bundle, is damaged, is of another format, or answers differently.
@@ -131,7 +132,7 @@ def read_bundle(
         if runs:
             from gipi.release.opened import program_of
 
-            model = program_of(opened)
+            model = program_of(opened, threads)
             check(model, opened)
         else:
             from gipi.release.networks import rebuilt, within_bounds

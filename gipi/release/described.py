@@ -18,6 +18,7 @@ LARGEST_SIDE = 1 << 14  # of a picture
 MOST_PIXELS = 1 << 22  # of a picture that goes in: a network of few weights would make gigabytes of more
 WHITE = (1e-9, 1e9)  # the value of white in a picture, at least and at most
 MOST_MEMBERS = 1000
+PART, STEEPEST = 1e-3, 1e3  # of what a drawing says: the least part of a picture, the most that ink leans
 ANY_SIZE = ("segment", "upscale")  # tasks whose networks take pictures as large as they are, each for itself
 KEYS = {
     "format": int,
@@ -146,6 +147,9 @@ def _check_field(held: Any, kinds: tuple[str, ...]) -> None:
     for part in ("edges", "centers", "scales"):
         if not isinstance(held.get(part, []), list) or not all(map(_is_number, held.get(part, []))):
             raise _odd(name)
+    ends = held.get("range", [])
+    if not isinstance(ends, list) or len(ends) not in (0, 2) or not all(map(_is_number, ends)) or ends != sorted(ends):
+        raise _odd(name)
     values = held.get("values", [])
     if not isinstance(values, list) or not all(isinstance(value, str | int | float | bool) for value in values):
         raise _odd(name)
@@ -191,6 +195,27 @@ def _check_extra(held: dict[str, Any]) -> None:
     classes = held.get("classes")
     if classes is not None and not _are_classes(classes):
         raise _odd("classes")
+    if "drawing" in held and not _is_drawing(held["drawing"]):
+        raise _odd("drawing")
+
+
+def _is_drawing(held: Any) -> bool:
+    """Whether data/drawing.py would know it; its lengths are parts of a picture."""
+    words = {"ink": ("light", "dark"), "fits": ("height", "width", "longer"), "center": ("box", "mass")}
+    pairs = {"most": (PART, 1.0), "slants": (-STEEPEST, STEEPEST), "place": (0.0, 1.0)}
+    parts = ("level", "pen", "side")
+    if not isinstance(held, dict) or set(held) != {*words, *pairs, *parts}:
+        return False
+    for name, (low, high) in pairs.items():
+        if not isinstance(held[name], list) or len(held[name]) != 2:
+            return False
+        if not all(_is_number(one) and low <= one <= high for one in held[name]):
+            return False
+    if held["slants"] != sorted(held["slants"]):
+        return False
+    return all(_is_number(held[name]) and PART <= held[name] <= 1 for name in parts) and all(
+        isinstance(held[name], str) and held[name] in known for name, known in words.items()
+    )
 
 
 def _are_classes(held: Any) -> bool:

@@ -20,6 +20,7 @@ from gipi.release.examples import example_rows, packed, shortened, unit
 from gipi.release.model import Model
 from gipi.release.opened import program_from
 from gipi.release.program import Made, made_program
+from gipi.release.runtime import Program
 from gipi.training.checkpoint import write_atomically
 from gipi.training.tensors import pieces
 
@@ -73,6 +74,16 @@ def checked_program(model: Model, weights: dict[str, Tensor], rows: Any, answers
     if gap is not None:
         raise UsageError(_("its program answers differently: {gap}", gap=gap))
     return made
+
+
+def program_beside(model: Model, threads: int = 0) -> Program:
+    """The model's program, made and checked now, for a model that is open.
+
+    Raises:
+        UsageError: There can be none; says why.
+    """
+    rows, answers = _examples(model)
+    return program_from(model, checked_program(model, weights_of(model), rows, answers), threads)
 
 
 def weights_of(model: Model) -> dict[str, Tensor]:

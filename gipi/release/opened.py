@@ -72,11 +72,11 @@ def program_of(opened: Held, threads: int = 0) -> Program:
     return answering(_run(Session(content, weights, threads)))
 
 
-def program_from(model: "Model", made: "Made") -> Program:
+def program_from(model: "Model", made: "Made", threads: int = 0) -> Program:
     """The program of a model that is about to be kept: our own, so it is not tried."""
     from gipi.release.keep import reach_of
 
-    run = _run(Session(made.program, made.weights, 0))
+    run = _run(Session(made.program, made.weights, threads))
     return Program(model.task, model.system, model.schema, model.config, run, model.card, model.extra, reach_of(model))
 
 

@@ -15,6 +15,7 @@ from gipi.server.limits import Limits
 from gipi.server.writing import data_url
 
 EXAMPLES = 3
+WIDEST_PEN = 0.08  # of the canvas: with a wider one loops close; `prepared` gives strokes the width that was learned
 MADE = ("generate", "stream")  # tasks into which no row goes
 SOON, LATE = -62_135_596_800, 253_402_300_799  # the years 1 and 9999, in seconds since 1970
 
@@ -31,7 +32,7 @@ def schema(engine: Engine, limits: Limits) -> dict[str, Any]:
         "inputs": [_input(field, model.task) for field in ([] if model.task in MADE else model.schema.inputs)],
         "targets": [_target(field) for field in model.schema.targets],
         "examples": examples(engine),
-        "drawing": None,
+        "drawing": _drawing(model),
         "explains": explains(model),
         "limits": {
             "rows": limits.made if model.task == "generate" else limits.rows,
@@ -39,6 +40,12 @@ def schema(engine: Engine, limits: Limits) -> dict[str, Any]:
             "pixels": limits.pixels,
         },
     }
+
+
+def _drawing(model: Any) -> dict[str, Any] | None:
+    """How to draw what the model reads: light or dark ink, and the pen's width as part of the picture's side."""
+    held = model.extra.get("drawing")
+    return None if held is None else {"ink": held["ink"], "pen": min(held["pen"], WIDEST_PEN)}
 
 
 def _limits(model: Any, limits: Limits) -> dict[str, int]:
@@ -62,7 +69,19 @@ def examples(engine: Engine) -> list[Any]:
         return []
     if model.schema.is_picture:
         return [{"picture": data_url(picture)} for picture in engine.examples[:EXAMPLES]]
-    return [_plain(row) for row in engine.examples[:EXAMPLES]]
+    fields = {field.name: field for field in model.schema.inputs}
+    rows = [{name: _usual(value, fields[name]) for name, value in row.items()} for row in engine.examples[:EXAMPLES]]
+    return [_plain(row) for row in rows]
+
+
+def _usual(value: Any, field: Field) -> Any:
+    """A made-up number as rows have them: within the range of the training rows, whole where their ends are."""
+    if field.kind != "number" or type(value) is not float or not field.range:
+        return value
+    low, high = field.range
+    value = min(max(value, low), high)
+    is_whole = low == int(low) and high == int(high) and high - low >= 1
+    return float(round(value)) if is_whole else float(f"{value:.3g}")
 
 
 def _input(field: Field, task: str) -> dict[str, Any]:
@@ -79,7 +98,7 @@ def _input(field: Field, task: str) -> dict[str, Any]:
         return said | {"values": list(field.values)}
     if field.kind == "boolean":
         return said
-    low, high = getattr(field, "range", ()) or (None, None)
+    low, high = field.range or (None, None)
     if field.kind == "date":
         return said | {"low": _moment(low), "high": _moment(high), "fill": _moment(field.fill)}
     return said | {"low": low, "high": high, "fill": field.fill}

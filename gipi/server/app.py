@@ -85,7 +85,7 @@ class App:
         try:
             body = await read_body(state, headers, receive)
             size = len(body)
-            is_alone = kind not in TYPES  # the body is the row
+            is_alone = kind not in (JSON, CSV)  # the body is the row
             rows = await self._read(served, kind, body, scope)
             if verb == "explain":
                 return await self._explain(served, rows, is_alone, send)

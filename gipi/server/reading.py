@@ -15,10 +15,12 @@ import numpy as np
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import from_json
 
-from gipi.data.images import claimed_size
+from gipi.data.drawing import Drawing, prepared
+from gipi.data.images import Bounds, OversizedError, decoded
 from gipi.data.values import MISSING_AMONG_NUMBERS, THOUSANDS
 from gipi.errors import DataError
 from gipi.messages import _
+from gipi.release.described import ANY_SIZE
 from gipi.server.engine import Engine
 from gipi.server.limits import Limits
 from gipi.server.refusal import RefusedError
@@ -55,7 +57,11 @@ class Reader:
         self.row = None if self.task == "generate" else row_adapter(self.task, self.schema)
         self.is_picture = self.schema.is_picture and self.task != "generate"
         factor = engine.model.extra.get("factor", 0) if self.task == "upscale" else 0
-        self.pixels = limits.pixels // (ENLARGED * factor**2) if factor else limits.pixels
+        self.bounds = Bounds(limits.pixels // (ENLARGED * factor**2) if factor else limits.pixels, FORMATS)
+        field = self.schema.inputs[0] if self.schema.is_picture else None
+        self.shape = field.shape if field is not None and self.task not in ANY_SIZE else None
+        drawing = engine.model.extra.get("drawing")
+        self.drawing = None if drawing is None else Drawing.from_json(drawing)
         self.latent = int(engine.model.config.get("latent", 0))
         self.is_table = not self.is_picture and self.task not in ("generate", "stream")
 
@@ -80,7 +86,7 @@ class Reader:
         if kind in CSV and self.is_table:
             return self.of_csv(body)
         if self.is_picture and (kind in PICTURES or kind in ANY):
-            return [body]
+            return [self._drawn(body) if is_drawing else body]
         known = ", ".join(self.kinds)
         raise RefusedError(
             415, _("the type of the content is {came}; this model takes {known}", came=quoted(kind) or "-", known=known)
@@ -151,7 +157,7 @@ class Reader:
     # --- pictures ------------------------------------------------------------------------------------------------
 
     def opened(self, row: Any) -> Any:
-        """What a row came as, as what the model reads: of a picture the bytes of a file, or an array.
+        """What a row came as, as what the model reads: a picture as an array.
 
         Raises:
             DataError: It is no picture.
@@ -160,17 +166,32 @@ class Reader:
         if not self.is_picture:
             return row
         picture = _from_json(row, self.schema.inputs[0].white) if isinstance(row, str | list) else row
-        is_file = isinstance(picture, bytes)
-        height, width = claimed_size(picture, _("the picture"), FORMATS) if is_file else (*picture.shape, 1)[:2]
-        if height * width > self.pixels:
-            text = _(
-                "the picture claims {height} x {width} pixels; the most is {most}",
-                height=height,
-                width=width,
-                most=self.pixels,
-            )
+        try:
+            if isinstance(picture, bytes):
+                return decoded(picture, _("the picture"), self.shape, self.bounds)
+        except OversizedError as error:
+            raise RefusedError(413, str(error)) from None
+        height, width = (*picture.shape, 1)[:2]
+        if height * width > self.bounds.pixels:
+            text = _("the picture has {came} pixels; the most is {most}", came=height * width, most=self.bounds.pixels)
             raise RefusedError(413, text)
         return picture
+
+    def _drawn(self, body: bytes) -> Array:
+        """A drawing, laid and inked as the model's pictures are.
+
+        Raises:
+            RefusedError: 422: the model reads no drawings, nothing is drawn, or it is no picture.
+        """
+        if self.drawing is None:
+            raise RefusedError(422, _("this model's pictures are no drawings; see GET /schema"))
+        try:
+            canvas = decoded(body, _("the picture"), None, self.bounds)
+            return prepared(canvas, self.drawing, self.schema.inputs[0].shape)
+        except OversizedError as error:
+            raise RefusedError(413, str(error)) from None
+        except DataError as error:
+            raise RefusedError(422, str(error)) from None
 
     # --- what is wrong -------------------------------------------------------------------------------------------
 

@@ -13,11 +13,13 @@ import logging
 import signal
 import socket
 import ssl
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import uvicorn
+from PIL import Image
 
 from gipi.errors import UsageError, reason_of
 from gipi.messages import _
@@ -211,6 +213,8 @@ def serve_until_stopped(
         begun: Called when it answers.
         others: The application for all routes but those that predict; None: the page and all that belongs to it.
     """
+    warnings.filterwarnings("ignore", module=r"PIL\.")  # once: doing so for each picture takes longer than reading it
+    warnings.simplefilter("ignore", Image.DecompressionBombWarning)
     logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL + 1)  # what clients send is not to be in our log
     config = uvicorn.Config(
         App(state, others or small_routes(state)),

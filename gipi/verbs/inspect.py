@@ -149,6 +149,8 @@ def _field(field: "Field") -> dict[str, Any]:
         found |= {"mean": _day(field.center), "spread_days": field.scale / 86400}
     elif field.kind != "boolean":
         found |= {"mean": field.center, "spread": field.scale}
+    if field.range:
+        found["range"] = [_day(end) if field.kind == "date" else end for end in field.range]
     if field.kind == "quantiles":
         found["quantiles"] = list(field.values)
     return found | ({"may_be_missing": True} if field.has_missing else {})

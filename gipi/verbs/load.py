@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from gipi.release.runtime import Program
 
 
-def load(source: Any, model: Any = None, system: Any = None, runtime: "Runtime | None" = None) -> "Model | Program":
+def load(
+    source: Any, model: Any = None, system: Any = None, runtime: "Runtime | None" = None, threads: int = 0
+) -> "Model | Program":
     """Open a kept model.
 
     Args:
@@ -23,6 +25,7 @@ def load(source: Any, model: Any = None, system: Any = None, runtime: "Runtime |
         system: For a system of a person's own: the system.
         runtime: "torch": with its networks; "onnx": with its program, without importing PyTorch; None: with its
             networks, or, for a module of a person's own that is not given, with its program.
+        threads: That a program may use; 0: as many as there are cores. Of networks PyTorch itself is told how many.
 
     Raises:
         RunError: There is none, it is damaged, or it does not give the answers it was stored with.
@@ -49,7 +52,7 @@ def load(source: Any, model: Any = None, system: Any = None, runtime: "Runtime |
             path = find(path) / "model.gipi"
         if runtime != "onnx":
             import gipi.release.networks  # noqa: F401  # torch, outside Python's collector
-    return read_bundle(path, model or own.get("model"), system or own.get("system"), runtime)
+    return read_bundle(path, model or own.get("model"), system or own.get("system"), runtime, threads)
 
 
 def load_networks(source: Any) -> "Model":

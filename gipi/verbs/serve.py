@@ -42,7 +42,7 @@ def serve(
         port: 0: any that is free.
         workers: Processes that answer; each has the models for itself.
         runtime: "onnx" or "torch"; None: the program where the file has one, which needs no PyTorch; of a run, which
-            has none, the networks.
+            has none, one is made, and the quicker of program and networks answers.
         allow_host: Names under which the server is reached, besides localhost and addresses in numbers.
         keys: A file of keys, one on each line, one of which every request must then bring.
         tls_certificate: A PEM file, for https.
@@ -97,23 +97,34 @@ def serve(
 
 def opened(name: str, source: Any, runtime: "Runtime | None", threads: int, limits: "Limits") -> "Engine":
     """A model, opened and warm."""
+    if hasattr(source, "schema"):  # a model in memory
+        return _settled(name, source, None, limits)
+    from gipi.release.bundle import held
+
+    path = bundle_of(source)
+    found = held(path)
+    examples = found.examples.get("rows")
+    if runtime == "onnx" or (runtime is None and "program.onnx" in found.parts and _has_onnxruntime()):
+        return _settled(name, load(path, runtime="onnx", threads=threads), examples, limits)
+    model = load(path, runtime=runtime)
+    import torch
+
+    torch.set_num_threads(threads)
+    networks = _settled(name, model, examples, limits)
+    if runtime == "torch" or not hasattr(model, "members"):
+        return networks
+    from gipi.release.keep import program_beside
+
+    try:
+        program = _settled(name, program_beside(model, threads), examples, limits)  # type: ignore[arg-type]  # a Model
+    except UsageError:  # it has none, or the extra that makes one is not installed
+        return networks
+    return min(program, networks, key=lambda engine: engine.seconds / engine.batch)
+
+
+def _settled(name: str, model: Any, examples: Any, limits: "Limits") -> "Engine":
     from gipi.server.engine import Engine
 
-    if hasattr(source, "schema"):  # a model in memory
-        model, examples = source, None
-    else:
-        from gipi.release.bundle import held
-
-        path = bundle_of(source)
-        found = held(path)
-        if runtime is None and "program.onnx" in found.parts and _has_onnxruntime():
-            runtime = "onnx"
-        examples = found.examples.get("rows")
-        model = load(path, runtime=runtime)
-        if runtime != "onnx":
-            import torch
-
-            torch.set_num_threads(threads)
     engine = Engine(name, model, examples)
     engine.settle(limits.batch)
     return engine

@@ -103,6 +103,19 @@ def test_dates_have_a_place_in_time_and_in_their_cycles():
     assert torch.allclose(week, again, atol=1e-3)
 
 
+def test_the_range_of_the_training_rows_is_kept():
+    schema = schema_of(frame(size=[1.0, None, -3.0, 6.5]))
+    ranges = {field.name: field.range for field in schema.inputs}
+    seconds = [day.replace(tzinfo=datetime.UTC).timestamp() for day in DAYS]
+    assert ranges == {"size": (-3.0, 6.5), "is_new": (), "colour": (), "day": (seconds[0], seconds[-1])}
+    assert all(field.range == () for field in schema.targets)
+    assert Schema.from_json(json.loads(json.dumps(schema.to_json()))) == schema
+    own = learn(frame(), KINDS, standardize=False, rows=np.array([1, 2]))  # these rows and no others
+    assert own.inputs[0].range == (2.0, 3.0) and own.inputs[3].range == (seconds[1], seconds[2])
+    gaps = frame(size=pl.Series([None] * 4, dtype=pl.Float64))
+    assert schema_of(gaps).inputs[0].range == ()
+
+
 def test_targets_by_kind():
     classes = learn_target(Dataset("d", frame().frame, target=("label",)), "class")
     assert classes[0].values == ("a", "b", "c")

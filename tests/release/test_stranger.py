@@ -11,6 +11,7 @@ from test_bundle import parts_of, refused, rewritten
 
 import gipi
 from gipi.cli.main import main
+from gipi.data.drawing import Drawing
 from gipi.data.schema import Field, Schema
 from gipi.errors import DataError, RunError
 from gipi.release import bounded, graph, hub, stored
@@ -157,6 +158,34 @@ def test_a_picture_stands_alone(tmp_path, more):
 def test_a_white_that_is_next_to_nothing(tmp_path):
     path = write_bundle(released("resnet classify picture class"), tmp_path / "kept")
     refused(rewritten(path, lambda held: held["schema"]["inputs"][0].update(white=1e-300)), "as it should be: picture")
+
+
+@pytest.mark.parametrize("ends", [[1], [2.0, 1.0], [0, "1"], [0, None], [0, 1, 2], "01", {}, [True, 2], [[], []]])
+def test_a_range_is_two_numbers_in_order(tmp_path, ends):
+    path = write_bundle(released("mlp classify table class"), tmp_path / "kept")
+    refused(rewritten(path, lambda held: held["schema"]["inputs"][0].update(range=ends)), "as it should be: ")
+    known = rewritten(path, lambda held: held["schema"]["inputs"][0].update(range=[-1, 2.5]))
+    assert gipi.load(known).schema.inputs[0].range == (-1, 2.5)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        *({"ink": word} for word in ("red", None, ["light"])),
+        *({"pen": pen} for pen in (0, -0.1, 2, None, "0.1", True)),
+        *({"most": most} for most in ([1.0], [0, 1], [1, 2, 3], 1, [None, 1])),
+        *({"slants": slants} for slants in ([0.5, -0.5], [-1e9, 0])),
+        *({"fits": "all"}, {"center": 0}, {"place": [0.5, -0.1]}, {"more": 1}),
+    ],
+)
+def test_a_drawing_is_one_that_we_know(tmp_path, change):
+    path = write_bundle(released("resnet classify picture class"), tmp_path / "kept")
+    drawing = Drawing("light", 1.0, 0.1, "longer", 0.7, (0.3, 0.3), (-0.4, 0.6), "mass", (0.5, 0.5))
+    known = rewritten(path, lambda held: held["extra"].update(drawing=drawing.to_json()))
+    assert Drawing.from_json(gipi.load(known).extra["drawing"]) == drawing
+    refused(rewritten(known, lambda held: held["extra"]["drawing"].update(change)), "as it should be: drawing")
+    for odd in (None, [], "light", {}):
+        refused(rewritten(known, lambda held, odd=odd: held["extra"].update(drawing=odd)), "as it should be: drawing")
 
 
 @pytest.mark.parametrize("names", [["a", "a", "b"], [1, 2, 3], [["a"], {}, None]])

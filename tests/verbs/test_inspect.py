@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -82,6 +83,19 @@ def test_page_fits_the_terminal_and_names_all_columns(case, columns, tmp_path, m
     for one in (*found["inputs"], *found["outputs"]):
         assert one["name"] in text
     assert found["checksum"][:32] in text
+
+
+def test_the_range_of_the_training_rows_is_shown(tmp_path):
+    model = released("mlp classify table class")
+    ends = {"length": (-1.5, 7.25), "day": (86400.0 * 365, 1.6e9), "weight": (-1e300, 1e300)}
+    inputs = tuple(replace(field, range=ends.get(field.name, ())) for field in model.schema.inputs)
+    model.schema = replace(model.schema, inputs=inputs)
+    found = gipi.inspect(write_bundle(model, tmp_path / "a.gipi"))
+    shown = {one["name"]: one.get("range") for one in found["inputs"]}
+    assert shown["length"] == [-1.5, 7.25] and shown["day"] == ["1971-01-01", "2020-09-13"] and shown["colour"] is None
+    text = page(found)
+    assert "-1.5 to 7.25" in text and "1971-01-01 to 2020-09-13" in text
+    assert page(found | {"inputs": [{"name": "day", "kind": "date", "range": [None, "1971-01-01"]}]})
 
 
 def test_page_survives_a_card_that_somebody_made_up(table):
