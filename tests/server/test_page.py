@@ -542,6 +542,11 @@ def test_a_file_opens_with_its_story_and_makes_no_markup(path):
         assert not re.search(r"<style|\sstyle=|\son\w+=|<script(?![^>]*\ssrc=)", text)
 
 
+def test_all_modules_are_asked_for_at_once():
+    named = re.findall(r'modulepreload" href="page/([\w.]+)"', (PAGE / "index.html").read_text(encoding="utf-8"))
+    assert sorted(named) == [path.name for path in MODULES if path.name not in ("main.js", "theme.js")]
+
+
 def test_letters_stand_out_in_both_themes():
     """Contrast of 4.5 and more (WCAG 2.2, 1.4.3) of all letters on all grounds that they stand on."""
     colours = re.findall(r"--([\w-]+): light-dark\((#\w{6}), (#\w{6})\)", (PAGE / "style.css").read_text())

@@ -49,7 +49,12 @@ function compared(before, after) {
   };
   slider.addEventListener("input", show);
   show();
-  const label = make("label", { class: "ends", for: id }, make("span", { text: say("before") }), make("span", { text: say("after") }));
+  const label = make(
+    "label",
+    { class: "ends", for: id },
+    make("span", { text: say("before") }),
+    make("span", { text: say("after") }),
+  );
   return make("div", {}, make("div", { class: "stack" }, old, made, cut), label, slider);
 }
 
@@ -70,7 +75,11 @@ export function compressed(answer, given, vector) {
 
 /** What is where: the overlay, the mask alone or the picture, and the share of each class with its colour. */
 export function segmented(answer, schema, given) {
-  const views = [["overlay", answer.overlay], ["mask", answer.mask_picture], ["original", sent(given)]].filter(([, source]) => source);
+  const views = [
+    ["overlay", answer.overlay],
+    ["mask", answer.mask_picture],
+    ["original", sent(given)],
+  ].filter(([, source]) => source);
   const shown = picture(views[0][1], say("overlay"));
   const group = newId();
   const choices = views.map(([word, source], place) => {
@@ -81,14 +90,20 @@ export function segmented(answer, schema, given) {
     });
     return make("label", { class: "option" }, control, say(word));
   });
-  const known = (schema.targets[0]?.values ?? []).map(String); // in the order of their numbers; an object's keys may not be
+  // in the order of their numbers; an object's keys may not be
+  const known = (schema.targets[0]?.values ?? []).map(String);
   const names = known.length && known.every((name) => name in answer.share) ? known : Object.keys(answer.share);
   const legend = make("ul", { class: "legend" });
   const fill = (colours) => legend.replaceChildren(...legendOf(names, answer.share, colours));
   fill(new Map());
   coloursOf(answer).then(fill, () => {}); // without colours the shares still stand there
   const element = make("div", {}, make("div", { class: "stack" }, shown),
-    make("fieldset", { class: "bare" }, make("legend", { class: "unseen", text: say("shown_as") }), make("div", { class: "options" }, ...choices)),
+    make(
+      "fieldset",
+      { class: "bare" },
+      make("legend", { class: "unseen", text: say("shown_as") }),
+      make("div", { class: "options" }, ...choices),
+    ),
     legend, make("div", { class: "buttons" }, saving(answer.mask, "mask.png")));
   const best = Object.entries(answer.share).sort(([, one], [, other]) => other - one)[0];
   return { element, spoken: best ? say("mostly", { name: best[0], percent: percent(best[1]) }) : say("picture_ready") };
@@ -99,7 +114,13 @@ function legendOf(names, share, colours) {
   return found.sort((one, other) => other.part - one.part).map(({ name, place, part }) => {
     const swatch = make("span", { class: "swatch", "aria-hidden": "true" });
     if (colours.has(place)) swatch.style.background = `rgb(${colours.get(place).join(" ")})`;
-    return make("li", {}, swatch, foreign(name, { class: "label" }), make("span", { class: "figure", text: percent(part) }));
+    return make(
+      "li",
+      {},
+      swatch,
+      foreign(name, { class: "label" }),
+      make("span", { class: "figure", text: percent(part) }),
+    );
   });
 }
 
@@ -127,6 +148,10 @@ async function pixels(source) {
 /** One of several pictures that a model made up; see the grid in result.js. */
 export function made(answer, schema, given, place = 0) {
   const name = say("made_number", { number: place + 1 });
-  const save = button(picture(answer.picture, name), () => download(`made-${place + 1}.png`, blobOf(answer.picture)), { class: "thumb large", title: say("save_picture") });
+  const save = button(
+    picture(answer.picture, name),
+    () => download(`made-${place + 1}.png`, blobOf(answer.picture)),
+    { class: "thumb large", title: say("save_picture") },
+  );
   return { element: save, spoken: "" };
 }

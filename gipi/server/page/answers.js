@@ -1,7 +1,7 @@
 // One answer as a person wants it: what it is in large letters, and below how sure that is.
 //
-// Every task has a view: (answer, schema, given, place) -> { element, spoken }. `spoken` is the one sentence that a screen
-// reader says when it comes; all else is there to be read at leisure. `given` is the request that was answered.
+// Every task has a view: (answer, schema, given, place) -> { element, spoken }. `spoken` is the one sentence that a
+// screen reader says when it comes; all else is there to be read at leisure. `given` is the request that was answered.
 
 import { bars, columns, interval, signedBars } from "./charts.js";
 import { button, foreign, make } from "./dom.js";
@@ -20,7 +20,11 @@ const VIEWS = {
   stream,
   compress: (answer, schema, given) => pictures.compressed(answer, given, vector),
   denoise: (answer, schema, given) => pictures.changed(answer, given, say("cleaned")),
-  upscale: (answer, schema, given) => pictures.changed(answer, given, say("enlarged", { factor: count(answer.factor) })),
+  upscale: (answer, schema, given) => pictures.changed(
+    answer,
+    given,
+    say("enlarged", { factor: count(answer.factor) }),
+  ),
   segment: pictures.segmented,
   generate: pictures.made,
 };
@@ -36,7 +40,10 @@ export function viewOf(answer, schema, given, place = 0) {
     ? make("ul", { class: "warnings" }, ...warnings.map((text) => make("li", {}, foreign(text))))
     : null;
   const differ = typeof answer.disagreement === "number" ? disagreement(answer.disagreement) : null;
-  return { element: make("div", { class: schema.task === "generate" ? null : "answer" }, said, view.element, differ), spoken: [view.spoken, ...warnings].join(". ") };
+  return {
+    element: make("div", { class: schema.task === "generate" ? null : "answer" }, said, view.element, differ),
+    spoken: [view.spoken, ...warnings].join(". "),
+  };
 }
 
 function disagreement(value) {
@@ -44,7 +51,13 @@ function disagreement(value) {
 }
 
 function headline(title, text, aside = null) {
-  return make("div", { class: "headline" }, make("p", { class: "what" }, foreign(title)), make("p", { class: "big" }, foreign(text)), aside);
+  return make(
+    "div",
+    { class: "headline" },
+    make("p", { class: "what" }, foreign(title)),
+    make("p", { class: "big" }, foreign(text)),
+    aside,
+  );
 }
 
 // --- classes ---------------------------------------------------------------------------------------------------------
@@ -73,7 +86,14 @@ function likely(probabilities) {
   const items = Object.entries(probabilities)
     .sort(([, one], [, other]) => other - one)
     .map(([label, share]) => ({ label, share, text: percent(share) }));
-  return folded(items, bars, (rest) => say("rest_of_classes", { count: count(rest.length), percent: percent(rest.reduce((sum, { share }) => sum + share, 0)) }));
+  return folded(
+    items,
+    bars,
+    (rest) => say(
+      "rest_of_classes",
+      { count: count(rest.length), percent: percent(rest.reduce((sum, { share }) => sum + share, 0)) },
+    ),
+  );
 }
 
 /** The first bars, and a fold with the others. */
@@ -95,16 +115,28 @@ function rebased(list) {
 
 function numbers(answer, schema) {
   const isOne = schema.targets.length <= 1;
-  const all = isOne ? [[schema.targets[0]?.name ?? "", answer]] : schema.targets.map(({ name }) => [name, answer[name]]);
+  const all = isOne
+    ? [[schema.targets[0]?.name ?? "", answer]]
+    : schema.targets.map(({ name }) => [name, answer[name]]);
   const parts = all.filter(([, one]) => one).map(([name, one]) => oneNumber(name, one, isOne));
-  return { element: make("div", {}, ...parts.map(({ element }) => element)), spoken: parts.map(({ spoken }) => spoken).join(". ") };
+  return {
+    element: make("div", {}, ...parts.map(({ element }) => element)),
+    spoken: parts.map(({ spoken }) => spoken).join(". "),
+  };
 }
 
 function oneNumber(name, { value, low, high, disagreement: differ }, isOne) {
   const hasInterval = typeof low === "number" && typeof high === "number";
-  const aside = hasInterval ? make("p", { class: "sure", text: say("interval", { low: number(low), high: number(high) }) }) : null;
-  const element = make("div", { class: "part" }, headline(name, number(value), aside), hasInterval ? interval(value, low, high) : null,
-    !isOne && typeof differ === "number" ? disagreement(differ) : null);
+  const aside = hasInterval
+    ? make("p", { class: "sure", text: say("interval", { low: number(low), high: number(high) }) })
+    : null;
+  const element = make(
+    "div",
+    { class: "part" },
+    headline(name, number(value), aside),
+    hasInterval ? interval(value, low, high) : null,
+    !isOne && typeof differ === "number" ? disagreement(differ) : null,
+  );
   const between = hasInterval ? ` (${say("interval", { low: number(low), high: number(high) })})` : "";
   return { element, spoken: `${name}: ${number(value)}${between}` };
 }
@@ -117,14 +149,30 @@ function cluster(answer) {
 }
 
 function act(answer) {
-  const items = Object.entries(answer.worth).map(([label, value]) => ({ label, value })).sort((one, other) => other.value - one.value);
+  const items = Object.entries(answer.worth).map(([label, value]) => ({ label, value })).sort(
+    (one, other) => other.value - one.value,
+  );
   const worth = make("p", { class: "soft", text: say("worth") });
-  const element = make("div", {}, headline(say("does"), named(answer.action)), worth, folded(items, signedBars, (rest) => say("rest", { count: count(rest.length) })));
+  const element = make(
+    "div",
+    {},
+    headline(say("does"), named(answer.action)),
+    worth,
+    folded(items, signedBars, (rest) => say("rest", { count: count(rest.length) })),
+  );
   return { element, spoken: `${say("does")}: ${named(answer.action)}` };
 }
 
 function embed(answer) {
-  return { element: make("div", {}, headline(say("vector"), say("of_numbers", { count: count(answer.vector.length) })), vector(answer.vector)), spoken: say("vector_read", { count: answer.vector.length }) };
+  return {
+    element: make(
+      "div",
+      {},
+      headline(say("vector"), say("of_numbers", { count: count(answer.vector.length) })),
+      vector(answer.vector),
+    ),
+    spoken: say("vector_read", { count: answer.vector.length }),
+  };
 }
 
 /** A vector drawn, with its numbers to copy. */
@@ -141,5 +189,14 @@ function stream(answer) {
   const isVector = Array.isArray(output) && output.length > 0 && output.every((one) => typeof one === "number");
   const body = isVector ? vector(output) : null;
   const text = typeof output === "number" ? number(output) : JSON.stringify(output, null, 1);
-  return { element: make("div", {}, headline(say("output"), typeof output === "number" ? text : ""), body, typeof output === "number" ? null : make("pre", { class: "raw", tabindex: "0", text })), spoken: say("answered") };
+  return {
+    element: make(
+      "div",
+      {},
+      headline(say("output"), typeof output === "number" ? text : ""),
+      body,
+      typeof output === "number" ? null : make("pre", { class: "raw", tabindex: "0", text }),
+    ),
+    spoken: say("answered"),
+  };
 }

@@ -11,13 +11,21 @@ const SHOWN = 200; // rows; a page of ten thousand is slow and nobody reads it
 export function tableOf(answers, schema, table) {
   const columns = columnsOf(schema, answers);
   const failed = answers.filter(({ error }) => typeof error === "string").length;
-  const spoken = failed ? say("rows_answered_but", { count: count(answers.length - failed), failed: count(failed) }) : say("rows_answered", { count: count(answers.length) });
+  const spoken = failed
+    ? say("rows_answered_but", { count: count(answers.length - failed), failed: count(failed) })
+    : say("rows_answered", { count: count(answers.length) });
   const rows = answers.slice(0, SHOWN).map((answer, place) => rowOf(answer, table.rows[place] ?? [], columns, place));
   const head = make("tr", {}, make("th", { scope: "col", text: "#" }),
     ...columns.map(({ title }) => make("th", { scope: "col", class: "said" }, foreign(title))),
     ...table.header.map((name) => make("th", { scope: "col" }, foreign(name))));
-  const keep = button(say("save_table"), () => download("answers.csv", fileOf(answers, table, columns)), { class: "quiet" });
-  const more = answers.length > SHOWN ? make("p", { class: "soft", text: say("rows_shown", { count: count(SHOWN) }) }) : null;
+  const keep = button(
+    say("save_table"),
+    () => download("answers.csv", fileOf(answers, table, columns)),
+    { class: "quiet" },
+  );
+  const more = answers.length > SHOWN
+    ? make("p", { class: "soft", text: say("rows_shown", { count: count(SHOWN) }) })
+    : null;
   const element = make("div", {}, make("p", { class: "what", text: spoken }), make("div", { class: "buttons" }, keep),
     make("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": say("answers") },
       make("table", {}, make("thead", {}, head), make("tbody", {}, ...rows))), more);
@@ -32,7 +40,11 @@ function rowOf(answer, cells, columns, place) {
   }
   const said = columns.map(({ of, show, kind = "said" }) => {
     const value = of(answer);
-    return make("td", { class: kind }, value === null || value === undefined ? "" : foreign(show ? show(value) : value));
+    return make(
+      "td",
+      { class: kind },
+      value === null || value === undefined ? "" : foreign(show ? show(value) : value),
+    );
   });
   return make("tr", {}, make("th", { scope: "row", text: count(place + 1) }), ...said, ...asked);
 }
@@ -42,7 +54,13 @@ function columnsOf(schema, answers) {
   const target = schema.targets[0]?.name ?? "";
   const columns = taskColumns(schema, answers, target);
   if (answers.some(({ warnings }) => Array.isArray(warnings))) {
-    columns.push({ title: say("remarks"), kind: "remarks", of: ({ warnings }) => (Array.isArray(warnings) ? warnings.join("; ") : null) });
+    columns.push(
+      {
+        title: say("remarks"),
+        kind: "remarks",
+        of: ({ warnings }) => (Array.isArray(warnings) ? warnings.join("; ") : null),
+      },
+    );
   }
   return columns;
 }
@@ -61,10 +79,17 @@ function taskColumns(schema, answers, target) {
 
 function numberColumns(schema, answers) {
   const isOne = schema.targets.length <= 1;
-  const hasInterval = schema.targets.some(({ name }) => answers.some((answer) => typeof (isOne ? answer : answer[name])?.low === "number"));
+  const hasInterval = schema.targets.some(
+    ({ name }) => answers.some((answer) => typeof (isOne ? answer : answer[name])?.low === "number"),
+  );
   return schema.targets.flatMap(({ name }) => {
     const part = (end) => (answer) => (isOne ? answer : answer[name])?.[end];
-    const ends = hasInterval ? [{ title: say("low_of", { name }), of: part("low"), show: number }, { title: say("high_of", { name }), of: part("high"), show: number }] : [];
+    const ends = hasInterval
+      ? [
+        { title: say("low_of", { name }), of: part("low"), show: number },
+        { title: say("high_of", { name }), of: part("high"), show: number },
+      ]
+      : [];
     return [{ title: name, of: part("value"), show: number }, ...ends];
   });
 }
@@ -77,5 +102,6 @@ function fileOf(answers, table, columns) {
     const isWrong = typeof answer.error === "string";
     return [...asked, ...columns.map(({ of }) => (isWrong ? null : of(answer))), isWrong ? answer.error : null];
   });
-  return new Blob([`\ufeff${write(header, rows)}`], { type: "text/csv" }); // the mark tells spreadsheets that it is UTF-8
+  // the mark tells spreadsheets that it is UTF-8
+  return new Blob([`\ufeff${write(header, rows)}`], { type: "text/csv" });
 }

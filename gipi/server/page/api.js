@@ -76,7 +76,12 @@ async function trouble(response) {
   }
   const wait = Number.parseFloat(response.headers.get("Retry-After") ?? "");
   const details = Array.isArray(said?.details) ? said.details : [];
-  return new Trouble(response.status, typeof said?.error === "string" ? said.error : "", details, wait >= 0 ? wait : null);
+  return new Trouble(
+    response.status,
+    typeof said?.error === "string" ? said.error : "",
+    details,
+    wait >= 0 ? wait : null,
+  );
 }
 
 /** What the server holds: [{name, task, system}]. */
@@ -94,7 +99,7 @@ export async function card(model) {
   return read(await call(address(model, "card")));
 }
 
-/** The answers to a request of one of the inputs; `each(answer, place)` is called as they come where it asks for that. */
+/** The answers to a request of one of the inputs; `each(answer, place)` is called as they come. */
 export async function predict(model, request, { signal, each } = {}) {
   const route = address(model, "predict") + (request.drawing ? "?drawing=1" : "");
   const headers = { "Content-Type": request.type, Accept: request.streams ? "text/event-stream" : "application/json" };

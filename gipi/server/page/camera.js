@@ -31,7 +31,12 @@ function shown(stream) {
   return new Promise((resolve) => {
     const take = button(say("take_picture"), async () => close(await still(video)), { class: "main" });
     const cancel = button(say("cancel"), () => close(null), { class: "quiet" });
-    const dialog = make("dialog", { "aria-label": say("camera") }, video, make("div", { class: "buttons" }, take, cancel));
+    const dialog = make(
+      "dialog",
+      { "aria-label": say("camera") },
+      video,
+      make("div", { class: "buttons" }, take, cancel),
+    );
     dialog.addEventListener("cancel", () => close(null)); // the Escape key
     document.body.append(dialog);
     dialog.showModal();

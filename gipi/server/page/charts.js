@@ -9,7 +9,10 @@ import { say } from "./words.js";
 export function bars(items) {
   return make("ol", { class: "bars" }, ...items.map(({ label, share, text }, place) =>
     make("li", { class: place === 0 ? "best" : null },
-      foreign(label, { class: "label" }), make("span", { class: "figure", text }), bar(0, Math.max(0, Math.min(1, share))))));
+      foreign(label, { class: "label" }), make("span", { class: "figure", text }), bar(
+        0,
+        Math.max(0, Math.min(1, share)),
+      ))));
 }
 
 /** Numbers of any sign as bars from a common zero: [{ label, value }]. */
@@ -37,7 +40,8 @@ export function interval(value, low, high) {
   const [first, last] = [Math.min(low, value) - room, Math.max(high, value) + room];
   const at = (one) => 12 + (376 * (one - first)) / (last - first);
   const ticks = roundTicks(first, last);
-  return shape("svg", { class: "interval", viewBox: "0 0 400 62", role: "img", "aria-label": say("interval_read", { value: number(value), low: number(low), high: number(high) }) },
+  const label = say("interval_read", { value: number(value), low: number(low), high: number(high) });
+  return shape("svg", { class: "interval", viewBox: "0 0 400 62", role: "img", "aria-label": label },
     shape("line", { class: "axis", x1: 12, x2: 388, y1: 38, y2: 38 }),
     ...ticks.map((one) => shape("line", { class: "axis", x1: at(one), x2: at(one), y1: 38, y2: 43 })),
     ...ticks.map((one) => shape("text", { x: at(one), y: 57, "text-anchor": "middle" }, number(one))),
@@ -62,7 +66,11 @@ export function columns(vector) {
   const shown = vector.slice(0, MOST_COLUMNS);
   const most = Math.max(...shown.map(Math.abs), 1e-30);
   const width = 400 / shown.length;
-  const path = shown.map((one, place) => `M${(place + 0.1) * width} 50v${(-48 * one) / most}h${0.8 * width}V50z`).join("");
-  return shape("svg", { class: "columns", viewBox: "0 0 400 100", preserveAspectRatio: "none", role: "img", "aria-label": say("vector_read", { count: vector.length }) },
+  const path = shown.map(
+    (one, place) => `M${(place + 0.1) * width} 50v${(-48 * one) / most}h${0.8 * width}V50z`,
+  ).join("");
+  const label = say("vector_read", { count: vector.length });
+  const frame = { viewBox: "0 0 400 100", preserveAspectRatio: "none", role: "img", "aria-label": label };
+  return shape("svg", { class: "columns", ...frame },
     shape("path", { class: "fill", d: path }), shape("line", { class: "axis", x1: 0, x2: 400, y1: 50, y2: 50 }));
 }

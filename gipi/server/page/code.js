@@ -19,14 +19,21 @@ export function codeSection(model, isKeyed) {
     save.hidden = !given;
     save.dataset.name = file ?? "";
     save.textContent = say("save_input", { name: file ?? "" });
-    const call = { url: request?.drawing ? `${url}?drawing=1` : url, type: request?.type ?? "application/json", json: request?.json ?? { rows: [] }, file: request && !request.json ? file : null, isKeyed };
+    const call = {
+      url: request?.drawing ? `${url}?drawing=1` : url,
+      type: request?.type ?? "application/json",
+      json: request?.json ?? { rows: [] },
+      file: request && !request.json ? file : null,
+      isKeyed,
+    };
     curl.textContent = asCurl(call);
     python.textContent = asPython(call);
   }
 
-  const element = make("section", { class: "panel", "aria-labelledby": "code-title" }, make("h2", { id: "code-title", text: say("code") }),
-    make("p", { class: "soft" }, say(isKeyed ? "code_key" : "code_hint"), " ",
-      isKeyed ? null : make("a", { href: "docs", text: say("docs") }) /* a link cannot bring the key */),
+  const docs = isKeyed ? null : make("a", { href: "docs", text: say("docs") }); // a link cannot bring the key
+  const element = make("section", { class: "panel", "aria-labelledby": "code-title" },
+    make("h2", { id: "code-title", text: say("code") }),
+    make("p", { class: "soft" }, say(isKeyed ? "code_key" : "code_hint"), " ", docs),
     make("div", { class: "buttons" }, save),
     block("curl", curl), block("Python", python));
   update(null, null);
@@ -39,17 +46,28 @@ function block(name, code) {
       await navigator.clipboard.writeText(code.textContent);
       copy.textContent = say("copied");
     } catch {
-      getSelection().selectAllChildren(code); // without a clipboard (a page that is not secure): one key is left to press
+      // without a clipboard (a page that is not secure): one key is left to press
+      getSelection().selectAllChildren(code);
       copy.textContent = say("selected");
     }
     setTimeout(() => (copy.textContent = say("copy")), 2000);
   }, { class: "quiet", "aria-label": `${say("copy")}: ${name}` });
-  return make("div", { class: "code" }, make("div", { class: "bar-of-code" }, make("h3", { text: name }), copy), make("pre", { tabindex: "0", "aria-label": name }, code));
+  return make(
+    "div",
+    { class: "code" },
+    make("div", { class: "bar-of-code" }, make("h3", { text: name }), copy),
+    make("pre", { tabindex: "0", "aria-label": name }, code),
+  );
 }
 
 function asCurl({ url, type, json, file, isKeyed }) {
   const body = file ? `--data-binary @${file}` : `--data ${quoted(JSON.stringify(json, null, 1))}`;
-  return [`curl ${quoted(url)}`, ...(isKeyed ? ['-H "X-API-Key: $GIPI_KEY"'] : []), `-H ${quoted(`Content-Type: ${type}`)}`, body].join(" \\\n  ");
+  return [
+    `curl ${quoted(url)}`,
+    ...(isKeyed ? ['-H "X-API-Key: $GIPI_KEY"'] : []),
+    `-H ${quoted(`Content-Type: ${type}`)}`,
+    body,
+  ].join(" \\\n  ");
 }
 
 /** A text as one word of a shell. */
@@ -73,7 +91,9 @@ function literal(value) {
   if (value === null) return "None";
   if (typeof value === "boolean") return value ? "True" : "False";
   if (Array.isArray(value)) return `[${value.map((one) => literal(one)).join(", ")}]`;
-  if (typeof value === "object") return braced(Object.entries(value).map(([name, one]) => `${JSON.stringify(name)}: ${literal(one)}`));
+  if (typeof value === "object") return braced(
+    Object.entries(value).map(([name, one]) => `${JSON.stringify(name)}: ${literal(one)}`),
+  );
   return JSON.stringify(value);
 }
 

@@ -44,7 +44,9 @@ export function write(header, rows) {
 }
 
 function lines(header, rows, textOf) {
-  return [header, ...rows].map((row) => row.map((value) => quoted(String(textOf(value)))).join(",")).join("\r\n") + "\r\n";
+  return [header, ...rows].map(
+    (row) => row.map((value) => quoted(String(textOf(value)))).join(","),
+  ).join("\r\n") + "\r\n";
 }
 
 function quoted(text) {

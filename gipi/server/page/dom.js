@@ -44,6 +44,12 @@ export function button(text, act, props = {}) {
   return make("button", { type: "button", on: { click: act }, ...props }, text);
 }
 
+/** Mark a control as wrong, or as right again. */
+export function markInvalid(control, isWrong) {
+  if (isWrong) control.setAttribute("aria-invalid", "true");
+  else control.removeAttribute("aria-invalid");
+}
+
 /** A sentence to be read aloud, once. */
 export function announce(text) {
   const live = document.getElementById("live");

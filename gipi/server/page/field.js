@@ -3,11 +3,12 @@
 // A field reads itself as { value } or { wrong: a sentence }; null is "no value", which every model of gipi takes.
 // What training did not see is allowed and remarked on: the answer there is a guess.
 
-import { foreign, make, newId } from "./dom.js";
+import { foreign, make, markInvalid, newId } from "./dom.js";
 import { moment, number } from "./format.js";
 import { say } from "./words.js";
 
 const FEW = 3; // choices that all stand open
+const MANY_WHOLE = 5; // from 15 to 22 a slider goes by one; from 0 to 1 there may be shares
 const NO_VALUE = ""; // among a category's values: rows of the training had none
 
 /** The field of a column; `seen` are its values in the examples, `changed` is called when a person has changed it. */
@@ -21,10 +22,7 @@ export function fieldFor(input, seen, changed) {
 function complain(field, text) {
   field.trouble.textContent = text;
   field.trouble.hidden = !text;
-  for (const control of field.controls) {
-    if (text) control.setAttribute("aria-invalid", "true");
-    else control.removeAttribute("aria-invalid");
-  }
+  for (const control of field.controls) markInvalid(control, text);
   return Boolean(text);
 }
 
@@ -51,15 +49,18 @@ function remarkOn(field, text) {
 
 // --- numbers ---------------------------------------------------------------------------------------------------------
 
-function numberField(input, seen, changed) {
+function numberField(input, _seen, changed) {
   const { low, high } = input;
   const isRange = typeof low === "number" && typeof high === "number" && low < high;
-  const isWhole = [low, high, ...seen].every((value) => value === null || value === undefined || Number.isInteger(value));
+  const isWhole = isRange && Number.isInteger(low) && Number.isInteger(high) && high - low >= MANY_WHOLE;
   const step = isWhole ? 1 : isRange ? 10 ** Math.floor(Math.log10((high - low) / 20)) : "any";
   const placeholder = typeof input.fill === "number" ? say("empty_is", { value: number(input.fill) }) : say("no_value");
   const control = make("input", { type: "number", step, placeholder, inputmode: "decimal", autocomplete: "off" });
   const slider = isRange
-    ? make("input", { type: "range", min: low, max: high, step: isWhole ? 1 : "any", tabindex: "-1", "aria-hidden": "true" })
+    ? make(
+      "input",
+      { type: "range", min: low, max: high, step: isWhole ? 1 : "any", tabindex: "-1", "aria-hidden": "true" },
+    )
     : null;
   const hint = isRange ? say("range", { low: number(low), high: number(high) }) : "";
   const field = framed(input, hint, [control], make("div", { class: "number" }, control, slider));
@@ -96,7 +97,7 @@ function numberField(input, seen, changed) {
 
 // --- choices ---------------------------------------------------------------------------------------------------------
 
-function choiceField(input, seen, changed) {
+function choiceField(input, _seen, changed) {
   const choices = input.values.map((value) => ({ value: value === NO_VALUE ? null : value, text: textOf(value) }));
   return choices.length <= FEW ? open(input, choices, changed) : closed(input, choices, changed);
 }
@@ -133,7 +134,9 @@ function open(input, choices, changed) {
 function closed(input, choices, changed) {
   const control = make("select");
   control.append(...choices.map(({ text }, place) => make("option", { value: String(place), text })));
-  if (!choices.some(({ value }) => value === null)) control.prepend(make("option", { value: "", text: say("no_value") }));
+  if (!choices.some(({ value }) => value === null)) control.prepend(
+    make("option", { value: "", text: say("no_value") }),
+  );
   const field = framed(input, "", [control], control);
   control.addEventListener("change", () => (complain(field, ""), changed()));
   const read = () => ({ value: control.value === "" ? null : choices[Number(control.value)].value });
@@ -148,14 +151,17 @@ function closed(input, choices, changed) {
 
 function dateField(input, seen, changed) {
   const { low, high } = input;
-  const known = [low, high, ...seen].filter((value) => typeof value === "string");
+  const ends = [low, high].filter((value) => typeof value === "string");
+  const known = ends.length ? ends : seen.filter((value) => typeof value === "string");
   const isDay = known.length > 0 && known.every((value) => value.length <= 10 || /[T ]00:00(:00(\.0+)?)?$/.test(value));
   const control = make("input", { type: isDay ? "date" : "datetime-local", step: isDay ? null : 1 });
   const hint = low && high ? say("range", { low: moment(low), high: moment(high) }) : "";
   const field = framed(input, hint, [control], control);
 
   function settle() {
-    const isOutside = low && high && control.value && (control.value < low.slice(0, control.value.length) || control.value > high.slice(0, control.value.length));
+    const { value } = control;
+    const isKnown = low && high && value; // as text, days are in the order of time
+    const isOutside = isKnown && (value < low.slice(0, value.length) || value > high.slice(0, value.length));
     remarkOn(field, isOutside ? say("outside", { low: moment(low), high: moment(high) }) : "");
     complain(field, "");
   }

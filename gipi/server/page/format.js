@@ -28,7 +28,9 @@ export function count(value) {
 /** A share of 1. What is not quite nothing or everything is not written as if it were. */
 export function percent(share) {
   if (typeof share !== "number" || !Number.isFinite(share)) return "–";
-  const write = (value) => formatter({ style: "percent", maximumFractionDigits: 1, minimumFractionDigits: value % 1 ? 1 : 0 }).format(value);
+  const write = (value) => formatter(
+    { style: "percent", maximumFractionDigits: 1, minimumFractionDigits: value % 1 ? 1 : 0 },
+  ).format(value);
   if (share > 0 && share < 0.001) return `< ${write(0.001)}`;
   if (share < 1 && share > 0.999) return `> ${write(0.999)}`;
   return write(share);
@@ -41,7 +43,9 @@ export function moment(text) {
   const isDay = /^\d{4}-\d\d-\d\d(T00:00(:00(\.0+)?)?)?$/.test(text);
   const options = isDay ? { dateStyle: "medium" } : { dateStyle: "medium", timeStyle: "short" };
   // a day alone is read as midnight in Greenwich, which is the day before in half of the world
-  return new Intl.DateTimeFormat(language(), options).format(/^\d{4}-\d\d-\d\d$/.test(text) ? new Date(`${text}T00:00`) : when);
+  return new Intl.DateTimeFormat(language(), options).format(
+    /^\d{4}-\d\d-\d\d$/.test(text) ? new Date(`${text}T00:00`) : when,
+  );
 }
 
 /** A size in bytes. */

@@ -1,6 +1,6 @@
 // For models that make things up: how many, and the seed that they come of. The same seed makes the same things again.
 
-import { button, make, newId } from "./dom.js";
+import { button, make, markInvalid, newId } from "./dom.js";
 import { asJson, Unready } from "./unready.js";
 import { count } from "./format.js";
 import { say } from "./words.js";
@@ -31,14 +31,28 @@ export function build(schema, room) {
   }, { class: "quiet" });
   const element = make("div", {},
     make("div", { class: "fields" },
-      make("div", { class: "field" }, make("label", { for: manyId }, say("how_many"), make("span", { class: "hint", text: say("range", { low: count(1), high: count(most) }) })), many),
-      make("div", { class: "field" }, make("label", { for: seedId }, say("seed")), make("div", { class: "beside" }, seed, dice))),
+      make(
+        "div",
+        { class: "field" },
+        make(
+          "label",
+          { for: manyId },
+          say("how_many"),
+          make("span", { class: "hint", text: say("range", { low: count(1), high: count(most) }) }),
+        ),
+        many,
+      ),
+      make(
+        "div",
+        { class: "field" },
+        make("label", { for: seedId }, say("seed")),
+        make("div", { class: "beside" }, seed, dice),
+      )),
     wrong);
 
   function request() {
     const bad = [many, seed].find((control) => control.value === "" || !control.checkValidity());
-    for (const control of [many, seed]) control.toggleAttribute("aria-invalid", control === bad);
-    bad?.setAttribute("aria-invalid", "true");
+    for (const control of [many, seed]) markInvalid(control, control === bad);
     wrong.hidden = !bad;
     wrong.textContent = bad ? say("whole_number", { low: count(Number(bad.min)), high: count(Number(bad.max)) }) : "";
     if (bad) throw new Unready(wrong.textContent, bad);

@@ -1,6 +1,6 @@
 // Many rows at once: a CSV, pasted, dropped or opened, answered as a table.
 
-import { button, make, newId } from "./dom.js";
+import { button, make, markInvalid, newId } from "./dom.js";
 import { encode, read } from "./csv.js";
 import { bytes, count } from "./format.js";
 import { Unready } from "./unready.js";
@@ -14,10 +14,23 @@ export const emptyRequest = { type: "text/csv", body: null };
 export function build(schema, room) {
   const [id, wrongId, hintId] = [newId(), newId(), newId()];
   const names = schema.inputs.map((input) => input.name);
-  const text = make("textarea", { id, rows: 10, spellcheck: "false", wrap: "off", placeholder: encode(names, []).trim(), "aria-describedby": `${hintId} ${wrongId}` });
+  const text = make(
+    "textarea",
+    {
+      id,
+      rows: 10,
+      spellcheck: "false",
+      wrap: "off",
+      placeholder: encode(names, []).trim(),
+      "aria-describedby": `${hintId} ${wrongId}`,
+    },
+  );
   const wrong = make("p", { id: wrongId, class: "wrong", role: "alert", hidden: true });
   const size = make("p", { class: "soft", role: "status" });
-  const file = make("input", { type: "file", accept: ".csv,text/csv", class: "unseen", tabindex: "-1", "aria-hidden": "true" });
+  const file = make(
+    "input",
+    { type: "file", accept: ".csv,text/csv", class: "unseen", tabindex: "-1", "aria-hidden": "true" },
+  );
   const open = button(say("open_csv"), () => file.click(), { class: "quiet" });
   const example = button(say("rows_of_examples"), () => set(exampleText()), { class: "quiet" });
   const element = make("div", { class: "field" },
@@ -40,7 +53,9 @@ export function build(schema, room) {
 
   async function take(given) {
     file.value = "";
-    if (given.size > (schema.limits?.bytes ?? Infinity)) return complain(say("file_large", { size: bytes(given.size), most: bytes(schema.limits.bytes) }));
+    if (given.size > (schema.limits?.bytes ?? Infinity)) return complain(
+      say("file_large", { size: bytes(given.size), most: bytes(schema.limits.bytes) }),
+    );
     set(decoded(await given.arrayBuffer()));
   }
 
@@ -53,14 +68,15 @@ export function build(schema, room) {
   function settle() {
     const { header, rows } = read(text.value);
     complain("");
-    size.textContent = text.value.trim() ? say("csv_size", { rows: count(rows.length), columns: count(header.length) }) : "";
+    size.textContent = text.value.trim()
+      ? say("csv_size", { rows: count(rows.length), columns: count(header.length) })
+      : "";
   }
 
   function complain(sentence) {
     wrong.textContent = sentence;
     wrong.hidden = !sentence;
-    if (sentence) text.setAttribute("aria-invalid", "true");
-    else text.removeAttribute("aria-invalid");
+    markInvalid(text, sentence);
     return sentence;
   }
 
@@ -72,20 +88,32 @@ export function build(schema, room) {
     if (!text.value.trim()) sentence = say("csv_empty");
     else if (missing.length) sentence = say("csv_missing", { names: missing.slice(0, 8).join(", ") });
     else if (!table.rows.length) sentence = say("csv_no_rows");
-    else if (table.rows.length > most) sentence = say("csv_many", { rows: count(table.rows.length), most: count(most) });
+    else if (table.rows.length > most) sentence = say(
+      "csv_many",
+      { rows: count(table.rows.length), most: count(most) },
+    );
     if (complain(sentence)) throw new Unready(sentence, text);
     return { type: "text/csv", body: encode(table.header, table.rows), table };
   }
 
   function mark(details) {
     if (!details.length) return [];
-    const said = details.map(({ row, field, error }) => say("row_wrong", { row: count(Number(row) + 1), field: field ?? "", error }));
+    const said = details.map(
+      ({ row, field, error }) => say("row_wrong", { row: count(Number(row) + 1), field: field ?? "", error }),
+    );
     complain(said.join("\n"));
     text.focus();
     return [];
   }
 
-  return { element, request, mark, keep: () => text.value, fill: (kept) => (typeof kept === "string" ? set(kept) : null), file: "rows.csv" };
+  return {
+    element,
+    request,
+    mark,
+    keep: () => text.value,
+    fill: (kept) => (typeof kept === "string" ? set(kept) : null),
+    file: "rows.csv",
+  };
 }
 
 /** A file's text: UTF-8, or what spreadsheets in Korea write where it is not. */

@@ -1,7 +1,7 @@
 // A canvas to draw on, for models whose pictures are drawings.
 //
-// The pen is as wide as the bundle says, in its ink: light on dark or dark on light, whatever the page's theme is, since
-// that is what the model saw. How a drawing is cropped and centred is the bundle's business too: the whole canvas is
+// The pen is as wide as the bundle says, in its ink: light on dark or dark on light, whatever the page's theme is,
+// since that is what the model saw. How a drawing is cropped and centred is the bundle's business too: the whole canvas is
 // sent. A stroke is kept as its points, so undo needs no pictures, and every width of screen draws the same.
 
 import { blobOf, button, make, newId } from "./dom.js";
@@ -24,7 +24,10 @@ export function build(schema, room) {
   const { width, height } = sides(schema.inputs[0]);
   const pen = Math.max(2, schema.drawing.pen * Math.min(width, height));
   const hint = newId();
-  const canvas = make("canvas", { class: "paper", width, height, role: "img", "aria-label": say("canvas"), "aria-describedby": hint });
+  const canvas = make(
+    "canvas",
+    { class: "paper", width, height, role: "img", "aria-label": say("canvas"), "aria-describedby": hint },
+  );
   const brush = canvas.getContext("2d");
   const undo = button(say("undo"), takeBack, { class: "quiet" });
   const clear = button(say("clear"), () => set([]), { class: "quiet" });
@@ -104,7 +107,14 @@ export function build(schema, room) {
     return details;
   }
 
-  return { element, request, mark, keep: () => strokes, fill: (kept) => (Array.isArray(kept) ? set(kept) : null), file: "drawing.png" };
+  return {
+    element,
+    request,
+    mark,
+    keep: () => strokes,
+    fill: (kept) => (Array.isArray(kept) ? set(kept) : null),
+    file: "drawing.png",
+  };
 }
 
 /** A curve through the middles between points: corners of a slow screen are rounded. */

@@ -17,13 +17,22 @@ export function takes(schema) {
 
 export function build(schema, room) {
   let [blob, shown] = [null, null];
-  const file = make("input", { type: "file", accept: "image/*", class: "unseen", tabindex: "-1", "aria-hidden": "true" });
+  const file = make(
+    "input",
+    { type: "file", accept: "image/*", class: "unseen", tabindex: "-1", "aria-hidden": "true" },
+  );
   const preview = make("img", { class: "preview", alt: say("your_picture"), hidden: true });
   const invitation = make("p", { class: "soft", text: say("drop_here") });
   const wrong = make("p", { class: "wrong", role: "alert", hidden: true });
   const open = button(say("open_picture"), () => file.click(), { class: "quiet" });
   const camera = button(say("camera"), takePhotograph, { class: "quiet" });
-  const area = make("div", { class: "drop" }, preview, invitation, make("div", { class: "buttons" }, open, camera, file));
+  const area = make(
+    "div",
+    { class: "drop" },
+    preview,
+    invitation,
+    make("div", { class: "buttons" }, open, camera, file),
+  );
   const element = make("div", {}, exampleRow(schema.examples ?? [], take), area, wrong);
   file.addEventListener("change", () => file.files[0] && take(file.files[0]));
   preview.addEventListener("load", () => preview.classList.toggle("small", preview.naturalWidth < 128));

@@ -1,6 +1,6 @@
 // For a network of a person's own, whose batches only they know: numbers, as JSON, in the shape of one row.
 
-import { make, newId } from "./dom.js";
+import { make, markInvalid, newId } from "./dom.js";
 import { asJson, Unready } from "./unready.js";
 import { say } from "./words.js";
 
@@ -17,13 +17,15 @@ export function build(schema, room) {
   text.value = JSON.stringify(schema.examples?.[0] ?? [0]);
   text.addEventListener("change", () => room.changed(false));
   const element = make("div", { class: "field" },
-    make("label", { for: id, text: say("numbers") }), make("p", { class: "soft", id: hintId, text: say("numbers_hint") }), text, wrong);
+    make("label", { for: id, text: say("numbers") }), make(
+      "p",
+      { class: "soft", id: hintId, text: say("numbers_hint") },
+    ), text, wrong);
 
   function complain(sentence) {
     wrong.hidden = !sentence;
     wrong.textContent = sentence;
-    text.toggleAttribute("aria-invalid", Boolean(sentence));
-    if (sentence) text.setAttribute("aria-invalid", "true");
+    markInvalid(text, sentence);
   }
 
   function request() {
@@ -43,5 +45,11 @@ export function build(schema, room) {
     return [];
   }
 
-  return { element, request, mark, keep: () => text.value, fill: (kept) => (text.value = typeof kept === "string" ? kept : JSON.stringify(kept)) };
+  return {
+    element,
+    request,
+    mark,
+    keep: () => text.value,
+    fill: (kept) => (text.value = typeof kept === "string" ? kept : JSON.stringify(kept)),
+  };
 }

@@ -74,7 +74,11 @@ function exampleRow(schema, examples, fill) {
   if (!examples.length) return null;
   const chips = examples.map((row, place) => {
     const all = schema.inputs.slice(0, 6).map(({ name }) => `${name}: ${row[name] ?? "–"}`);
-    return button(say("example", { number: count(place + 1) }), () => fillAndAsk(row), { class: "chip", title: all.join("\n") });
+    return button(
+      say("example", { number: count(place + 1) }),
+      () => fillAndAsk(row),
+      { class: "chip", title: all.join("\n") },
+    );
   });
   const title = make("span", { class: "soft", text: say("examples") });
   return make("div", { class: "examples", role: "group", "aria-label": say("examples") }, title, ...chips);

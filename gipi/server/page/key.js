@@ -1,19 +1,22 @@
 // Asking for the key of a server that wants one. It goes into api.js's variable, never into an address or a store.
 
-import { announce, make, newId } from "./dom.js";
+import { announce, make, markInvalid, newId } from "./dom.js";
 import { hasKey, useKey } from "./api.js";
 import { say } from "./words.js";
 
 /** A panel with a field; `tryAgain` is called with the key in use. */
 export function keyPanel(tryAgain) {
   const [id, hintId, wrongId] = [newId(), newId(), newId()];
-  const field = make("input", { id, type: "password", autocomplete: "off", spellcheck: "false", "aria-describedby": `${hintId} ${wrongId}` });
+  const field = make(
+    "input",
+    { id, type: "password", autocomplete: "off", spellcheck: "false", "aria-describedby": `${hintId} ${wrongId}` },
+  );
   const wrong = make("p", { class: "wrong", id: wrongId, role: "alert", hidden: true });
 
   function complain(sentence) {
     wrong.textContent = sentence;
     wrong.hidden = false;
-    field.setAttribute("aria-invalid", "true");
+    markInvalid(field, true);
     field.focus();
   }
 

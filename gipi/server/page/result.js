@@ -29,7 +29,9 @@ export function resultPanel(model, schema) {
     note.hidden = true;
     element.setAttribute("aria-busy", "true");
     grid = null;
-    if (!body.querySelector(".answer")) body.replaceChildren(make("p", { class: "soft waiting", text: say("working") }));
+    if (!body.querySelector(".answer")) body.replaceChildren(
+      make("p", { class: "soft waiting", text: say("working") }),
+    );
   }
 
   /** One of several pictures, as it comes. */
@@ -48,7 +50,11 @@ export function resultPanel(model, schema) {
       put(table);
       announce(spoken);
     } else if (schema.task === "generate") {
-      grid ??= make("div", { class: "gallery answer" }, ...answers.map((answer, place) => viewOf(answer, schema, null, place).element));
+      grid ??= make(
+        "div",
+        { class: "gallery answer" },
+        ...answers.map((answer, place) => viewOf(answer, schema, null, place).element),
+      );
       put(grid);
       announce(say("pictures_ready", { count: count(answers.length) }));
     } else {
@@ -59,7 +65,13 @@ export function resultPanel(model, schema) {
   }
 
   function trouble(found, again) {
-    const details = (found.details ?? []).map(({ row, field, error }) => make("li", {}, foreign(say("row_wrong", { row: count(Number(row) + 1), field: field ?? "", error: error ?? "" }))));
+    const details = (found.details ?? []).map(
+      ({ row, field, error }) => make(
+        "li",
+        {},
+        foreign(say("row_wrong", { row: count(Number(row) + 1), field: field ?? "", error: error ?? "" })),
+      ),
+    );
     put(make("div", { class: "trouble", role: "alert" }, make("p", { text: found.sentence }),
       found.said && found.status !== BUSY ? make("p", { class: "own" }, foreign(found.said)) : null,
       details.length ? make("ul", {}, ...details) : null,

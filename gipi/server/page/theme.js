@@ -1,4 +1,4 @@
-// Light or dark as a person chose it, set before the first paint: a module would come too late and the page would flash.
+// Light or dark as a person chose it, set before the first paint: a module would come too late, the page would flash.
 // No choice means the system's own setting, which the style sheet follows by itself.
 
 try {
