@@ -8,9 +8,11 @@ Writes the models into the folder, serves them at any free port, prints the addr
 import dataclasses
 import sys
 from pathlib import Path
+from typing import Literal
 
 import torch
 
+from gipi.data.drawing import Drawing
 from gipi.data.schema import Field, Schema, Sizes
 from gipi.release.keep import write_bundle
 from gipi.release.model import Model
@@ -60,9 +62,19 @@ def hostile() -> Model:
     return dataclasses.replace(model, schema=Schema(tuple(fields), (target,)))
 
 
-def with_days() -> Model:
-    """A model with a date, yes or no, and gaps, and a card to read."""
-    return dataclasses.replace(released(CASES["classes"]), card=CARD)
+def with_card() -> Model:
+    """A model with a card to read, that knows between what its first column was when it learned."""
+    model = released(CASES["classes"])
+    first, *others = model.schema.inputs
+    schema = dataclasses.replace(model.schema, inputs=(dataclasses.replace(first, range=(1.0, 5.0)), *others))
+    return dataclasses.replace(model, schema=schema, card=CARD)
+
+
+def of_drawings(ink: Literal["light", "dark"]) -> Model:
+    """A model whose pictures are drawings."""
+    model = released(CASES["pictures"])
+    drawing = Drawing(ink, 1.0, 0.1, "longer", 0.8, (0.3, 0.3), (-0.5, 0.5), "mass", (0.5, 0.5))
+    return dataclasses.replace(model, extra=model.extra | {"drawing": drawing.to_json()})
 
 
 def own() -> Model:
@@ -73,11 +85,12 @@ def own() -> Model:
 
 
 def main(folder: Path, key: str) -> None:
-    made = {name: released(case) for name, case in CASES.items()} | {"hostile": hostile(), "classes": with_days()}
+    made = {name: released(case) for name, case in CASES.items()}
+    made |= {"hostile": hostile(), "classes": with_card(), "light": of_drawings("light"), "dark": of_drawings("dark")}
     sources = [f"{name}={write_bundle(model, folder / name)}" for name, model in made.items()]
     keys = folder / "keys"
     keys.write_text(f"{key}\n", encoding="utf-8")
-    serve(*sources, own(), port=0, threads=1, keys=keys, begun=lambda where: print(where, flush=True))
+    serve(*sources, own(), port=0, threads=1, runtime="torch", keys=keys, begun=lambda where: print(where, flush=True))
 
 
 if __name__ == "__main__":

@@ -90,14 +90,11 @@ def opened(server, browser, tab):
     """Opens a model's page; at the end nothing may have gone wrong in it."""
     pages, said = [], []
 
-    def opening(name: str, is_keyed: bool = True, also: dict | None = None, **context) -> "Page":
-        """The page of a model, of which the schema says something else `also`."""
+    def opening(name: str, is_keyed: bool = True, **context) -> "Page":
         page = tab if is_keyed and not context else begun(browser, is_keyed, **context)
         pages.append(page)
         page.on("console", lambda message: said.append(message.text))
         page.on("pageerror", lambda error: said.append(str(error)))
-        if also:
-            page.route("**/schema", lambda route: route.fulfill(json=route.fetch().json() | also))
         page.goto(f"{server}#{name}")
         if is_keyed:
             expect(page.locator("h1")).to_have_text(name)
@@ -274,7 +271,7 @@ def test_what_is_no_number_is_said_beside_its_field(opened):
 
 
 def test_what_training_did_not_see_is_remarked(opened):
-    page = opened("classes", also={"inputs": [{"name": "length", "kind": "number", "low": 1.0, "high": 5.0}]})
+    page = opened("classes")
     page.get_by_label("length").fill("7")
     expect(page.get_by_text("Training only saw 1 to 5: the answer is a guess.")).to_be_visible()
     page.get_by_label("length").fill("3")
@@ -318,7 +315,7 @@ def test_a_wrong_cell_is_named_by_row_and_column(opened):
 
 @pytest.mark.parametrize("ink", ["light", "dark"])
 def test_a_drawing_is_sent_in_its_ink_and_answered(opened, ink):
-    page = opened("pictures", also={"drawing": {"ink": ink, "pen": 0.1}})
+    page = opened(ink)
     with page.expect_response("**/predict?drawing=1") as came:
         draw(page)  # answered when the pen rests
     assert came.value.ok
@@ -330,7 +327,7 @@ def test_a_drawing_is_sent_in_its_ink_and_answered(opened, ink):
 
 
 def test_strokes_are_taken_back(opened):
-    page = opened("pictures", also={"drawing": {"ink": "light", "pen": 0.1}})
+    page = opened("light")
     undo, clear = page.get_by_role("button", name="Undo"), page.get_by_role("button", name="Clear")
     expect(undo).to_be_disabled()
     draw(page)
