@@ -319,7 +319,9 @@ def test_a_drawing_is_sent_in_its_ink_and_answered(opened, ink):
     with page.expect_response("**/predict?drawing=1") as came:
         draw(page)  # answered when the pen rests
     assert came.value.ok
-    picture = read_picture(came.value.request.post_data_buffer, (1, 336, 336), 255.0)
+    with page.expect_download() as kept:  # what was sent
+        page.get_by_role("button", name="Save drawing.png").click()
+    picture = read_picture(Path(kept.value.path()).read_bytes(), (1, 336, 336), 255.0)
     ground, drawn = (0, 255) if ink == "light" else (255, 0)
     assert picture[5, 5, 0] == ground
     assert picture[168, 168, 0] == drawn
