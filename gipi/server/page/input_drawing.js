@@ -1,8 +1,8 @@
 // A canvas to draw on, for models whose pictures are drawings.
 //
 // The pen is as wide as the bundle says, in its ink: light on dark or dark on light, whatever the page's theme is,
-// since that is what the model saw. How a drawing is cropped and centred is the bundle's business too: the whole canvas is
-// sent. A stroke is kept as its points, so undo needs no pictures, and every width of screen draws the same.
+// since that is what the model saw. How a drawing is cropped and centred is the bundle's business too: the whole canvas
+// is sent. A stroke is kept as its points, so undo needs no pictures, and every width of screen draws the same.
 
 import { blobOf, button, make, newId } from "./dom.js";
 import { Unready } from "./unready.js";

@@ -206,6 +206,7 @@ const WORDS = {
   metric_r2: ["R²", "결정 계수 R²"],
   metric_coverage: ["Interval coverage", "구간 포함률"],
   metric_interval_width: ["Interval width", "구간 너비"],
+  metric_nll: ["Negative log likelihood", "음의 로그 가능도"],
   metric_mean_iou: ["Mean IoU", "평균 IoU"],
   metric_pixel_accuracy: ["Pixel accuracy", "픽셀 정확도"],
   metric_psnr: ["PSNR (dB)", "PSNR(dB)"],
