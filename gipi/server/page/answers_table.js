@@ -26,7 +26,8 @@ export function tableOf(answers, schema, table) {
   const more = answers.length > SHOWN
     ? make("p", { class: "soft", text: say("rows_shown", { count: count(SHOWN) }) })
     : null;
-  const element = make("div", {}, make("p", { class: "what", text: spoken }), make("div", { class: "buttons" }, keep),
+  const element = make("div", { class: "answer" },
+    make("p", { class: "what", text: spoken }), make("div", { class: "buttons" }, keep),
     make("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": say("answers") },
       make("table", {}, make("thead", {}, head), make("tbody", {}, ...rows))), more);
   return { element, spoken };

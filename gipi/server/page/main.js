@@ -86,13 +86,14 @@ function build() {
   document.getElementById("footer").textContent = say("footer");
   buildHeader(state, { choose, retold });
 
+  const known = { task: schema.task, system: schema.system, runtime: schema.runtime };
   const result = resultPanel(model, schema);
   const code = codeSection(state.models[0].name === model ? null : model, api.hasKey());
   const form = inputForm(state, result, code, () => main.replaceChildren(keyPanel(start)));
   main.replaceChildren(
     make("div", { class: "intro" }, make("h1", { text: model }), make("p", { class: "lead", text: about(schema) })),
     make("div", { class: "two" }, form, result.element),
-    make("div", { class: "two below" }, cardSection(card), code.element));
+    make("div", { class: "two below" }, cardSection({ ...known, ...card }), code.element));
   if (state.last) result.show(state.last.request, state.last.answers);
 }
 
