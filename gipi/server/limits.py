@@ -15,6 +15,7 @@ class Limits:
         made: Things that one request asks to be made.
         pixels: Of a picture, before it is decoded; with opacity it takes 16 bytes for each while it is read.
         queue: Rows that may wait; who comes later is told to come back.
+        patience: Seconds that a row may wait, as far as that can be known: of a slow model fewer may wait.
         batch: Rows that are answered at once; None: found by measuring.
         max_wait: Seconds that a row waits for others to be answered with.
         header_seconds: For a request's first line and headers to come in.
@@ -34,6 +35,7 @@ class Limits:
     made: int = 256
     pixels: int = 16_000_000
     queue: int = 2048
+    patience: float = 1.0
     batch: int | None = None
     max_wait: float = 0.0
     header_seconds: float = 10.0
