@@ -17,10 +17,12 @@ from gipi.server.answering import (
     Scope,
     Send,
     answers_to,
+    gone,
     made_ready,
     read_body,
     refuse,
     respond,
+    unless_gone,
     unpacked,
 )
 from gipi.server.batches import FullError
@@ -35,6 +37,7 @@ MANY = 256  # answers up to which they are written where requests are read; beyo
 FEW_PIXELS = 1 << 16  # likewise
 STREAMED = 4  # rows of a stream that are asked for at once
 WRITERS = {JSON: as_json, CSV: as_csv, PNG: as_png}
+LONG = 0.5  # seconds: whoever waits longer for an answer is watched: is he there still?
 TYPES = {kind: kind.encode() + (b"; charset=utf-8" if kind == CSV else b"") for kind in WRITERS}
 
 
@@ -112,7 +115,10 @@ class App:
                 return await self._explain(served, made, send)
             if accept == EVENTS:
                 return await self._stream(served, made, client, receive, send)
-            answers = await answers_to(served, made)
+            answering = answers_to(served, made)
+            if served.batches.wait_for(len(made)) > LONG:
+                answering = unless_gone(answering, receive, state.limits.answer_seconds)
+            answers = await answering
             await respond(send, 200, await self._written(accept, answers), TYPES[accept])
             return 200
         except FullError as full:
@@ -153,13 +159,13 @@ class App:
         task = asyncio.current_task()
         assert task is not None
         state.streams.add(task)
-        gone = asyncio.ensure_future(_gone(receive))
+        left = asyncio.ensure_future(gone(receive))
         try:
             headers = [(b"content-type", EVENTS.encode()), *SAFE]
             await send({"type": "http.response.start", "status": 200, "headers": headers})
             async with asyncio.timeout(state.limits.stream_seconds):
                 for start in range(0, len(made), STREAMED):
-                    if gone.done():
+                    if left.done():
                         break
                     for answer in await answers_to(served, made[start : start + STREAMED]):
                         await send({"type": "http.response.body", "body": await self._event(answer), "more_body": True})
@@ -169,7 +175,7 @@ class App:
         except (TimeoutError, asyncio.CancelledError):
             end = event({"error": _("the stream was ended: it took too long, or the server stops")}, "error")
         finally:
-            gone.cancel()
+            left.cancel()
             state.streams.discard(task)
             state.guard.end_stream(client)
         await send({"type": "http.response.body", "body": end})
@@ -195,12 +201,6 @@ async def _watched(app: Any, scope: Scope, receive: Receive, send: Send) -> int:
 
     await app(scope, receive, watched)
     return found
-
-
-async def _gone(receive: Receive) -> None:
-    """Returns when the client has left."""
-    while (await receive())["type"] != "http.disconnect":
-        pass
 
 
 def _busy(full: FullError) -> RefusedError:

@@ -23,7 +23,7 @@ import uvicorn
 from PIL import Image
 
 from gipi.errors import UsageError, reason_of
-from gipi.messages import _
+from gipi.messages import _, language, use
 from gipi.server.app import App
 from gipi.server.batches import Batches
 from gipi.server.counts import Counts
@@ -219,6 +219,7 @@ def serve_until_stopped(
     _give_memory_back()
     warnings.filterwarnings("ignore", module=r"PIL\.")  # once: doing so for each picture takes longer than reading it
     warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+    use(language())  # once, for who says no other: each sentence would look at the environment
     logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL + 1)  # what clients send is not to be in our log
     config = uvicorn.Config(
         app or App(state, small_routes(state)),
