@@ -34,6 +34,7 @@ from gipi.server.protocol import bounded, watch
 from gipi.server.reading import Reader
 from gipi.server.routes import small_routes
 from gipi.server.state import Served, State
+from gipi.signals import SIGNALS
 
 LINGER = 1.0  # seconds after SIGTERM in which connections are still taken: to be told that health is 503
 STREAMS_END = 20.0  # seconds after which streams are ended
@@ -130,6 +131,8 @@ class Server(uvicorn.Server):
         self.state = state
         self.begun = begun
         self.stopped = 0.0  # when somebody asked to stop
+        self.asked: list[int] = []  # signals that came before they could be heard
+        self.signals: list[int] = []
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -137,23 +140,41 @@ class Server(uvicorn.Server):
         loop = asyncio.get_running_loop()
         ending: set[asyncio.Task] = set()
 
-        def end(linger: float) -> None:
-            if self.state.status == "stopping":  # asked twice: a person who will not wait
-                self.force_exit = self.should_exit = linger == 0
-                return
-            self.state.status = "stopping"
-            ending.add(loop.create_task(self._end(linger)))
+        def end(number: int) -> None:
+            is_person = number == signal.SIGINT
+            if self.state.status != "stopping":
+                self.state.status = "stopping"
+                ending.add(loop.create_task(self._end(0.0 if is_person else LINGER)))
+            elif is_person:  # asked twice: a person who will not wait
+                self.force_exit = self.should_exit = True
 
-        waits = {signal.SIGTERM: LINGER, signal.SIGINT: 0.0}
-        before = {number: signal.getsignal(number) for number in waits}
-        for number, linger in waits.items():
-            loop.add_signal_handler(number, end, linger)
+        handled = self.signals
+        for number in handled:
+            loop.add_signal_handler(number, end, number)
+        for number in self.asked:
+            end(number)
         try:
             yield
         finally:
-            for number, handler in before.items():
+            for number in handled:
                 loop.remove_signal_handler(number)
-                signal.signal(number, handler)
+                signal.signal(number, self._keep)
+
+    def run(self, sockets: list[socket.socket] | None = None) -> None:
+        """Answer until it is asked to stop; to be asked before there is a loop, or when all is over, tears nothing."""
+        before = {number: signal.getsignal(number) for number in SIGNALS}
+        before = {number: held for number, held in before.items() if held not in (signal.SIG_IGN, None)}  # as by nohup
+        self.signals = [*before]
+        for number in before:
+            signal.signal(number, self._keep)
+        try:
+            super().run(sockets)
+        finally:
+            for number, held in before.items():
+                signal.signal(number, held)
+
+    def _keep(self, number: int, frame: Any) -> None:
+        self.asked.append(number)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -162,8 +183,9 @@ class Server(uvicorn.Server):
         # makes a few of many requests slow.
         gc.collect()
         gc.freeze()
-        self.state.status = "ok"
-        self.begun()
+        if self.state.status == "starting":  # else it was asked to stop already
+            self.state.status = "ok"
+            self.begun()
 
     async def _end(self, linger: float) -> None:
         """Finish what was begun."""
