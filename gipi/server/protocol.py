@@ -62,12 +62,14 @@ class Connection(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         if self.cycle is None:
             return
-        self.stands, self.head_bytes, self.since = ANSWER, 0, self.loop.time()
+        # its answer may be complete already, where the body was of no interest
+        self.stands = IDLE if self.cycle.response_complete else ANSWER
+        self.head_bytes, self.since = 0, self.loop.time()
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
-        if self.stands == ANSWER:
-            self.stands = IDLE
+        if self.stands == ANSWER and self.cycle.response_complete:  # else it was that of a request before
+            self.stands, self.since = IDLE, self.loop.time()
         super().on_response_complete()
 
     def look(self, now: float) -> None:
@@ -75,6 +77,8 @@ class Connection(HttpToolsProtocol):
         allowed = {OPENED: self.limits.header_seconds, HEAD: self.limits.header_seconds, BODY: self.limits.body_seconds}
         if now - self.since > allowed.get(self.stands, math.inf):
             self._end(408, SLOW)
+        elif self.stands == IDLE and now - self.since > self.limits.idle_seconds:
+            self.transport.close()  # uvicorn's own clock stops at the first byte, of whatever it is
         elif self.flow.write_paused:  # it does not take its answer
             self.paused = getattr(self, "paused", now)
             if now - self.paused > self.limits.body_seconds:

@@ -51,3 +51,39 @@ def test_why_workers_cannot_begin_is_said_once(tmp_path):
     done = subprocess.run(words, capture_output=True, timeout=60)
     assert done.returncode == 1
     assert done.stderr.count(b"gipi: ") == 1 and b"broken.gipi" in done.stderr
+
+
+def test_a_body_that_comes_after_its_refusal_holds_nothing_up():
+    """The connection is idle then: it is cut when the server ends, as others are."""
+    with serving(MODEL) as server, server.connect() as one:
+        one.sendall(b"POST /none HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\n")
+        assert b" 404 " in one.recv(65536)
+        one.sendall(b"hello")
+        time.sleep(0.1)
+        start = time.monotonic()
+        server.process.send_signal(signal.SIGINT)
+        assert server.process.wait(30) == 0
+        assert time.monotonic() - start < 3
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        b"POST /none HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n",
+        b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: upgrade\r\nUpgrade: h2c\r\n\r\n",
+    ],
+)
+def test_an_idle_connection_is_cut_whatever_comes_that_is_no_request(text):
+    """Empty lines between requests are allowed; they do not stop the clock."""
+    script = (
+        "import sys\nfrom gipi.server.limits import Limits\nfrom gipi.verbs.serve import serve\n"
+        "port = int(sys.argv[sys.argv.index('--port') + 1])\n"
+        "serve(sys.argv[1], port=port, limits=Limits(idle_seconds=1.0))\n"
+    )
+    with serving(MODEL, script=script) as server, server.connect() as one:
+        one.sendall(text)
+        assert one.recv(65536).startswith(b"HTTP/1.1 ")
+        one.sendall(b"\r\n")
+        one.settimeout(5)
+        assert one.recv(65536) == b""
