@@ -72,33 +72,33 @@ def small_routes(state: State) -> FastAPI:
     async def icon() -> Response:
         return Response(status_code=204, headers=HEADERS)
 
-    @app.get("/healthz")
+    @app.get("/healthz", summary="Whether it answers: 200, or 503 while it starts or stops.")
     async def healthz() -> Response:
         return _json({"status": state.status}, 200 if state.status == "ok" else 503)
 
-    @app.get("/metrics")
+    @app.get("/metrics", summary="What was counted, for Prometheus.")
     async def metrics() -> Response:
         return Response(state.counts.text(), 200, HEADERS, "text/plain; version=0.0.4; charset=utf-8")
 
-    @app.get("/models")
+    @app.get("/models", summary="The models by name; the first is the default.")
     async def models() -> Response:
         engines = [served.engine for served in state.served.values()]
         known = [{"name": one.name, "task": one.model.task, "system": one.model.system} for one in engines]
         return _json({"models": known})
 
-    @app.get("/schema")
+    @app.get("/schema", summary="What goes into the default model and what comes out.")
     async def default_schema() -> Response:
         return _json(about.schema(state.default.engine, state.limits))
 
-    @app.get("/card")
+    @app.get("/card", summary="Where the default model comes from and how good it is.")
     async def default_card() -> Response:
         return _json(about.card(state.default.engine.model))
 
-    @app.get("/models/{name}/schema")
+    @app.get("/models/{name}/schema", summary="What goes into a model and what comes out.")
     async def schema(name: str) -> Response:
         return _json(about.schema(_known(state, name).engine, state.limits))
 
-    @app.get("/models/{name}/card")
+    @app.get("/models/{name}/card", summary="Where a model comes from and how good it is.")
     async def card(name: str) -> Response:
         return _json(about.card(_known(state, name).engine.model))
 
