@@ -44,6 +44,19 @@ WORDS = {
         "tables": "Tables from CSV, 20 epochs, from file to test scores",
         "recipe": "The speed recipe on CIFAR-10, training",
         "saving": "What saving costs a training",
+        "serve": "A served model: time for each request, over 32 connections",
+        "serve_load": "A server that is asked for 20 times what it can answer",
+        "serve_memory": "The memory of a server, over 110,000 requests",
+        "requests a second": "requests a second",
+        "p50": "p50, ms",
+        "p99": "p99, ms",
+        "p50 alone": "p50 over one connection, ms",
+        "start": "from start to healthy, s",
+        "times": "load, in capacities",
+        "kept": "share of the capacity that is kept",
+        "recovery": "as quick as before after, s",
+        "before": "memory before, MB",
+        "growth": "growth, MB",
         "loading": "Pictures from files to batches, an epoch after the first",
         "share": "saving, % of the training",
         "saves": "saves",
@@ -81,6 +94,19 @@ WORDS = {
         "tables": "CSV 표 20에포크, 파일에서 테스트 점수까지",
         "recipe": "CIFAR-10 속도 레시피, 훈련",
         "saving": "저장이 훈련에서 차지하는 비용",
+        "serve": "서비스되는 모델: 연결 32개로 물을 때 요청 하나의 시간",
+        "serve_load": "답할 수 있는 양의 20배를 요청받는 서버",
+        "serve_memory": "요청 110,000개 동안 서버의 메모리",
+        "requests a second": "초당 요청 수",
+        "p50": "p50, ms",
+        "p99": "p99, ms",
+        "p50 alone": "연결 하나로 물을 때 p50, ms",
+        "start": "시작부터 준비까지, s",
+        "times": "부하, 처리 능력의 배수",
+        "kept": "유지된 처리 능력의 비율",
+        "recovery": "다시 전처럼 빨라지기까지, s",
+        "before": "처음 메모리, MB",
+        "growth": "늘어난 메모리, MB",
         "loading": "파일에서 배치까지의 그림, 첫 에포크 뒤의 한 에포크",
         "share": "저장, 훈련의 %",
         "saves": "저장 횟수",
@@ -91,6 +117,7 @@ WORDS = {
     },
 }
 ORDER = ("step", "predict", "batch", "resnet", "pictures", "loading", "recipe", "tables", "saving")
+ORDER += ("serve", "serve_load", "serve_memory")
 
 
 def page_part(results: list[dict[str, Any]], language: str) -> str:
@@ -142,7 +169,7 @@ def _section(name: str, section: dict[str, Any], words: dict[str, str]) -> list[
 
 
 def _name_of(figure: dict[str, Any], words: dict[str, str]) -> str:
-    name = f"{figure['of']} ÷ {figure['beside']}"
+    name = " ÷ ".join(filter(None, (figure["of"], figure["beside"])))
     if figure["name"] == "time":
         return name
     return words["peak memory"].format(name=name) if figure["name"] == "memory" else f"{name}, {words[figure['name']]}"

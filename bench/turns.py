@@ -26,6 +26,7 @@ from typing import Any
 ROOT = Path(__file__).parent.parent
 RESULTS = Path(__file__).parent / "results"
 PEERS = ("torch", "numpy", "keras", "jax", "lightning", "skorch", "scikit-learn", "onnxruntime", "pandas")
+PEERS += ("fastapi", "litserve", "pydantic", "uvicorn", "uvloop")
 Turn = Callable[[], dict[str, float]]  # does the work once: {"time": in the bench's unit, and what else it measured}
 
 
@@ -35,14 +36,14 @@ class Figure:
 
     Attributes:
         of: The contender above the line.
-        beside: The one below it.
+        beside: The one below it; "": the number itself is meant, in its own unit.
         most: The ratio may be so large.
         least: The ratio must be so large.
-        name: What is compared: `time`, or `memory`.
+        name: What is compared: `time`, or another of the numbers of a turn.
     """
 
     of: str
-    beside: str
+    beside: str = ""
     most: float | None = None
     least: float | None = None
     name: str = "time"
@@ -237,7 +238,9 @@ def summary(bench: Bench, options: argparse.Namespace, found: dict[str, list[dic
     }
     figures = []
     for figure in bench.figures:
-        if figure.of in found and figure.beside in found:
+        if figure.of in found and not figure.beside:
+            figures.append({**asdict(figure), "reached": spread([turn[figure.name] for turn in found[figure.of]])})
+        elif figure.of in found and figure.beside in found:
             pairs = zip(found[figure.of], found[figure.beside], strict=True)
             figures.append({**asdict(figure), "reached": spread([a[figure.name] / b[figure.name] for a, b in pairs])})
     return {
@@ -309,6 +312,7 @@ def say(section: dict[str, Any]) -> None:
             wanted = f", asked {limit}: {'reached' if is_reached(figure) else 'NOT reached'}"
         held = figure["reached"]
         print(
-            f"{figure['of']} / {figure['beside']}{'' if figure['name'] == 'time' else ', ' + figure['name']}: "
+            f"{' / '.join(filter(None, (figure['of'], figure['beside'])))}"
+            f"{'' if figure['name'] == 'time' else ', ' + figure['name']}: "
             f"{held['median']:.3g} ({held['low']:.3g} to {held['high']:.3g}){wanted}"
         )

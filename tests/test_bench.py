@@ -80,3 +80,46 @@ def test_help(name):
     done = subprocess.run([sys.executable, BENCH / f"{name}.py", "--help"], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     assert "usage" in done.stdout
+
+
+def test_a_number_may_be_asked_for_by_itself(modules):
+    turns, table = modules
+    bench = turns.Bench("serve", {}, [turns.Figure("gipi", most=25.0, name="p99")], "µs")
+    found = {"gipi": [{"time": 90.0, "p99": value} for value in (8.0, 30.0, 26.0)]}
+    section = turns.summary(bench, Namespace(sizes={}, turns=3, threads=1, quick=False), found)
+    assert section["figures"][0]["reached"] == {"median": 26.0, "low": 8.0, "high": 30.0}
+    held = {"machine": {"processor": "P", "cores": 2, "system": "Linux"}, "sections": {"serve": section}}
+    assert "| gipi, p99, ms | ≤ 25 | 26 (8 … 30) | **no** |" in table.page_part([held], "en")
+
+
+def test_client_for_load_reads_answers_and_keeps_connections(monkeypatch):
+    """bench/asking.py against a server that answers in pieces, twice on a connection, then ends it."""
+    monkeypatch.syspath_prepend(str(BENCH))
+    import asyncio
+
+    from asking import Client, post
+
+    connections = []
+
+    async def answer(reader, writer):
+        connections.append(writer)
+        for ending in ("", "Connection: close\r\n"):
+            head = await reader.readuntil(b"\r\n\r\n")
+            await reader.readexactly(int(head.lower().partition(b"content-length: ")[2].split(b"\r\n")[0]))
+            for piece in (f"HTTP/1.1 503 Busy\r\n{ending}Content-", "Length: 4\r\n\r\nab", "cd"):
+                writer.write(piece.encode())
+                await writer.drain()
+                await asyncio.sleep(0.005)
+        writer.close()
+
+    async def ask():
+        async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+            client = Client(server.sockets[0].getsockname()[1], most=1)
+            seen = [await client.ask(post("/predict", b'{"rows": []}')) for _request in range(4)]
+            return seen, client.refused
+
+    seen, refused = asyncio.run(ask())
+    sys.modules.pop("asking", None)
+    assert [status for status, _seconds in seen] == [503] * 4
+    assert all(seconds > 0.009 for _status, seconds in seen)
+    assert (len(connections), refused) == (2, 0)

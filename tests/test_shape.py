@@ -47,7 +47,8 @@ MAY_IMPORT = {
     "run": MIDDLE | SHOWING | {"systems", "release", "doctor", "jobs", "verbs"},
     "verbs": MIDDLE | SHOWING | {"systems", "release", "server", "doctor", "jobs", "run"},
     "sklearn": MIDDLE | SHOWING | {"systems", "release", "doctor", "jobs", "run", "verbs"},
-    "cli": MIDDLE | SHOWING | {"systems", "release", "server", "doctor", "jobs", "run", "verbs"},
+    "sagemaker": MIDDLE | SHOWING | {"systems", "release", "server", "jobs", "run", "verbs"},
+    "cli": MIDDLE | SHOWING | {"systems", "release", "server", "doctor", "jobs", "run", "verbs", "sagemaker"},
     "__main__": {"cli"},
     "__init__": {"run", "verbs"},
 }

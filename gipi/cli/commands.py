@@ -238,6 +238,10 @@ def serve(line: Line) -> dict[str, Any]:
     from gipi.verbs.serve import serve as answered
 
     options = line.options
+    if options.sagemaker:
+        from gipi.cli.contract import serve_for_sagemaker
+
+        return serve_for_sagemaker(line)
     limits = Limits(
         body=options.max_body << 20,
         queue=options.queue,
@@ -251,7 +255,7 @@ def serve(line: Line) -> dict[str, Any]:
     code = answered(
         *line.words,
         host=options.host,
-        port=options.port,
+        port=8000 if options.port is None else options.port,
         workers=options.workers,
         runtime=options.runtime,
         allow_host=options.allow_host,

@@ -18,7 +18,7 @@ ABOUT = {
     "compare": "two runs beside each other",
     "save": "keep a run's model as one file",
     "inspect": "what is in a kept model's file; nothing of it runs",
-    "export": "a kept model for other programs: ONNX, PyTorch, safetensors",
+    "export": "a kept model for other programs: ONNX, PyTorch, safetensors, SageMaker, Docker",
     "serve": "kept models on the web: a REST interface, and a page for people",
     "systems": "the systems, or what one of them takes",
     "data": "the data sets that have a name, or pictures as a model sees them",

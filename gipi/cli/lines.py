@@ -75,7 +75,7 @@ class Show:
 class Export:
     """What `gipi export` understands."""
 
-    to: str = "onnx"  # onnx, torch (a .pt2 file, which gipi never reads) or safetensors (the weights alone)
+    to: str = "onnx"  # onnx, torch (.pt2, which gipi never reads), safetensors (weights alone), sagemaker or docker
     precision: str = "float32"  # of ONNX: int8 or bf16 is written only if it is faster and hardly worse
     loss_of_quality: float = 0.01  # how much worse the first metric may be then; of an error a share of its value
     data: str | None = None  # what that is measured on; the run's own test part if not given
@@ -89,7 +89,7 @@ class Serve:
     """What `gipi serve` understands."""
 
     host: str = "127.0.0.1"  # where to listen; 0.0.0.0: every network that this machine is in
-    port: int = 8000  # 0: any that is free
+    port: int | None = None  # 8000 if not given, with --sagemaker 8080; 0: any that is free
     workers: int = 1  # processes that answer, each with the models for itself
     runtime: Literal["torch", "onnx"] | None = None  # run its networks, or its program, which needs no PyTorch
     allow_host: tuple[str, ...] = ()  # names under which it is reached, besides localhost; *: any
@@ -102,6 +102,7 @@ class Serve:
     queue: int = 2048  # rows that may wait; who comes later is told to come back (503)
     rate: float | None = None  # requests a second that one client may make (429); any if not given
     max_body: int = 16  # megabytes of a request
+    sagemaker: bool = False  # as Amazon SageMaker asks it to; without RUN the model in /opt/ml/model
     json: bool = False  # the last line of standard output is the result as JSON
     lang: str | None = None  # en or ko; from the locale if not given
     quiet: bool = False  # say nothing
@@ -133,7 +134,7 @@ COUNTS = {
     "save": (2, 2),
     "inspect": (1, 1),
     "export": (1, 2),
-    "serve": (1, None),
+    "serve": (0, None),
     "systems": (0, 1),
     "data": (0, 1),
 }

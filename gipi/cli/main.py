@@ -23,8 +23,8 @@ VERBS = {
     "compare": "RUN RUN",
     "save": "RUN FILE",
     "inspect": "FILE",
-    "export": "RUN [FILE] [--to onnx|torch|safetensors]",
-    "serve": "RUN... [OPTIONS]",
+    "export": "RUN [FILE] [--to onnx|torch|safetensors|sagemaker|docker]",
+    "serve": "[RUN...] [OPTIONS]",
     "systems": "[SYSTEM]",
     "data": "[NAME] [--show]",
 }

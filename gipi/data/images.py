@@ -80,12 +80,19 @@ def read_picture(
         >>> read_picture(np.zeros((4, 6), np.uint8), shape=(3, 2, 2)).shape
         (2, 2, 3)
     """
+    if shape is not None and white == 255 and _is_like(source, shape):
+        return source
     name = name or (str(source) if isinstance(source, str | PathLike) else _("the picture"))
     with quiet():
         if isinstance(source, str | PathLike | bytes | bytearray | memoryview | Image.Image):
             picture = decoded(source, name, shape)
             return picture.copy() if white == 255 else picture.astype(np.float32) * np.float32(white / 255)
         return _of_array(plain_array(source), name, shape, white)
+
+
+def _is_like(source: Any, shape: tuple[int, int, int]) -> bool:
+    """Whether it is an array that is a picture of this shape already."""
+    return type(source) is np.ndarray and source.dtype == np.uint8 and source.shape == (*shape[1:], shape[0])
 
 
 def read_header(source: str | PathLike | bytes, name: str) -> Header:
@@ -277,7 +284,7 @@ def _grey_or_colour(image: Image.Image, bits: int, name: str) -> np.ndarray:
     if image.has_transparency_data:  # an alpha channel, or one colour or palette entry that is transparent
         paper = Image.new("RGBA", image.size, "white")
         image = Image.alpha_composite(paper, image.convert("RGBA")).convert("RGB")
-    pixels = np.asarray(image.convert(mode))
+    pixels = np.asarray(image if image.mode == mode else image.convert(mode))
     return pixels[:, :, None] if mode == "L" else pixels
 
 

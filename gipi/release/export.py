@@ -38,7 +38,8 @@ if TYPE_CHECKING:
 Inputs = dict[str, np.ndarray]
 Run = Callable[[Inputs], Inputs]
 
-SUFFIXES = {"onnx": ".onnx", "torch": ".pt2", "safetensors": ".safetensors"}
+FILES = {"onnx": ".onnx", "torch": ".pt2", "safetensors": ".safetensors"}
+SUFFIXES = FILES | {"sagemaker": ".tar.gz", "docker": "-docker"}  # the last two: release/containers.py
 MOST = 1_900_000_000  # bytes of weights inside an .onnx file: protobuf ends at 2 GB
 SMALL = 1 << 10  # bytes of a constant that stays inside whatever happens
 

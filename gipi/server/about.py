@@ -69,7 +69,19 @@ def examples(engine: Engine) -> list[Any]:
         return []
     if model.schema.is_picture:
         return [{"picture": data_url(picture)} for picture in engine.examples[:EXAMPLES]]
-    return [_plain(row) for row in engine.examples[:EXAMPLES]]
+    fields = {field.name: field for field in model.schema.inputs}
+    rows = [{name: _usual(value, fields[name]) for name, value in row.items()} for row in engine.examples[:EXAMPLES]]
+    return [_plain(row) for row in rows]
+
+
+def _usual(value: Any, field: Field) -> Any:
+    """A made-up number as rows have them: within the range of the training rows, whole where their ends are."""
+    if field.kind != "number" or type(value) is not float or not field.range:
+        return value
+    low, high = field.range
+    value = min(max(value, low), high)
+    is_whole = low == int(low) and high == int(high) and high - low >= 1
+    return float(round(value)) if is_whole else float(f"{value:.3g}")
 
 
 def _input(field: Field, task: str) -> dict[str, Any]:
@@ -86,7 +98,7 @@ def _input(field: Field, task: str) -> dict[str, Any]:
         return said | {"values": list(field.values)}
     if field.kind == "boolean":
         return said
-    low, high = getattr(field, "range", ()) or (None, None)
+    low, high = field.range or (None, None)
     if field.kind == "date":
         return said | {"low": _moment(low), "high": _moment(high), "fill": _moment(field.fill)}
     return said | {"low": low, "high": high, "fill": field.fill}

@@ -1,7 +1,7 @@
 """The steps of an answer: a body comes in, its rows are made ready, answered, and sent."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -61,6 +61,31 @@ def _made_ready(served: Served, rows: list, is_alone: bool) -> list[Made]:
                 raise RefusedError(422, said_of(error)) from None
             found.append(Made(error=said_of(error)))
     return found
+
+
+async def unless_gone(answers: Coroutine[Any, Any, list[Said]], receive: Receive, seconds: float) -> list[Said]:
+    """Answers that are long in coming: nothing more is computed for a client that has left.
+
+    Raises:
+        RefusedError: 503: it takes too long; 400: nobody is there to be answered.
+    """
+    answering, left = asyncio.ensure_future(answers), asyncio.ensure_future(gone(receive))
+    try:
+        done, _waiting = await asyncio.wait({answering, left}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        if answering in done:
+            return await answering
+        if done:
+            raise RefusedError(400, _("the client has left"))
+        raise RefusedError(503, _("the answer takes too long"), headers=[(b"retry-after", b"1")])
+    finally:
+        answering.cancel()
+        left.cancel()
+
+
+async def gone(receive: Receive) -> None:
+    """Returns when the client has left."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 async def read_body(state: State, headers: dict[bytes, bytes], receive: Receive) -> bytes:

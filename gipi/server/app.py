@@ -10,7 +10,19 @@ import time
 from typing import Any
 
 from gipi.messages import _, use
-from gipi.server.answering import SMALL, Receive, Scope, Send, answers_to, made_ready, read_body, refuse, respond
+from gipi.server.answering import (
+    SMALL,
+    Receive,
+    Scope,
+    Send,
+    answers_to,
+    gone,
+    made_ready,
+    read_body,
+    refuse,
+    respond,
+    unless_gone,
+)
 from gipi.server.batches import FullError
 from gipi.server.decided import explained, explains
 from gipi.server.engine import Said
@@ -21,6 +33,7 @@ from gipi.server.writing import CSV, EVENTS, JSON, KINDS, PNG, as_csv, as_json, 
 
 STREAMED = 4  # rows of a stream that are asked for at once
 WRITERS = {JSON: as_json, CSV: as_csv, PNG: as_png}
+LONG = 0.5  # seconds: whoever waits longer for an answer is watched: is he there still?
 TYPES = {kind: kind.encode() + (b"; charset=utf-8" if kind == CSV else b"") for kind in WRITERS}
 
 
@@ -91,7 +104,10 @@ class App:
                 return await self._explain(served, rows, is_alone, send)
             if accept == EVENTS:
                 return await self._stream(served, rows, client, receive, send)
-            answers = await answers_to(state, served, rows, is_alone)
+            answering = answers_to(state, served, rows, is_alone)
+            if served.batches.wait_for(len(rows)) > LONG:
+                answering = unless_gone(answering, receive, state.limits.answer_seconds)
+            answers = await answering
             await respond(send, 200, WRITERS[accept](answers), TYPES[accept])
             return 200
         except FullError as full:
@@ -128,13 +144,13 @@ class App:
         task = asyncio.current_task()
         assert task is not None
         state.streams.add(task)
-        gone = asyncio.ensure_future(_gone(receive))
+        left = asyncio.ensure_future(gone(receive))
         try:
             headers = [(b"content-type", EVENTS.encode()), *SAFE]
             await send({"type": "http.response.start", "status": 200, "headers": headers})
             async with asyncio.timeout(state.limits.stream_seconds):
                 for start in range(0, len(rows), STREAMED):
-                    if gone.done():
+                    if left.done():
                         break
                     for answer in await answers_to(state, served, rows[start : start + STREAMED]):
                         await send({"type": "http.response.body", "body": event(answer), "more_body": True})
@@ -144,7 +160,7 @@ class App:
         except (TimeoutError, asyncio.CancelledError):
             end = event({"error": _("the stream was ended: it took too long, or the server stops")}, "error")
         finally:
-            gone.cancel()
+            left.cancel()
             state.streams.discard(task)
             state.guard.end_stream(client)
         await send({"type": "http.response.body", "body": end})
@@ -170,12 +186,6 @@ async def _watched(app: Any, scope: Scope, receive: Receive, send: Send) -> int:
 
     await app(scope, receive, watched)
     return found
-
-
-async def _gone(receive: Receive) -> None:
-    """Returns when the client has left."""
-    while (await receive())["type"] != "http.disconnect":
-        pass
 
 
 def _busy(full: FullError) -> RefusedError:

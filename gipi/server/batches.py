@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from gipi.server.counts import Count
-from gipi.server.engine import Engine, Said, is_failure
+from gipi.server.engine import AT_ONCE, Engine, Said, is_failure
 from gipi.server.limits import Limits
 
 Array = np.ndarray
@@ -65,7 +65,13 @@ class Batches:
 
     @property
     def is_full(self) -> bool:
-        return self.waiting >= self.limits.queue
+        """More wait than are answered in good time; two batches may always wait, however long they take."""
+        most = self.limits.patience / self.pace if self.pace else self.limits.queue
+        return self.waiting >= min(self.limits.queue, max(2 * self.engine.batch, most))
+
+    def wait_for(self, rows: int) -> float:
+        """Seconds until so many more are answered, as far as that can be known."""
+        return (self.waiting + rows) * self.pace
 
     def full(self) -> FullError:
         return FullError(self.waiting * self.pace)
@@ -103,7 +109,8 @@ class Batches:
             self.is_busy = False
             return
         rows = [row for _job, _start, some in pieces for row in some]
-        if self.beside is None:
+        is_alone = len(rows) == 1 and self.engine.alone <= AT_ONCE  # answered in less time than a thread takes to wake
+        if self.beside is None or is_alone:
             self._deliver(pieces, *self._computed(rows))
             loop.call_soon(self._next, loop)
         else:

@@ -38,6 +38,7 @@ class Engine:
         batch: Rows at once.
         is_quick: A batch takes no longer than `AT_ONCE`.
         seconds: What a full batch takes.
+        alone: What a row takes that is answered alone.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Engine:
     batch: int = 1
     is_quick: bool = True
     seconds: float = 0.0
+    alone: float = 0.0
     categories: list[tuple[int, str]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -99,6 +101,7 @@ class Engine:
             if size > 1 and not batch and seconds > LONGEST:
                 break
             self.batch, self.seconds = size, seconds
+            self.alone = self.alone or seconds
         self.is_quick = self.seconds <= AT_ONCE
 
     def _made_ready(self) -> list[Array]:

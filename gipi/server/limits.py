@@ -15,11 +15,13 @@ class Limits:
         made: Things that one request asks to be made.
         pixels: Of a picture, before it is decoded; with opacity it takes 16 bytes for each while it is read.
         queue: Rows that may wait; who comes later is told to come back.
+        patience: Seconds that a row may wait, as far as that can be known: of a slow model fewer may wait.
         batch: Rows that are answered at once; None: found by measuring.
         max_wait: Seconds that a row waits for others to be answered with.
         header_seconds: For a request's first line and headers to come in.
         body_seconds: For its body, and for a client to take what it was sent.
         idle_seconds: That a connection may stay without a request.
+        answer_seconds: That one answer may take.
         stream_seconds: That one stream of events may take.
         connections: That may be open.
         streams: Of events, for each client.
@@ -34,11 +36,13 @@ class Limits:
     made: int = 256
     pixels: int = 16_000_000
     queue: int = 2048
+    patience: float = 1.0
     batch: int | None = None
     max_wait: float = 0.0
     header_seconds: float = 10.0
     body_seconds: float = 30.0
     idle_seconds: float = 60.0
+    answer_seconds: float = 120.0
     stream_seconds: float = 300.0
     connections: int = 4096
     streams: int = 4

@@ -22,7 +22,7 @@ import uvicorn
 from PIL import Image
 
 from gipi.errors import UsageError, reason_of
-from gipi.messages import _
+from gipi.messages import _, language, use
 from gipi.server.app import App
 from gipi.server.batches import Batches
 from gipi.server.counts import Counts
@@ -202,7 +202,7 @@ class Server(uvicorn.Server):
 
 
 def serve_until_stopped(
-    state: State, address: Address, listener: socket.socket, begun: Callable[[], None], others: Any = None
+    state: State, address: Address, listener: socket.socket, begun: Callable[[], None], app: Any = None
 ) -> None:
     """Answer until somebody asks to stop.
 
@@ -211,13 +211,14 @@ def serve_until_stopped(
         address: For TLS.
         listener: Where it listens.
         begun: Called when it answers.
-        others: The application for all routes but those that predict; None: the page and all that belongs to it.
+        app: Answers the requests; None: `App`, with the page and all that belongs to it.
     """
     warnings.filterwarnings("ignore", module=r"PIL\.")  # once: doing so for each picture takes longer than reading it
     warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+    use(language())  # once, for who says no other: each sentence would look at the environment
     logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL + 1)  # what clients send is not to be in our log
     config = uvicorn.Config(
-        App(state, others or small_routes(state)),
+        app or App(state, small_routes(state)),
         http=bounded(state.limits),
         ws="none",
         lifespan="off",

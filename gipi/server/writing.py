@@ -91,8 +91,12 @@ def as_png(answers: list[Said]) -> bytes:
     return png(picture)
 
 
-def as_csv(answers: list[Said]) -> bytes:
+def as_csv(answers: list[Said], has_names: bool = True) -> bytes:
     """A line for each answer: what is nested stands under names with dots.
+
+    Args:
+        answers: One for each row.
+        has_names: The first line has the names.
 
     Raises:
         RefusedError: 406: there are pictures in them.
@@ -101,7 +105,8 @@ def as_csv(answers: list[Said]) -> bytes:
     names = list(dict.fromkeys(name for line in lines for name in line))
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\r\n")
-    writer.writerow([_harmless(name) for name in names])
+    if has_names:
+        writer.writerow([_harmless(name) for name in names])
     writer.writerows([_harmless(line.get(name, "")) for name in names] for line in lines)
     return file.getvalue().encode()
 

@@ -1,9 +1,11 @@
-"""`gipi export`: a kept model for other programs, as ONNX, as PyTorch's exported program, or its weights alone."""
+"""`gipi export`: a kept model for other programs: ONNX, PyTorch's exported program, its weights alone, containers."""
 
+import tempfile
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from gipi.errors import UsageError, nearest
+from gipi.errors import ProgramWarning, UsageError, nearest
 from gipi.messages import _
 from gipi.verbs.inspect import bundle_of
 from gipi.verbs.load import load
@@ -11,7 +13,7 @@ from gipi.verbs.load import load
 if TYPE_CHECKING:
     from gipi.release.export import Exported
 
-Format = Literal["onnx", "torch", "safetensors"]
+Format = Literal["onnx", "torch", "safetensors", "sagemaker", "docker"]
 Precision = Literal["float32", "int8", "bf16"]
 
 PRECISIONS = ("float32", "int8", "bf16")
@@ -31,7 +33,8 @@ def export(
         source: A run, its folder or name, or a `.gipi` file.
         path: The file; None: named after the run, in the folder where one stands.
         to: "onnx": one .onnx file for any ONNX runtime; "torch": a .pt2 file for PyTorch, which gipi itself never
-            reads; "safetensors": the weights alone, by the names that the network has.
+            reads; "safetensors": the weights alone, by the names that the network has; "sagemaker": model.tar.gz for
+            Amazon SageMaker; "docker": a folder that Docker makes an image of.
         precision: Of an .onnx file: "int8" and "bf16" are measured beside the model, and written only if they are
             faster and hardly worse.
         loss_of_quality: By how much the first metric may be worse then: 0.01 of an accuracy, f1 or R², 0.01 of the
@@ -63,7 +66,17 @@ def export(
         raise UsageError(_("--loss-of-quality is a number from 0 on; {came} came", came=loss_of_quality))
     if data is not None and precision == "float32":
         raise UsageError(_("--data goes with --precision int8 or bf16"))
+    if to == "docker":
+        from gipi.release.containers import write_folder
+
+        with tempfile.TemporaryDirectory() as aside:
+            return write_folder(_released(source, Path(aside)), Path(path or _named(source, None, SUFFIXES[to])))
     into = _named(source, path, SUFFIXES[to])
+    if to == "sagemaker":
+        from gipi.release.containers import write_archive
+
+        with tempfile.TemporaryDirectory() as aside:
+            return write_archive(_released(source, Path(aside)), into)
     if to == "safetensors":
         return _weights(source, into)
     model = load(source)
@@ -78,6 +91,21 @@ def export(
             raise UsageError(_("this needs the model's networks; give the module, gipi.load(path, model=...)"))
         return write_torch(model, into)  # type: ignore[arg-type]  # what has members is a Model
     return write_onnx(model, _bundle_behind(source, model), into)
+
+
+def _released(source: Any, aside: Path) -> Path:
+    """The bundle that a container gets: the one that there is, if it has a program, else one made with it."""
+    from gipi.release.bundle import held
+
+    is_in_memory = hasattr(source, "schema")
+    if not is_in_memory and "program.onnx" in held(found := bundle_of(source)).parts:
+        return found
+    model = load(source)
+    if not hasattr(model, "members"):
+        raise UsageError(_("this needs the model's networks; give the module, gipi.load(path, model=...)"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ProgramWarning)  # the bundle says it, and so does the remark
+        return model.save(aside / "model.gipi")  # type: ignore[union-attr]  # what has members is a Model
 
 
 def _bundle_behind(source: Any, model: Any) -> Any:
@@ -107,7 +135,7 @@ def _named(source: Any, path: str | Path | None, suffix: str) -> Path:
     """Where it is written: what was said, with the suffix that the format has, or the run's name."""
     if path is not None:
         path = Path(path)
-        return path if path.suffix == suffix else path.with_name(path.name + suffix)
+        return path if path.name.endswith(suffix) else path.with_name(path.name + suffix)
     if hasattr(source, "schema"):  # a model in memory
         return Path(f"model{suffix}")
     found = bundle_of(source)

@@ -98,7 +98,9 @@ def serve(
 def opened(name: str, source: Any, runtime: "Runtime | None", threads: int, limits: "Limits") -> "Engine":
     """A model, opened and warm."""
     if hasattr(source, "schema"):  # a model in memory
-        return _settled(name, source, None, limits)
+        from gipi.release.examples import example_rows
+
+        return _settled(name, source, example_rows(source), limits)
     from gipi.release.bundle import held
 
     path = bundle_of(source)

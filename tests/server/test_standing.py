@@ -1,16 +1,23 @@
 """It stands: slow and greedy clients, more load than it can carry, the wish to stop, workers that die."""
 
+import asyncio
 import json
 import os
 import signal
 import socket
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
 import pytest
-from asked import GOLDEN, serving
+from asked import GOLDEN, Asked, serving
+
+import gipi
+from gipi.release.bundle import held
+from gipi.server.engine import Engine
+from gipi.server.limits import Limits
 
 MODEL = str(GOLDEN / "mlp-classify-table-class.gipi")
 PICTURES = str(GOLDEN / "gan-generate-picture.gipi")
@@ -177,6 +184,47 @@ def test_more_than_it_can_carry():
         assert ask(server).status_code == 200
         counted = httpx.get(f"{server.address}/metrics").text
         assert f'status="503"}} {statuses.count(503)}' in counted and "gipi_queue_rows" in counted
+
+
+def test_nothing_is_computed_for_who_has_left():
+    """Clients of a slow model that leave give up their places, and what was counted for them is given back."""
+    engine = Engine("slow", gipi.load(MODEL, runtime="onnx"), held(MODEL).examples["rows"])
+    server = Asked(engine, limits=Limits(batch=1, patience=100.0))
+    rows, quick = [], engine.run
+
+    def run(ready):
+        rows.extend(ready)
+        time.sleep(0.1)
+        return quick(ready)
+
+    engine.run = run  # type: ignore[method-assign]
+    batches = server.state.default.batches
+    batches.pace, batches.beside, engine.alone = 0.1, ThreadPoolExecutor(1), 1.0
+    sent: list[dict] = []
+
+    async def leave(seconds: float) -> None:
+        messages = [{"type": "http.request", "body": BODY, "more_body": False}]
+
+        async def receive() -> dict:
+            if messages:
+                return messages.pop()
+            await asyncio.sleep(seconds)
+            return {"type": "http.disconnect"}
+
+        async def send(message: dict) -> None:
+            sent.append(message)
+
+        headers = [(b"host", b"localhost"), (b"content-type", b"application/json")]
+        scope = {"type": "http", "method": "POST", "path": "/predict", "query_string": b"", "headers": headers}
+        await server.app(scope | {"client": ("127.0.0.1", 1)}, receive, send)
+
+    async def all_of_them() -> None:
+        await asyncio.gather(*(leave(0.15) for _one in range(20)), leave(60.0))
+
+    asyncio.run(all_of_them())
+    assert len(rows) < 12  # of 21 that asked, five are not watched: they wait no half second
+    assert [one["status"] for one in sent if one["type"] == "http.response.start"].count(200) >= 5
+    assert (server.state.active, server.state.bodies, batches.waiting) == (0, 0, 0)
 
 
 def test_the_wish_to_stop():
