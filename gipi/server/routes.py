@@ -5,6 +5,7 @@ Nothing here takes a path or an address: the names of files are looked up among 
 
 import mimetypes
 from functools import cache
+from hashlib import sha256
 from importlib.resources import files
 from typing import Any
 
@@ -60,12 +61,12 @@ def small_routes(state: State) -> FastAPI:
     app.add_exception_handler(HTTPException, _said)
 
     @app.get("/", include_in_schema=False)
-    async def page() -> Response:
-        return _file("index.html")
+    async def page(request: Request) -> Response:
+        return _file("index.html", request)
 
     @app.get("/page/{name}", include_in_schema=False)
-    async def part(name: str) -> Response:
-        return _file(name)
+    async def part(name: str, request: Request) -> Response:
+        return _file(name, request)
 
     @app.get("/favicon.ico", include_in_schema=False)
     async def icon() -> Response:
@@ -150,12 +151,21 @@ def _pages() -> dict[str, bytes]:
     return {one.name: one.read_bytes() for one in found if one.is_file()}
 
 
-def _file(name: str) -> Response:
+def _file(name: str, request: Request) -> Response:
+    """A file of the page; one that the browser still has is not sent again."""
     content = _pages().get(name)
     if content is None:
         raise HTTPException(404)
+    headers = PAGE_HEADERS | {"cache-control": "no-cache", "etag": _sums()[name]}
+    if request.headers.get("if-none-match") == headers["etag"]:
+        return Response(None, 304, headers)
     kind = TYPES.get("." + name.rpartition(".")[2]) or mimetypes.guess_type(name)[0] or "application/octet-stream"
-    return Response(content, 200, PAGE_HEADERS, kind)
+    return Response(content, 200, headers, kind)
+
+
+@cache
+def _sums() -> dict[str, str]:
+    return {name: f'"{sha256(content).hexdigest()[:32]}"' for name, content in _pages().items()}
 
 
 @cache
