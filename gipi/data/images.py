@@ -42,10 +42,17 @@ class OversizedError(DataError):
 
 @dataclass(frozen=True)
 class Bounds:
-    """What is read of files: no more pixels, and these of Pillow's formats (None: all that `FORMATS` has)."""
+    """What is read of files.
+
+    Attributes:
+        pixels: No more.
+        formats: These of Pillow's formats; None: all that `FORMATS` has.
+        heavy: No more pixels with opacity, or of WebP: one takes up to 30 bytes while it is decoded.
+    """
 
     pixels: int = MOST_PIXELS
     formats: tuple[str, ...] | None = None
+    heavy: int = MOST_PIXELS
 
 
 USUAL = Bounds()
@@ -178,7 +185,7 @@ def decoded(source: Any, name: str, shape: tuple[int, int, int] | None, bounds: 
 def _opened(source: Any, name: str, bounds: Bounds = USUAL) -> Iterator[Image.Image]:
     """The image, its header read and its size within bounds, its pixels not decoded yet."""
     if isinstance(source, Image.Image):
-        _check_size(source, name, bounds.pixels)
+        _check_size(source, name, bounds)
         yield source
         return
     where = io.BytesIO(source) if isinstance(source, bytes | bytearray | memoryview) else source
@@ -197,7 +204,7 @@ def _opened(source: Any, name: str, bounds: Bounds = USUAL) -> Iterator[Image.Im
     except Exception as error:  # as above: a damaged header
         raise _damaged(name, error) from error
     with image:
-        _check_size(image, name, bounds.pixels)
+        _check_size(image, name, bounds)
         yield image
 
 
@@ -208,7 +215,9 @@ def _formats() -> tuple[str, ...]:
     return tuple(name for name in FORMATS if name in Image.OPEN)
 
 
-def _check_size(image: Image.Image, name: str, most: int) -> None:
+def _check_size(image: Image.Image, name: str, bounds: Bounds) -> None:
+    is_heavy = bounds.heavy < bounds.pixels and (image.format == "WEBP" or image.has_transparency_data)
+    most = bounds.heavy if is_heavy else bounds.pixels
     if image.width * image.height > most:
         raise _too_large(name, f"{image.width} x {image.height}", most)
     if image.width * image.height == 0:

@@ -49,6 +49,8 @@ def rows_of(reader: Reader, kind: str, body: bytes) -> Rows:
     Raises:
         RefusedError: 400, 413, 415 or 422; says what is wrong, and where.
     """
+    if kind in JSON + LINES + CSV:
+        reader.check_values(body)
     if kind in JSON:
         return _of_json(reader, body)
     if reader.task != "generate":  # it takes nothing but how many are wanted

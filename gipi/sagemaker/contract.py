@@ -8,13 +8,14 @@ import asyncio
 import math
 import os
 import time
+from functools import partial
 
 from pydantic_core import to_json
 
 from gipi.messages import _
 from gipi.sagemaker.answers import KINDS, TYPES, passed_on, written
 from gipi.sagemaker.bodies import rows_of
-from gipi.server.answering import SMALL, Receive, Scope, Send, answers_to, read_body, refuse, respond
+from gipi.server.answering import Receive, Scope, Send, answers_to, made_ready, read_body, refuse, respond
 from gipi.server.batches import FullError
 from gipi.server.guard import single
 from gipi.server.limits import Limits
@@ -93,16 +94,14 @@ class Contract:
                 raise served.batches.full()
             body = await read_body(state, headers, receive)
             size = len(body)
-            loop = asyncio.get_running_loop()
-            if size <= SMALL:
-                rows = rows_of(served.reader, kind, body)
-            else:
-                rows = await loop.run_in_executor(state.beside, rows_of, served.reader, kind, body)
-            answers = await answers_to(state, served, rows, is_alone=kind.startswith("image/"))
+            read = partial(rows_of, served.reader, kind, body)
+            made = await made_ready(state, served, body, read, is_alone=kind.startswith("image/"))
+            answers = await answers_to(served, made)
             if len(answers) <= MANY:
                 content = written(chosen, accept, answers)
             else:
-                content = await loop.run_in_executor(state.beside, written, chosen, accept, answers)
+                loop = asyncio.get_running_loop()
+                content = await loop.run_in_executor(state.writing, written, chosen, accept, answers)
             await respond(send, 200, content, TYPES[chosen], passed_on(headers))
             return 200
         except FullError as full:

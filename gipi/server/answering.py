@@ -1,6 +1,7 @@
 """The steps of an answer: a body comes in, its rows are made ready, answered, and sent."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 from pydantic_core import to_json
 
 from gipi.errors import DataError
-from gipi.messages import _
+from gipi.messages import _, language, use
 from gipi.server.engine import USUAL, Said, said_of
 from gipi.server.refusal import SAFE, Headers, RefusedError
 from gipi.server.state import Served, State
@@ -18,7 +19,8 @@ Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 SMALL = 1 << 16  # bytes up to which a body is read where requests are; beyond, in a thread
-MANY = 32  # rows, likewise
+MOMENT = 0.002  # seconds, likewise
+ANSWERED = 3  # a picture and those that are made of it take so many times its bytes
 JSON = b"application/json"
 
 
@@ -31,9 +33,8 @@ class Made:
     error: str | None = None
 
 
-async def answers_to(state: State, served: Served, rows: list, is_alone: bool = False) -> list[Said]:
-    """The answers to rows, in order; `is_alone`: the body is the one row, so what is wrong with it is the request's."""
-    made = await made_ready(state, served, rows, is_alone)
+async def answers_to(served: Served, made: list[Made]) -> list[Said]:
+    """The answers to rows that were made ready, in order."""
     answers = iter(await served.batches.answers([row.ready for row in made if row.error is None]))
     found = []
     for row in made:
@@ -42,25 +43,81 @@ async def answers_to(state: State, served: Served, rows: list, is_alone: bool = 
     return found
 
 
-async def made_ready(state: State, served: Served, rows: list, is_alone: bool) -> list[Made]:
-    """Rows made ready; many, or large pictures, in a thread."""
-    if len(rows) <= MANY and sum(len(row) for row in rows if isinstance(row, bytes | str)) <= SMALL:
-        return _made_ready(served, rows, is_alone)
-    loop = asyncio.get_running_loop()
-    return await loop.run_in_executor(state.beside, _made_ready, served, rows, is_alone)
+async def made_ready(state: State, served: Served, body: bytes, read: Callable[[], list], is_alone: bool) -> list[Made]:
+    """A body's rows, made ready.
 
+    What is small is begun where requests are read, and what of it takes longer than a moment goes on in a thread: how
+    long a row takes is not to be seen in its bytes (a few may claim a large picture, a date may need a long look).
 
-def _made_ready(served: Served, rows: list, is_alone: bool) -> list[Made]:
-    engine, reader = served.engine, served.reader
-    found = []
+    Args:
+        body: It.
+        read: Gives its rows.
+        is_alone: The body is the one row, so what is wrong with it is the request's.
+
+    Raises:
+        RefusedError: 400, 413, 415, 422 or 503.
+    """
+    if len(body) > SMALL:
+        return await _beside(state, served, read, is_alone)
+    rows = read()
+    found: list[Made] = []
+    end = time.perf_counter() + MOMENT
     for row in rows:
         try:
-            found.append(Made(*engine.ready(reader.opened(row))))
-        except USUAL as error:
-            if is_alone and isinstance(error, DataError):  # the body is the row: there are no neighbours
-                raise RefusedError(422, said_of(error)) from None
-            found.append(Made(error=said_of(error)))
+            found.append(_made(served, row, is_alone, True))
+        except RefusedError:  # a picture that is not small, or one that is none: it is said below
+            break
+        if time.perf_counter() > end:
+            break
+    if len(found) < len(rows):
+        found += await _beside(state, served, lambda: rows[len(found) :], is_alone)
     return found
+
+
+async def _beside(state: State, served: Served, read: Callable[[], list], is_alone: bool) -> list[Made]:
+    """Rows read and made ready in the thread, one request after the other: so only one is unpacked at a time."""
+    limits = state.limits
+    if state.reading >= limits.reading:
+        raise _busy()
+
+    def work() -> list[Made]:
+        use(spoken)
+        end = time.monotonic() + limits.read_seconds
+        found, size = [], 0
+        for row in read():
+            if time.monotonic() > end:
+                text = _(
+                    "the rows take longer than {seconds} seconds to be read: send them in parts",
+                    seconds=f"{limits.read_seconds:g}",
+                )
+                raise RefusedError(413, text)
+            found.append(_made(served, row, is_alone, False))
+            size += unpacked(found[-1:])
+            if size > limits.bodies and len(found) > 1:
+                raise RefusedError(413, _("the pictures are too large together: send them in parts"))
+        return found
+
+    spoken = language()
+    state.reading += 1
+    try:
+        return await asyncio.get_running_loop().run_in_executor(state.beside, work)
+    finally:
+        state.reading -= 1
+
+
+def _made(served: Served, row: Any, is_alone: bool, is_quick: bool) -> Made:
+    """One row made ready; with `is_quick` no large picture is."""
+    try:
+        return Made(*served.engine.ready(served.reader.opened(row, is_quick)))
+    except USUAL as error:
+        if is_alone and isinstance(error, DataError):  # the body is the row: there are no neighbours
+            raise RefusedError(422, said_of(error)) from None
+        return Made(error=said_of(error))
+
+
+def unpacked(made: list[Made]) -> int:
+    """Bytes that rows take which were made ready, with their answers."""
+    return ANSWERED * sum(row.ready.nbytes for row in made if row.error is None)
 
 
 async def unless_gone(answers: Coroutine[Any, Any, list[Said]], receive: Receive, seconds: float) -> list[Said]:
@@ -99,7 +156,7 @@ async def read_body(state: State, headers: dict[bytes, bytes], receive: Receive)
     if said is not None and (not said.isdigit() or int(said[:20]) > limits.body):
         raise _large(limits.body)
     if state.bodies > limits.bodies:
-        raise RefusedError(503, _("the server is busy: ask again later"), headers=[(b"retry-after", b"1")])
+        raise _busy()
     message = await receive()
     body = message.get("body", b"")
     if not message.get("more_body", False):
@@ -122,7 +179,7 @@ async def read_body(state: State, headers: dict[bytes, bytes], receive: Receive)
             if size > limits.body:
                 raise _large(limits.body)
             if state.bodies > limits.bodies:
-                raise RefusedError(503, _("the server is busy: ask again later"), headers=[(b"retry-after", b"1")])
+                raise _busy()
     except BaseException:
         state.bodies -= size
         raise
@@ -147,3 +204,7 @@ async def refuse(send: Send, refused: RefusedError) -> None:
 
 def _large(most: int) -> RefusedError:
     return RefusedError(413, _("the body is too large: {most} bytes at most", most=most))
+
+
+def _busy() -> RefusedError:
+    return RefusedError(503, _("the server is busy: ask again later"), headers=[(b"retry-after", b"1")])

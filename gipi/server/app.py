@@ -7,11 +7,12 @@ does; all else is a few routes of FastAPI (routes.py), which also documents it.
 import asyncio
 import math
 import time
+from functools import partial
 from typing import Any
 
 from gipi.messages import _, use
 from gipi.server.answering import (
-    SMALL,
+    Made,
     Receive,
     Scope,
     Send,
@@ -22,6 +23,7 @@ from gipi.server.answering import (
     refuse,
     respond,
     unless_gone,
+    unpacked,
 )
 from gipi.server.batches import FullError
 from gipi.server.decided import explained, explains
@@ -29,8 +31,10 @@ from gipi.server.engine import Said
 from gipi.server.guard import single
 from gipi.server.refusal import SAFE, RefusedError
 from gipi.server.state import Served, State
-from gipi.server.writing import CSV, EVENTS, JSON, KINDS, PNG, as_csv, as_json, as_png, event, wanted
+from gipi.server.writing import CSV, EVENTS, JSON, KINDS, PNG, as_csv, as_json, as_png, event, pixels_of, wanted
 
+MANY = 256  # answers up to which they are written where requests are read; beyond, in a thread
+FEW_PIXELS = 1 << 16  # likewise
 STREAMED = 4  # rows of a stream that are asked for at once
 WRITERS = {JSON: as_json, CSV: as_csv, PNG: as_png}
 LONG = 0.5  # seconds: whoever waits longer for an answer is watched: is he there still?
@@ -98,17 +102,24 @@ class App:
         try:
             body = await read_body(state, headers, receive)
             size = len(body)
-            is_alone = kind not in (JSON, CSV)  # the body is the row
-            rows = await self._read(served, kind, body, scope)
+            is_drawing = b"drawing=1" in scope["query_string"].split(b"&")
+            read = partial(served.reader.read, kind, body, is_drawing)
+            made = await made_ready(state, served, body, read, is_alone=kind not in (JSON, CSV))
+            del body, read
+            more = unpacked(made)
+            state.bodies += more
+            size += more
+            if state.bodies > state.limits.bodies and state.bodies > size:  # alone it may be larger
+                raise RefusedError(503, _("the server is busy: ask again later"), headers=[(b"retry-after", b"1")])
             if verb == "explain":
-                return await self._explain(served, rows, is_alone, send)
+                return await self._explain(served, made, send)
             if accept == EVENTS:
-                return await self._stream(served, rows, client, receive, send)
-            answering = answers_to(state, served, rows, is_alone)
-            if served.batches.wait_for(len(rows)) > LONG:
+                return await self._stream(served, made, client, receive, send)
+            answering = answers_to(served, made)
+            if served.batches.wait_for(len(made)) > LONG:
                 answering = unless_gone(answering, receive, state.limits.answer_seconds)
             answers = await answering
-            await respond(send, 200, WRITERS[accept](answers), TYPES[accept])
+            await respond(send, 200, await self._written(accept, answers), TYPES[accept])
             return 200
         except FullError as full:
             raise _busy(full) from None
@@ -116,28 +127,32 @@ class App:
             state.active -= 1
             state.bodies -= size
 
-    async def _read(self, served: Served, kind: str, body: bytes, scope: Scope) -> list:
-        """A body as rows; what is large is read in a thread, one after the other, so that it bounds memory too."""
-        is_drawing = b"drawing=1" in scope["query_string"].split(b"&")
-        if len(body) <= SMALL:
-            return served.reader.read(kind, body, is_drawing)
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self.state.beside, served.reader.read, kind, body, is_drawing)
+    async def _written(self, accept: str, answers: list[Said]) -> bytes:
+        """Answers as bytes; many, or large pictures, in a thread."""
+        write = WRITERS[accept]
+        if len(answers) <= MANY and sum(map(pixels_of, answers)) <= FEW_PIXELS:
+            return write(answers)
+        return await asyncio.get_running_loop().run_in_executor(self.state.writing, write, answers)
 
-    async def _explain(self, served: Served, rows: list, is_alone: bool, send: Send) -> int:
+    async def _event(self, answer: Said) -> bytes:
+        if pixels_of(answer) <= FEW_PIXELS:
+            return event(answer)
+        return await asyncio.get_running_loop().run_in_executor(self.state.writing, event, answer)
+
+    async def _explain(self, served: Served, made: list[Made], send: Send) -> int:
         """What decided, for pictures that are classified."""
         if not explains(served.engine.model):
             raise RefusedError(404, _("this model does not say what decided; see GET /schema"))
-        if len(rows) != 1:
-            raise RefusedError(422, _("one picture was expected, {came} came", came=len(rows)))
-        (row,) = await made_ready(self.state, served, rows, is_alone)
+        if len(made) != 1:
+            raise RefusedError(422, _("one picture was expected, {came} came", came=len(made)))
+        (row,) = made
         found: Said = {"error": row.error}
         if row.error is None:
             found = await explained(served.engine.model, served.batches.answers, row.ready)
         await respond(send, 200, as_json([found], "explanations"), TYPES[JSON])
         return 200
 
-    async def _stream(self, served: Served, rows: list, client: str, receive: Receive, send: Send) -> int:
+    async def _stream(self, served: Served, made: list[Made], client: str, receive: Receive, send: Send) -> int:
         """The answers as events, each as soon as it is there; whoever leaves is answered no more."""
         state = self.state
         state.guard.begin_stream(client)
@@ -149,11 +164,11 @@ class App:
             headers = [(b"content-type", EVENTS.encode()), *SAFE]
             await send({"type": "http.response.start", "status": 200, "headers": headers})
             async with asyncio.timeout(state.limits.stream_seconds):
-                for start in range(0, len(rows), STREAMED):
+                for start in range(0, len(made), STREAMED):
                     if left.done():
                         break
-                    for answer in await answers_to(state, served, rows[start : start + STREAMED]):
-                        await send({"type": "http.response.body", "body": event(answer), "more_body": True})
+                    for answer in await answers_to(served, made[start : start + STREAMED]):
+                        await send({"type": "http.response.body", "body": await self._event(answer), "more_body": True})
             end = event({}, "end")
         except FullError:
             end = event({"error": _("the server is busy: ask again later")}, "error")

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
+from gipi.release.described import ANY_SIZE
 from gipi.server.counts import Count
 from gipi.server.engine import AT_ONCE, Engine, Said, is_failure
 from gipi.server.limits import Limits
@@ -61,7 +62,8 @@ class Batches:
         self.waiting = 0
         self.is_busy = False  # a batch is computed, or about to be
         self.pace = engine.seconds / engine.batch  # seconds a row
-        self.beside = None if engine.is_quick else ThreadPoolExecutor(1, f"gipi-{engine.name[:20]}")
+        is_quick = engine.is_quick and engine.model.task not in ANY_SIZE
+        self.beside = None if is_quick else ThreadPoolExecutor(1, f"gipi-{engine.name[:20]}")
 
     @property
     def is_full(self) -> bool:
@@ -109,7 +111,8 @@ class Batches:
             self.is_busy = False
             return
         rows = [row for _job, _start, some in pieces for row in some]
-        is_alone = len(rows) == 1 and self.engine.alone <= AT_ONCE  # answered in less time than a thread takes to wake
+        # one that is answered in less time than a thread takes to wake; a larger one was not measured
+        is_alone = len(rows) == 1 and self.engine.alone <= AT_ONCE and rows[0].size <= self.engine.size
         if self.beside is None or is_alone:
             self._deliver(pieces, *self._computed(rows))
             loop.call_soon(self._next, loop)

@@ -39,6 +39,7 @@ class Engine:
         is_quick: A batch takes no longer than `AT_ONCE`.
         seconds: What a full batch takes.
         alone: What a row takes that is answered alone.
+        size: Numbers in a row that was measured.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Engine:
     is_quick: bool = True
     seconds: float = 0.0
     alone: float = 0.0
+    size: int = 0
     categories: list[tuple[int, str]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -100,7 +102,7 @@ class Engine:
             seconds = min(self._timed(rows) for _try in range(TRIES))
             if size > 1 and not batch and seconds > LONGEST:
                 break
-            self.batch, self.seconds = size, seconds
+            self.batch, self.seconds, self.size = size, seconds, examples[0].size
             self.alone = self.alone or seconds
         self.is_quick = self.seconds <= AT_ONCE
 

@@ -24,6 +24,8 @@ ONCE = (b"host", b"content-length", b"content-type", b"authorization", b"x-api-k
 SHORTEST_KEY = 16
 MOST_KEYS = 1000
 MOST_CLIENTS = 10_000  # of which it is known how much they asked
+MOST_HOSTS = 1000  # names in Host that are known already
+LONGEST_HOST = 262  # bytes: a name, a colon, a port
 FROM_HERE = (b"same-origin", b"none")  # Sec-Fetch-Site: this page, or typed by a person
 
 Headers = Mapping[bytes, bytes]
@@ -68,8 +70,8 @@ class Guard:
     def _is_known(self, host: bytes) -> bool:
         known = self.names.get(host)
         if known is None:
-            known = _is_ours(host, self.hosts)
-            if len(self.names) < MOST_CLIENTS:
+            known = len(host) <= LONGEST_HOST and _is_ours(host, self.hosts)
+            if known and len(self.names) < MOST_HOSTS:
                 self.names[host] = known
         return known
 

@@ -9,11 +9,14 @@ class Limits:
 
     Attributes:
         body: Bytes of a request's body, and of what it is unpacked to.
-        bodies: Bytes of all bodies that are being received or answered.
+        bodies: Bytes of all bodies that are being received or answered, and of the rows made ready of them.
+        reading: Large requests that may wait to be read.
+        read_seconds: That the reading of one may take.
         header: Bytes of a request's first line and headers.
         rows: Rows of one request.
+        values: Numbers, texts and so on of one request; a list or an object counts as several.
         made: Things that one request asks to be made.
-        pixels: Of a picture, before it is decoded; with opacity it takes 16 bytes for each while it is read.
+        pixels: Of a picture, before it is decoded; half as many with opacity or as WebP, which take more memory.
         queue: Rows that may wait; who comes later is told to come back.
         patience: Seconds that a row may wait, as far as that can be known: of a slow model fewer may wait.
         batch: Rows that are answered at once; None: found by measuring.
@@ -31,8 +34,11 @@ class Limits:
 
     body: int = 16 << 20
     bodies: int = 128 << 20
+    reading: int = 64
+    read_seconds: float = 10.0
     header: int = 32 << 10
     rows: int = 10_000
+    values: int = 1 << 20
     made: int = 256
     pixels: int = 16_000_000
     queue: int = 2048

@@ -9,6 +9,8 @@ import io
 import json
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -33,6 +35,9 @@ Rows = list[Row]
 
 FIRST = 20  # things that are wrong and named
 WORST = 200  # letters of what is quoted
+EVERY = 7  # where each pixel is answered as it is, a network takes so many times the memory of reading it
+FEW_PIXELS = 1 << 16  # of a picture that is read in a moment
+LIST = 6  # a list or an object takes the memory of so many numbers
 ENLARGED = 4  # a picture that is enlarged takes so many times the memory of the large one
 JSON = ("application/json",)
 CSV = ("text/csv", "application/csv")
@@ -40,6 +45,13 @@ PICTURES = tuple(f"image/{kind}" for kind in ("png", "jpeg", "webp", "gif", "bmp
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP")  # what browsers and cameras send: fewer decoders for a stranger to try
 ANY = ("application/octet-stream", "application/x-www-form-urlencoded")  # what curl says who was not told
 DATA_URL = re.compile(r"data:[a-z0-9.+/-]{0,40};base64,", re.IGNORECASE)
+
+
+@dataclass
+class Drawn:
+    """The file of a picture that was drawn by hand."""
+
+    file: bytes
 
 
 class Reader:
@@ -57,7 +69,10 @@ class Reader:
         self.row = None if self.task == "generate" else row_adapter(self.task, self.schema)
         self.is_picture = self.schema.is_picture and self.task != "generate"
         factor = engine.model.extra.get("factor", 0) if self.task == "upscale" else 0
-        self.bounds = Bounds(limits.pixels // (ENLARGED * factor**2) if factor else limits.pixels, FORMATS)
+        pixels = limits.pixels // (ENLARGED * factor**2 if factor else EVERY if self.task in ANY_SIZE else 1)
+        self.bounds = Bounds(pixels, FORMATS, pixels // 2)
+        few = min(pixels // 2, FEW_PIXELS)
+        self.few = Bounds(few, FORMATS, few)
         field = self.schema.inputs[0] if self.schema.is_picture else None
         self.shape = field.shape if field is not None and self.task not in ANY_SIZE else None
         drawing = engine.model.extra.get("drawing")
@@ -86,7 +101,9 @@ class Reader:
         if kind in CSV and self.is_table:
             return self.of_csv(body)
         if self.is_picture and (kind in PICTURES or kind in ANY):
-            return [self._drawn(body) if is_drawing else body]
+            if is_drawing and self.drawing is None:
+                raise RefusedError(422, _("this model's pictures are no drawings; see GET /schema"))
+            return [Drawn(body) if is_drawing else body]
         known = ", ".join(self.kinds)
         raise RefusedError(
             415, _("the type of the content is {came}; this model takes {known}", came=quoted(kind) or "-", known=known)
@@ -94,6 +111,7 @@ class Reader:
 
     def of_json(self, body: bytes) -> Rows:
         """`{"rows": [...]}`, or `{"count", "seed"}`."""
+        self.check_values(body)
         try:
             said = self.validate(body)
         except (ValidationError, ValueError) as error:
@@ -110,9 +128,11 @@ class Reader:
             body: UTF-8.
             names: The columns, where the table has no header.
         """
+        self.check_values(body)
         try:
             text = body.decode("utf-8-sig")
-            lines = [line for line in csv.reader(io.StringIO(text, newline=""), strict=True) if line]
+            table = csv.reader(io.StringIO(text, newline=""), strict=True)
+            lines = [*islice((line for line in table if line), self.limits.rows + 2)]  # a header, and one too many
         except UnicodeDecodeError as error:
             raise RefusedError(400, _("the table is not UTF-8: byte {place}", place=error.start)) from None
         except csv.Error as error:
@@ -121,7 +141,9 @@ class Reader:
             names = [name.strip() for name in lines.pop(0)]
         if not names:
             raise RefusedError(400, _("a table was expected, with the names of its columns in the first line"))
-        if twice := next((name for name in names if names.count(name) > 1), None):
+        if len({*names}) < len(names):
+            known: set[str] = set()
+            twice = next(name for name in names if name in known or known.add(name))
             raise RefusedError(422, _("the column '{name}' is there twice", name=quoted(twice)))
         if len(lines) > self.limits.rows:
             raise self._too_many(len(lines))
@@ -156,8 +178,12 @@ class Reader:
 
     # --- pictures ------------------------------------------------------------------------------------------------
 
-    def opened(self, row: Any) -> Any:
+    def opened(self, row: Any, is_quick: bool = False) -> Any:
         """What a row came as, as what the model reads: a picture as an array.
+
+        Args:
+            row: One of `read`.
+            is_quick: Only if it is soon done; 413 for a picture of more than some pixels.
 
         Raises:
             DataError: It is no picture.
@@ -165,28 +191,30 @@ class Reader:
         """
         if not self.is_picture:
             return row
+        bounds = self.few if is_quick else self.bounds
+        if isinstance(row, Drawn):
+            return self._drawn(row.file, bounds)
         picture = _from_json(row, self.schema.inputs[0].white) if isinstance(row, str | list) else row
         try:
             if isinstance(picture, bytes):
-                return decoded(picture, _("the picture"), self.shape, self.bounds)
+                return decoded(picture, _("the picture"), self.shape, bounds)
         except OversizedError as error:
             raise RefusedError(413, str(error)) from None
         height, width = (*picture.shape, 1)[:2]
-        if height * width > self.bounds.pixels:
-            text = _("the picture has {came} pixels; the most is {most}", came=height * width, most=self.bounds.pixels)
+        if height * width > bounds.pixels:
+            text = _("the picture has {came} pixels; the most is {most}", came=height * width, most=bounds.pixels)
             raise RefusedError(413, text)
         return picture
 
-    def _drawn(self, body: bytes) -> Array:
+    def _drawn(self, body: bytes, bounds: Bounds) -> Array:
         """A drawing, laid and inked as the model's pictures are.
 
         Raises:
-            RefusedError: 422: the model reads no drawings, nothing is drawn, or it is no picture.
+            RefusedError: 422: nothing is drawn, or it is no picture.
         """
-        if self.drawing is None:
-            raise RefusedError(422, _("this model's pictures are no drawings; see GET /schema"))
+        assert self.drawing is not None
         try:
-            canvas = decoded(body, _("the picture"), None, self.bounds)
+            canvas = decoded(body, _("the picture"), None, bounds)
             return prepared(canvas, self.drawing, self.schema.inputs[0].shape)
         except OversizedError as error:
             raise RefusedError(413, str(error)) from None
@@ -217,6 +245,22 @@ class Reader:
         if self.task == "generate":
             return _("{expected} was expected as JSON", expected='{"count": 4, "seed": 0}')
         return _("{expected} was expected as JSON", expected='{"rows": [...]}')
+
+    def check_values(self, body: bytes) -> None:
+        """A few letters may become hundreds of bytes when they are read: `[0],` a list, a number and its place.
+
+        Raises:
+            RefusedError: 413: there may be more in it than is read.
+        """
+        most = self.limits.values
+        if len(body) <= most:
+            return
+        came = body.count(b",") + body.count(b"\n") + LIST * (body.count(b"[") + body.count(b"{"))
+        if came > most:
+            text = _(
+                "the body has about {came} values; the most at once is {most}: send it in parts", came=came, most=most
+            )
+            raise RefusedError(413, text)
 
     def _too_many(self, came: int) -> RefusedError:
         text = _("{came} rows came; the most at once is {most}: send them in parts", came=came, most=self.limits.rows)
@@ -283,14 +327,26 @@ def _wrong_rows(details: list[dict[str, Any]]) -> RefusedError:
     return RefusedError(422, _("{place}: {reason}", place=place, reason=first["error"]), details[:FIRST])
 
 
+def _array(given: list) -> Array | None:
+    """Nested lists of numbers as an array; None: they are none.
+
+    First as objects, since among texts NumPy gives each the room of the longest: a few kB would take gigabytes.
+    """
+    try:
+        objects = np.array(given, object)
+        kinds = {*map(type, objects.flat)}
+        if not kinds <= {int, float}:
+            return None
+        return objects.astype(np.float64 if float in kinds else np.int64)
+    except (ValueError, OverflowError):
+        return None
+
+
 def _from_json(given: str | list, white: float) -> Any:
     """A picture of JSON, as the bytes of a file or an array."""
     if isinstance(given, list):
-        try:
-            array = np.asarray(given)
-        except (ValueError, OverflowError) as error:
-            raise DataError(_("an array of numbers was expected, (H, W) or (H, W, C)")) from error
-        if array.dtype.kind not in "uif" or array.ndim not in (2, 3) or not array.size:
+        array = _array(given)
+        if array is None or array.ndim not in (2, 3) or not array.size:
             raise DataError(_("an array of numbers was expected, (H, W) or (H, W, C)"))
         is_bytes = white == 255 and array.dtype.kind in "ui" and array.min() >= 0 and array.max() <= 255
         return array.astype(np.uint8) if is_bytes else array

@@ -8,6 +8,7 @@ half sent, ends streams after `STREAMS_END` seconds, and exits with 0.
 
 import asyncio
 import contextlib
+import ctypes
 import gc
 import logging
 import signal
@@ -33,11 +34,13 @@ from gipi.server.protocol import bounded, watch
 from gipi.server.reading import Reader
 from gipi.server.routes import small_routes
 from gipi.server.state import Served, State
+from gipi.signals import SIGNALS
 
 LINGER = 1.0  # seconds after SIGTERM in which connections are still taken: to be told that health is 503
 STREAMS_END = 20.0  # seconds after which streams are ended
 LONGEST_END = 24.0  # and all else: who stops a server waits 25 or 30 before it is killed
 LOOKS = 0.02
+M_MMAP_THRESHOLD, LARGE = -3, 1 << 20  # of malloc.h: blocks of so many bytes are got from the system one by one
 
 
 @dataclass(frozen=True)
@@ -128,6 +131,8 @@ class Server(uvicorn.Server):
         self.state = state
         self.begun = begun
         self.stopped = 0.0  # when somebody asked to stop
+        self.asked: list[int] = []  # signals that came before they could be heard
+        self.signals: list[int] = []
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -135,23 +140,41 @@ class Server(uvicorn.Server):
         loop = asyncio.get_running_loop()
         ending: set[asyncio.Task] = set()
 
-        def end(linger: float) -> None:
-            if self.state.status == "stopping":  # asked twice: a person who will not wait
-                self.force_exit = self.should_exit = linger == 0
-                return
-            self.state.status = "stopping"
-            ending.add(loop.create_task(self._end(linger)))
+        def end(number: int) -> None:
+            is_person = number == signal.SIGINT
+            if self.state.status != "stopping":
+                self.state.status = "stopping"
+                ending.add(loop.create_task(self._end(0.0 if is_person else LINGER)))
+            elif is_person:  # asked twice: a person who will not wait
+                self.force_exit = self.should_exit = True
 
-        waits = {signal.SIGTERM: LINGER, signal.SIGINT: 0.0}
-        before = {number: signal.getsignal(number) for number in waits}
-        for number, linger in waits.items():
-            loop.add_signal_handler(number, end, linger)
+        handled = self.signals
+        for number in handled:
+            loop.add_signal_handler(number, end, number)
+        for number in self.asked:
+            end(number)
         try:
             yield
         finally:
-            for number, handler in before.items():
+            for number in handled:
                 loop.remove_signal_handler(number)
-                signal.signal(number, handler)
+                signal.signal(number, self._keep)
+
+    def run(self, sockets: list[socket.socket] | None = None) -> None:
+        """Answer until it is asked to stop; to be asked before there is a loop, or when all is over, tears nothing."""
+        before = {number: signal.getsignal(number) for number in SIGNALS}
+        before = {number: held for number, held in before.items() if held not in (signal.SIG_IGN, None)}  # as by nohup
+        self.signals = [*before]
+        for number in before:
+            signal.signal(number, self._keep)
+        try:
+            super().run(sockets)
+        finally:
+            for number, held in before.items():
+                signal.signal(number, held)
+
+    def _keep(self, number: int, frame: Any) -> None:
+        self.asked.append(number)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -160,8 +183,9 @@ class Server(uvicorn.Server):
         # makes a few of many requests slow.
         gc.collect()
         gc.freeze()
-        self.state.status = "ok"
-        self.begun()
+        if self.state.status == "starting":  # else it was asked to stop already
+            self.state.status = "ok"
+            self.begun()
 
     async def _end(self, linger: float) -> None:
         """Finish what was begun."""
@@ -198,7 +222,8 @@ class Server(uvicorn.Server):
             task.cancel()
         for served in self.state.served.values():
             served.batches.close()
-        self.state.beside.shutdown(wait=False, cancel_futures=True)
+        for thread in (self.state.beside, self.state.writing):
+            thread.shutdown(wait=False, cancel_futures=True)
 
 
 def serve_until_stopped(
@@ -213,6 +238,7 @@ def serve_until_stopped(
         begun: Called when it answers.
         app: Answers the requests; None: `App`, with the page and all that belongs to it.
     """
+    _give_memory_back()
     warnings.filterwarnings("ignore", module=r"PIL\.")  # once: doing so for each picture takes longer than reading it
     warnings.simplefilter("ignore", Image.DecompressionBombWarning)
     use(language())  # once, for who says no other: each sentence would look at the environment
@@ -233,3 +259,12 @@ def serve_until_stopped(
         ssl_keyfile=address.key,
     )
     Server(config, state, begun).run([listener])
+
+
+def _give_memory_back() -> None:
+    """What a large picture took goes back to the system at once, where there is glibc.
+
+    By itself it keeps for good, in each thread, what blocks below 32 MB have taken at most.
+    """
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, LARGE)

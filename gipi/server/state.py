@@ -34,7 +34,9 @@ class State:
         status: starting, ok or stopping.
         bodies: Bytes that are being received or answered.
         active: Requests to models that are being answered.
+        reading: Requests that are read beside, or wait for it.
         beside: Reads what is large.
+        writing: Writes what is large.
         streams: Of events, that are open: ended when the server stops.
     """
 
@@ -45,7 +47,9 @@ class State:
     status: str = "starting"
     bodies: int = 0
     active: int = 0
+    reading: int = 0
     beside: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "gipi-read"))
+    writing: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "gipi-write"))
     streams: set[asyncio.Task] = field(default_factory=set)
 
     @property

@@ -11,11 +11,13 @@ import sys
 import time
 from collections.abc import Callable
 
-from gipi.errors import UsageError
+from gipi.errors import RunError, UsageError
 from gipi.messages import _
+from gipi.signals import SIGNALS
 
 LAST = 25.0  # seconds that workers have to end, before they are killed
 TOO_SOON = 2.0  # seconds: a worker that dies so soon after its start will do so again
+LONGEST_WORD = 2000  # bytes of why a worker cannot begin: they go into a pipe at once
 FAILED = 3  # the exit code of a worker that cannot begin
 
 
@@ -32,27 +34,35 @@ def check_workers(count: int) -> None:
 def run_workers(count: int, work: Callable[[int], None]) -> int:
     """Run `work(number)` in so many processes until asked to stop; gives the exit code.
 
+    Raises:
+        RunError: A worker cannot begin; says why, once.
+
     Args:
         count: How many.
-        work: Answers requests until it is asked to stop; has said by itself why it cannot begin.
+        work: Answers requests until it is asked to stop.
     """
     running: dict[int, tuple[int, float]] = {}  # process: its number, since when
     is_stopping = False
+    failure: str | None = None
+    said, say = os.pipe()  # through which workers say why they cannot begin: all of them, mostly, and the same
 
     def stop(number: int, frame: object) -> None:
         nonlocal is_stopping
-        is_stopping = True
-        for process in running:
-            _tell(process, signal.SIGTERM)
+        is_stopping = True  # whoever runs is told below: there may be one more in a moment
 
-    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    before = {number: held for number, held in before.items() if held not in (signal.SIG_IGN, None)}  # as by nohup
+    for number in before:
+        signal.signal(number, stop)
     try:
         for number in range(count):
-            running[_begun(number, work, before)] = (number, time.monotonic())
+            running[_begun(number, work, [*before], say)] = (number, time.monotonic())
         end = None
         while running:
             if is_stopping and end is None:
                 end = time.monotonic() + LAST
+                for process in running:
+                    _tell(process, signal.SIGTERM)
             if end is not None and time.monotonic() > end:
                 for process in running:
                     _tell(process, signal.SIGKILL)
@@ -65,35 +75,42 @@ def run_workers(count: int, work: Callable[[int], None]) -> int:
             if is_stopping:
                 continue
             if code == FAILED or time.monotonic() - since < TOO_SOON:
-                stop(0, None)
-                return 1
+                os.write(say, b"\0")  # so that there is something to be read
+                text = os.read(said, LONGEST_WORD).split(b"\0")[0].decode(errors="replace")
+                is_stopping, failure = True, text or _("a worker has died ({code}) soon after its start", code=code)
+                continue
             print(_("gipi: a worker has died ({code}) and is started anew", code=code), file=sys.stderr)
-            running[_begun(number, work, before)] = (number, time.monotonic())
+            running[_begun(number, work, [*before], say)] = (number, time.monotonic())
+        if failure is not None:
+            raise RunError(failure)
         return 0
     finally:
         for process in running:
             _tell(process, signal.SIGTERM)
         for number, handler in before.items():
             signal.signal(number, handler)
+        os.close(said)
+        os.close(say)
 
 
-def _begun(number: int, work: Callable[[int], None], before: dict) -> int:
-    """A process that works."""
+def _begun(number: int, work: Callable[[int], None], signals: list[int], say: int) -> int:
+    """A process that works. Until it answers it simply ends when it is told to; a person's Ctrl-C we tell it."""
     sys.stdout.flush()
     sys.stderr.flush()
+    signal.pthread_sigmask(signal.SIG_BLOCK, signals)
     process = os.fork()
     if process:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, signals)
         return process
     code = FAILED
     try:
-        for one, handler in before.items():
-            signal.signal(one, handler)
+        for one in signals:
+            signal.signal(one, signal.SIG_DFL if one == signal.SIGTERM else signal.SIG_IGN)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, signals)
         work(number)
         code = 0
     except BaseException as error:  # nothing of the first process's may run on in this one
-        from gipi.report.text import clean
-
-        print(f"gipi: {clean(str(error) or type(error).__name__)}", file=sys.stderr)
+        os.write(say, (str(error) or type(error).__name__).encode(errors="replace")[:LONGEST_WORD] + b"\0")
     finally:
         sys.stdout.flush()
         sys.stderr.flush()

@@ -16,6 +16,7 @@ from gipi.server.refusal import RefusedError
 JSON, CSV, PNG, EVENTS = "application/json", "text/csv", "image/png", "text/event-stream"
 KINDS = (JSON, CSV, PNG, EVENTS)
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # with these a spreadsheet takes a cell for something to be computed
+MOST_ACCEPTED = 50  # media types of a header that are looked at
 QUICK = 1  # zlib's level: pictures are looked at once
 
 
@@ -28,7 +29,7 @@ def wanted(accept: str, kinds: tuple[str, ...] = KINDS) -> str:
     if not accept or accept == "*/*":
         return kinds[0]
     best, liked = None, 0.0
-    for part in accept.split(","):
+    for part in accept.split(",", MOST_ACCEPTED)[:MOST_ACCEPTED]:
         name, *more = (piece.strip() for piece in part.split(";"))
         quality = next((_quality(one[2:]) for one in more if one[:2] in ("q=", "Q=")), 1.0)
         name = name.lower()
@@ -64,6 +65,12 @@ def shown(answer: Any) -> Any:
             return answer
         return {name: shown(value) for name, value in answer.items()}
     return data_url(answer) if isinstance(answer, np.ndarray) else answer
+
+
+def pixels_of(answer: Any) -> int:
+    """Numbers in the pictures of an answer."""
+    values = answer.values() if isinstance(answer, dict) else (answer,)
+    return sum(value.size for value in values if isinstance(value, np.ndarray))
 
 
 def data_url(picture: np.ndarray) -> str:
