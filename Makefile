@@ -52,7 +52,7 @@ check: setup
 # The peers have an environment of their own, with gipi in it: theirs are many packages, and none of ours needs them.
 $(PEERS)/.installed: pyproject.toml constraints.txt bench/peers.txt
 	test -x $(PEERS)/bin/python || $(PYTHON) -m venv $(PEERS)
-	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -r bench/peers.txt -e .
+	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -r bench/peers.txt -e '.[export,web]'
 	touch $@
 
 bench: $(PEERS)/.installed

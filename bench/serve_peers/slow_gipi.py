@@ -8,10 +8,9 @@ For bench/serve_load.py alone. Everything is as `gipi serve` has it but the mode
 import sys
 import time
 
+import gipi
 from gipi.server.engine import Engine
 from gipi.server.limits import Limits
-
-import gipi
 
 if __name__ == "__main__":
     path, port, milliseconds, *batch = sys.argv[1:]

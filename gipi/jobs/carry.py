@@ -231,6 +231,7 @@ def _finish(job: Job, folder: Folder, display: Any, clock: "Clock", nets: list, 
         "metrics_of": outcome.metrics_of,
         "made": folder.record["started"],
         "versions": folder.record["versions"],
+        **({"verdict": outcome.verdict.sentence} if outcome.verdict else {}),
     }
     with clock.of("keeping"):
         write_bundle(outcome.model, folder.path / "model.gipi")

@@ -30,7 +30,7 @@ def schema(engine: Engine, limits: Limits) -> dict[str, Any]:
         "runtime": runtime(model),
         "gipi": __version__,
         "inputs": [_input(field, model.task) for field in ([] if model.task in MADE else model.schema.inputs)],
-        "targets": [_target(field) for field in model.schema.targets],
+        "targets": [_target(field, model) for field in model.schema.targets],
         "examples": examples(engine),
         "drawing": _drawing(model),
         "explains": explains(model),
@@ -65,8 +65,10 @@ def card(model: Any) -> dict[str, Any]:
 def examples(engine: Engine) -> list[Any]:
     """Rows that can be asked, as JSON has them: made up, of nobody's data."""
     model = engine.model
-    if engine.examples is None or model.task in MADE:
+    if engine.examples is None or model.task == "generate":
         return []
+    if model.task == "stream":
+        return [row.tolist() for row in engine.examples[:EXAMPLES]]
     if model.schema.is_picture:
         return [{"picture": data_url(picture)} for picture in engine.examples[:EXAMPLES]]
     fields = {field.name: field for field in model.schema.inputs}
@@ -76,6 +78,8 @@ def examples(engine: Engine) -> list[Any]:
 
 def _usual(value: Any, field: Field) -> Any:
     """A made-up number as rows have them: within the range of the training rows, whole where their ends are."""
+    if field.kind == "category" and value not in field.values:
+        return None  # the examples have a word that no training row has
     if field.kind != "number" or type(value) is not float or not field.range:
         return value
     low, high = field.range
@@ -104,8 +108,10 @@ def _input(field: Field, task: str) -> dict[str, Any]:
     return said | {"low": low, "high": high, "fill": field.fill}
 
 
-def _target(field: Field) -> dict[str, Any]:
+def _target(field: Field, model: Any) -> dict[str, Any]:
     values = [*field.values] if field.kind in ("class", "labels") else []
+    if field.kind == "mask":
+        values = [*model.extra["classes"]["names"]]
     return {"name": field.name, "kind": field.kind, "values": values}
 
 

@@ -61,9 +61,10 @@ class Guard:
             )
         if method != "GET" and method != "HEAD":
             self._check_origin(host, headers)
-        if self.keys and path not in OPEN and not path.startswith("/page/"):
+        is_open = path in OPEN or path.startswith("/page/")
+        if self.keys and not is_open:
             self._check_key(headers)
-        if self.limits.rate is not None and path != "/healthz":
+        if self.limits.rate is not None and not is_open:
             self._check_rate(client, self.limits.rate)
 
     def _is_known(self, host: bytes) -> bool:

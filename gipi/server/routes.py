@@ -5,6 +5,7 @@ Nothing here takes a path or an address: the names of files are looked up among 
 
 import mimetypes
 from functools import cache
+from hashlib import sha256
 from importlib.resources import files
 from typing import Any
 
@@ -60,44 +61,44 @@ def small_routes(state: State) -> FastAPI:
     app.add_exception_handler(HTTPException, _said)
 
     @app.get("/", include_in_schema=False)
-    async def page() -> Response:
-        return _file("index.html")
+    async def page(request: Request) -> Response:
+        return _file("index.html", request)
 
     @app.get("/page/{name}", include_in_schema=False)
-    async def part(name: str) -> Response:
-        return _file(name)
+    async def part(name: str, request: Request) -> Response:
+        return _file(name, request)
 
     @app.get("/favicon.ico", include_in_schema=False)
     async def icon() -> Response:
         return Response(status_code=204, headers=HEADERS)
 
-    @app.get("/healthz")
+    @app.get("/healthz", summary="Whether it answers: 200, or 503 while it starts or stops.")
     async def healthz() -> Response:
         return _json({"status": state.status}, 200 if state.status == "ok" else 503)
 
-    @app.get("/metrics")
+    @app.get("/metrics", summary="What was counted, for Prometheus.")
     async def metrics() -> Response:
         return Response(state.counts.text(), 200, HEADERS, "text/plain; version=0.0.4; charset=utf-8")
 
-    @app.get("/models")
+    @app.get("/models", summary="The models by name; the first is the default.")
     async def models() -> Response:
         engines = [served.engine for served in state.served.values()]
         known = [{"name": one.name, "task": one.model.task, "system": one.model.system} for one in engines]
         return _json({"models": known})
 
-    @app.get("/schema")
+    @app.get("/schema", summary="What goes into the default model and what comes out.")
     async def default_schema() -> Response:
         return _json(about.schema(state.default.engine, state.limits))
 
-    @app.get("/card")
+    @app.get("/card", summary="Where the default model comes from and how good it is.")
     async def default_card() -> Response:
         return _json(about.card(state.default.engine.model))
 
-    @app.get("/models/{name}/schema")
+    @app.get("/models/{name}/schema", summary="What goes into a model and what comes out.")
     async def schema(name: str) -> Response:
         return _json(about.schema(_known(state, name).engine, state.limits))
 
-    @app.get("/models/{name}/card")
+    @app.get("/models/{name}/card", summary="Where a model comes from and how good it is.")
     async def card(name: str) -> Response:
         return _json(about.card(_known(state, name).engine.model))
 
@@ -150,12 +151,21 @@ def _pages() -> dict[str, bytes]:
     return {one.name: one.read_bytes() for one in found if one.is_file()}
 
 
-def _file(name: str) -> Response:
+def _file(name: str, request: Request) -> Response:
+    """A file of the page; one that the browser still has is not sent again."""
     content = _pages().get(name)
     if content is None:
         raise HTTPException(404)
+    headers = PAGE_HEADERS | {"cache-control": "no-cache", "etag": _sums()[name]}
+    if request.headers.get("if-none-match") == headers["etag"]:
+        return Response(None, 304, headers)
     kind = TYPES.get("." + name.rpartition(".")[2]) or mimetypes.guess_type(name)[0] or "application/octet-stream"
-    return Response(content, 200, PAGE_HEADERS, kind)
+    return Response(content, 200, headers, kind)
+
+
+@cache
+def _sums() -> dict[str, str]:
+    return {name: f'"{sha256(content).hexdigest()[:32]}"' for name, content in _pages().items()}
 
 
 @cache

@@ -328,6 +328,14 @@ def test_a_drawing_is_sent_in_its_ink_and_answered(opened, ink):
     answer(page)
 
 
+def test_a_drawing_is_sent_before_the_pen_has_rested(opened):
+    page = opened("light")
+    draw(page)
+    ask(page)
+    expect(page.locator(".drawing")).not_to_contain_text("Draw something first")
+    answer(page)
+
+
 def test_strokes_are_taken_back(opened):
     page = opened("light")
     undo, clear = page.get_by_role("button", name="Undo"), page.get_by_role("button", name="Clear")

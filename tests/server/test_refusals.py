@@ -320,7 +320,15 @@ def test_a_client_that_asks_too_often(engines):
     said = [server("GET", "/schema") for _try in range(5)]
     assert [one.status_code for one in said] == [200, 200, 200, 429, 429]
     assert 1 <= int(said[-1].headers["retry-after"]) <= 2
-    assert server("GET", "/healthz").status_code == 200
+    for path in ("/healthz", "/", "/page/main.js"):  # a page is some 30 files, and says nothing of the model
+        assert server("GET", path).status_code == 200
+
+
+def test_a_file_that_a_browser_has_is_not_sent_again(table):
+    first = table("GET", "/page/main.js")
+    again = table("GET", "/page/main.js", headers={"if-none-match": first.headers["etag"]})
+    assert (first.status_code, again.status_code, again.content) == (200, 304, b"")
+    assert table("GET", "/page/main.js", headers={"if-none-match": '"other"'}).content == first.content
 
 
 def test_methods_and_addresses(table):

@@ -82,9 +82,13 @@ export function build(schema, room) {
   }
 
   function settled() {
+    seen();
+    room.changed(Boolean(blob));
+  }
+
+  function seen() {
     // not toBlob: a browser does that when it has nothing else to do, up to a second later
     blob = strokes.length ? blobOf(canvas.toDataURL("image/png")) : null;
-    room.changed(Boolean(blob));
   }
 
   function redraw() {
@@ -97,6 +101,7 @@ export function build(schema, room) {
   }
 
   function request() {
+    seen(); // a person may ask before the pen has rested
     if (blob) return { type: "image/png", body: blob, picture: blob, drawing: true };
     wrong.textContent = say("nothing_drawn");
     wrong.hidden = false;
