@@ -19,6 +19,7 @@ Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 SMALL = 1 << 16  # bytes up to which a body is read where requests are; beyond, in a thread
+PIECE = 1 << 18  # bytes of an answer that are sent at once
 MOMENT = 0.002  # seconds, likewise
 ANSWERED = 3  # a picture and those that are made of it take so many times its bytes
 JSON = b"application/json"
@@ -190,7 +191,9 @@ async def respond(send: Send, status: int, body: bytes, kind: bytes, headers: He
     """Send all of an answer."""
     own = [(b"content-type", kind), (b"content-length", b"%d" % len(body)), *SAFE, *(headers or [])]
     await send({"type": "http.response.start", "status": status, "headers": own})
-    await send({"type": "http.response.body", "body": body})
+    for start in range(0, len(body) - PIECE, PIECE):  # as fast as it is taken
+        await send({"type": "http.response.body", "body": body[start : start + PIECE], "more_body": True})
+    await send({"type": "http.response.body", "body": body[max(0, len(body) - 1) // PIECE * PIECE :]})
 
 
 async def refuse(send: Send, refused: RefusedError) -> None:

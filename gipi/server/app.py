@@ -119,7 +119,11 @@ class App:
             if served.batches.wait_for(len(made)) > LONG:
                 answering = unless_gone(answering, receive, state.limits.answer_seconds)
             answers = await answering
-            await respond(send, 200, await self._written(accept, answers), TYPES[accept])
+            content = await self._written(accept, answers)
+            del made, answers
+            size += len(content)
+            state.bodies += len(content)
+            await respond(send, 200, content, TYPES[accept])
             return 200
         except FullError as full:
             raise _busy(full) from None
