@@ -325,7 +325,7 @@ def _wrong_rows(details: list[dict[str, Any]]) -> RefusedError:
     place = _("row {row}", row=first["row"] + 1)  # a person counts from 1, `details` from 0 as the list does
     if first["field"] is not None:
         place += ", " + _("column '{name}'", name=quoted(first["field"]))
-    return RefusedError(422, _("{place}: {reason}", place=place, reason=first["error"]), details[:FIRST])
+    return RefusedError(422, f"{place}: {first['error']}", details[:FIRST])
 
 
 def _array(given: list) -> Array | None:
