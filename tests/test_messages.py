@@ -31,6 +31,7 @@ ALIKE = {  # nothing in them is a word of English
     "psnr",
     "ssim",
     "{count} MB",
+    "{low} to {high}",
     "{what}: {share} %",
     "{count} {part}",
     "{status}; {path}",

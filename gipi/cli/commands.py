@@ -250,8 +250,13 @@ def serve(line: Line) -> dict[str, Any]:
         rate=options.rate,
     )
     is_quiet = options.quiet or options.json
-    if not is_quiet:
+    if line.words and not is_quiet:
         print(_("opening {names} ...", names=", ".join(line.words)), flush=True)
+
+    def say(address: str) -> None:
+        if options.json:
+            print(as_json({"address": address}), flush=True)  # with --port 0 nothing else says it
+
     code = answered(
         *line.words,
         host=options.host,
@@ -264,7 +269,7 @@ def serve(line: Line) -> dict[str, Any]:
         tls_key=options.tls_key,
         threads=options.threads,
         limits=limits,
-        begun=(lambda address: None) if is_quiet else None,
+        begun=say if is_quiet else None,
     )
     if code:
         raise RunError(_("the server could not go on"))

@@ -200,7 +200,7 @@ def _opened(source: Any, name: str, bounds: Bounds = USUAL) -> Iterator[Image.Im
     except Image.DecompressionBombError:
         raise _too_large(name, "> 178956970", bounds.pixels) from None  # Pillow's own limit, found before ours
     except Image.UnidentifiedImageError:
-        raise _not_a_picture(source, name) from None
+        raise _not_a_picture(source, name, bounds) from None
     except Exception as error:  # as above: a damaged header
         raise _damaged(name, error) from error
     with image:
@@ -236,7 +236,7 @@ def _too_large(name: str, size: str, most: int) -> OversizedError:
     )
 
 
-def _not_a_picture(source: Any, name: str) -> DataError:
+def _not_a_picture(source: Any, name: str, bounds: Bounds) -> DataError:
     in_memory = isinstance(source, bytes | bytearray | memoryview)
     if (len(source) if in_memory else Path(source).stat().st_size) == 0:
         return DataError(_("{name}: the file is empty.", name=name))
@@ -244,7 +244,7 @@ def _not_a_picture(source: Any, name: str) -> DataError:
         _(
             "{name}: this is not a picture that can be read, or its header is damaged; expected {formats}.",
             name=name,
-            formats="PNG, JPEG, GIF, BMP, WebP, TIFF, PNM",
+            formats=", ".join(bounds.formats or ("PNG", "JPEG", "GIF", "BMP", "WebP", "TIFF", "PNM")),
         )
     )
 

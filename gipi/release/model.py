@@ -97,7 +97,7 @@ class Model:
             return [settled.say(*settled.numbers(row)) for row in x.numpy()]
         return self.said(x)
 
-    def ready(self, row: Any) -> np.ndarray:
+    def ready(self, row: Any, start: int = 0) -> np.ndarray:
         """One row made ready for `answered`; what can be wrong with it is said here. See `Program.ready`."""
         if self.task in ("generate", "stream"):
             return np.asarray(row)
@@ -109,7 +109,11 @@ class Model:
             return np.ascontiguousarray(picture.transpose(2, 0, 1))
         read = self._settled().encode if type(row) is dict else None
         found = read(row) if read else None
-        return self.encode(as_rows(self.schema, [row]))[0][0].numpy() if found is None else found
+        return self.ready_all([row], start)[0] if found is None else found
+
+    def ready_all(self, rows: list[Any], start: int = 0) -> list[np.ndarray]:
+        """Rows of a table made ready at once; see `Program.ready_all`."""
+        return [*self.encode(as_rows(self.schema, rows, start=start))[0].numpy()]
 
     def answered(self, ready: list[np.ndarray]) -> list[dict[str, Any]]:
         """The answers to rows that were made ready, together."""

@@ -26,8 +26,14 @@ NUMBERS = 50_000  # that they hold together: what a network makes of more pictur
 FEWEST = 32  # rows all the same: large layers are read once for each such piece
 
 
-def as_rows(schema: Schema, rows: Any, name: str = "rows") -> Dataset:
+def as_rows(schema: Schema, rows: Any, name: str = "rows", start: int = 0) -> Dataset:
     """What was handed in as a Dataset whose columns have the schema's types.
+
+    Args:
+        schema: What goes in.
+        rows: One row or many.
+        name: Of the data set.
+        start: How many rows stand before these, for errors.
 
     Raises:
         DataError: A column is missing, a value cannot be read, a picture is damaged; names which.
@@ -40,6 +46,7 @@ def as_rows(schema: Schema, rows: Any, name: str = "rows") -> Dataset:
         data = Dataset(name, pl.DataFrame(), _pictures(schema.inputs[0], rows), white=schema.inputs[0].white)
     else:
         data = _table(schema, rows, name)
+        data = replace(data, start=start) if start else data
     return data if data.pictures is not None and not data.frame.width else conformed(schema, data)
 
 
@@ -71,7 +78,7 @@ def where_in(data: Dataset, separator: str | None = None) -> Where:
 
     if data.origin and Path(data.origin).is_file() and not data.parts and data.kind == "table":
         return place(data.origin, separator)
-    return row_number
+    return (lambda row: row_number(row + data.start)) if data.start else row_number
 
 
 def column_kind(field: Field, came: Any = None) -> str:

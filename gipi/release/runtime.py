@@ -80,12 +80,13 @@ class Program:
             raise UsageError(_("new pictures need the networks: open the file with PyTorch installed"))
         return said(self.task, self.schema, self.extra, self.outputs(self.inputs(rows)))
 
-    def ready(self, row: Any) -> Array:
+    def ready(self, row: Any, start: int = 0) -> Array:
         """One row made ready for `answered`; what can be wrong with it is said here.
 
         Args:
             row: A dict, a picture as the bytes of a file or an array, a row of a stream's batch, or noise `(Z + 1,)`:
                 the last says whose turn it is, of several members.
+            start: How many rows stand before it, for errors.
 
         Raises:
             DataError: It lacks a column, or a value cannot be read.
@@ -99,9 +100,17 @@ class Program:
             return read_picture(row, field.shape, field.white)  # type: ignore[arg-type]  # (C, H, W)
         found = self._raw(row) if self._raw and type(row) is dict else None
         if found is None:
-            whole = self.inputs([row])
-            found = np.concatenate([whole[name][0] for name in ("numbers", "codes") if name in whole])
+            (found,) = self.ready_all([row], start)
         return found
+
+    def ready_all(self, rows: list[Any], start: int = 0) -> list[Array]:
+        """Rows of a table made ready at once: out of the ordinary, they take hardly longer than one of them.
+
+        Raises:
+            DataError: A value of one of them cannot be read.
+        """
+        whole = self._encoded(as_rows(self.schema, rows, start=start))
+        return [*np.concatenate([whole[name] for name in ("numbers", "codes") if name in whole], 1)]
 
     def answered(self, ready: list[Array]) -> list[Said]:
         """The answers to rows that were made ready, together."""

@@ -21,6 +21,8 @@ Send = Callable[[dict[str, Any]], Awaitable[None]]
 SMALL = 1 << 16  # bytes up to which a body is read where requests are; beyond, in a thread
 PIECE = 1 << 18  # bytes of an answer that are sent at once
 MOMENT = 0.002  # seconds, likewise
+TOGETHER = 512  # rows of a table that are made ready at once
+FEW = 4  # and up to which each is by itself
 ANSWERED = 3  # a picture and those that are made of it take so many times its bytes
 JSON = b"application/json"
 
@@ -36,7 +38,10 @@ class Made:
 
 async def answers_to(served: Served, made: list[Made]) -> list[Said]:
     """The answers to rows that were made ready, in order."""
-    answers = iter(await served.batches.answers([row.ready for row in made if row.error is None]))
+    rows = [row.ready for row in made if row.error is None]
+    if len(rows) < len(made):
+        served.count.failed(len(made) - len(rows))
+    answers = iter(await served.batches.answers(rows))
     found = []
     for row in made:
         answer = {"error": row.error} if row.error is not None else next(answers)
@@ -65,17 +70,17 @@ async def made_ready(state: State, served: Served, body: bytes, read: Callable[[
     end = time.perf_counter() + MOMENT
     for row in rows:
         try:
-            found.append(_made(served, row, is_alone, True))
+            found.append(_made(served, row, len(found), is_alone, True))
         except RefusedError:  # a picture that is not small, or one that is none: it is said below
             break
         if time.perf_counter() > end:
             break
     if len(found) < len(rows):
-        found += await _beside(state, served, lambda: rows[len(found) :], is_alone)
+        found += await _beside(state, served, lambda: rows[len(found) :], is_alone, len(found))
     return found
 
 
-async def _beside(state: State, served: Served, read: Callable[[], list], is_alone: bool) -> list[Made]:
+async def _beside(state: State, served: Served, read: Callable[[], list], is_alone: bool, start: int = 0) -> list[Made]:
     """Rows read and made ready in the thread, one request after the other: so only one is unpacked at a time."""
     limits = state.limits
     if state.reading >= limits.reading:
@@ -84,16 +89,17 @@ async def _beside(state: State, served: Served, read: Callable[[], list], is_alo
     def work() -> list[Made]:
         use(spoken)
         end = time.monotonic() + limits.read_seconds
-        found, size = [], 0
-        for row in read():
+        found, size, rows = [], 0, read()
+        together = TOGETHER if served.reader.is_table else 1
+        for place in range(0, len(rows), together):
             if time.monotonic() > end:
                 text = _(
                     "the rows take longer than {seconds} seconds to be read: send them in parts",
                     seconds=f"{limits.read_seconds:g}",
                 )
                 raise RefusedError(413, text)
-            found.append(_made(served, row, is_alone, False))
-            size += unpacked(found[-1:])
+            found += _made_together(served, rows[place : place + together], start + place, is_alone)
+            size += unpacked(found[place:])
             if size > limits.bodies and len(found) > 1:
                 raise RefusedError(413, _("the pictures are too large together: send them in parts"))
         return found
@@ -106,10 +112,23 @@ async def _beside(state: State, served: Served, read: Callable[[], list], is_alo
         state.reading -= 1
 
 
-def _made(served: Served, row: Any, is_alone: bool, is_quick: bool) -> Made:
-    """One row made ready; with `is_quick` no large picture is."""
+def _made_together(served: Served, rows: list, start: int, is_alone: bool) -> list[Made]:
+    """Rows of a table made ready at once, which takes little more than one that is out of the ordinary; where one of
+    them cannot be, each half for itself."""
+    if len(rows) <= FEW:
+        return [_made(served, row, start + place, is_alone, False) for place, row in enumerate(rows)]
     try:
-        return Made(*served.engine.ready(served.reader.opened(row, is_quick)))
+        return [Made(*one) for one in served.engine.ready_all(rows, start)]
+    except USUAL:
+        half = len(rows) // 2
+        first = _made_together(served, rows[:half], start, is_alone)
+        return first + _made_together(served, rows[half:], start + half, is_alone)
+
+
+def _made(served: Served, row: Any, start: int, is_alone: bool, is_quick: bool) -> Made:
+    """One row made ready, which so many stand before; with `is_quick` no large picture is."""
+    try:
+        return Made(*served.engine.ready(served.reader.opened(row, is_quick), start))
     except USUAL as error:
         if is_alone and isinstance(error, DataError):  # the body is the row: there are no neighbours
             raise RefusedError(422, said_of(error)) from None

@@ -73,7 +73,8 @@ class App:
             client = scope["client"][0] if scope["client"] else ""
             self.state.guard.check(scope["method"], scope["path"], headers, client)
             if served is None:
-                status = await _watched(self.others, scope, receive, send)
+                method = "GET" if scope["method"] == "HEAD" else scope["method"]  # of HEAD the body is not sent
+                status = await _watched(self.others, scope | {"method": method}, receive, send)
             elif scope["method"] != "POST":
                 raise RefusedError(405, _("POST was expected"), headers=[(b"allow", b"POST")])
             else:

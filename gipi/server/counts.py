@@ -90,6 +90,10 @@ class Count:
         numbers[ANSWERED] += rows - failed
         numbers[FAILED] += failed
 
+    def failed(self, rows: int) -> None:
+        """So many rows could not be made ready."""
+        self.numbers[FAILED] += rows
+
     def waiting(self, rows: int) -> None:
         self.numbers[WAITING] = rows
 

@@ -56,17 +56,30 @@ class Engine:
         fields = [one for one in self.model.schema.inputs if one.kind == "category"]
         self.categories = [(place - len(fields), one.name) for place, one in enumerate(fields)]
 
-    def ready(self, row: Any) -> tuple[Array, list[str]]:
-        """A row made ready, and what is to be said of it.
+    def ready(self, row: Any, start: int = 0) -> tuple[Array, list[str]]:
+        """A row made ready, and what is to be said of it; `start` rows stand before it.
 
         Raises:
             DataError: A value cannot be read.
         """
-        ready = self.model.ready(row)
+        ready = self.model.ready(row, start)
+        return ready, self._warnings(row, ready)
+
+    def ready_all(self, rows: list[Any], start: int = 0) -> list[tuple[Array, list[str]]]:
+        """As `ready`, rows of a table together.
+
+        Raises:
+            DataError: A value of one of them cannot be read.
+        """
+        found = self.model.ready_all(rows, start)
+        return [(ready, self._warnings(row, ready)) for row, ready in zip(rows, found, strict=True)]
+
+    def _warnings(self, row: Any, ready: Array) -> list[str]:
+        """What is to be said of a row: words that no training row had."""
         if not self.categories or ready.ndim != 1 or ready[self.categories[0][0] :].all():
-            return ready, []
+            return []
         unknown = [name for place, name in self.categories if not ready[place] and row.get(name) not in (None, MISSING)]
-        warnings = [
+        return [
             _(
                 "column '{name}': the value was not among the training rows: {value}",
                 name=name,
@@ -74,7 +87,6 @@ class Engine:
             )
             for name in unknown
         ]
-        return ready, warnings
 
     def run(self, ready: list[Array]) -> list[Said]:
         """The answers to rows that were made ready; a row that cannot be answered has an error in its place.

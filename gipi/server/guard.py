@@ -7,6 +7,7 @@ be one of ours, and what browsers say of where a request comes from must be this
 
 import hmac
 import ipaddress
+import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -57,7 +58,11 @@ class Guard:
         host = headers.get(b"host", b"")
         if not self._is_known(host):
             raise RefusedError(
-                403, _("the name in Host is not one of this server's: {name}; see --allow-host", name=ascii(host)[2:80])
+                403,
+                _(
+                    "the name in Host is not one of this server's: {name}; see --allow-host",
+                    name=ascii(host[:80])[2:-1],
+                ),
             )
         if method != "GET" and method != "HEAD":
             self._check_origin(host, headers)
@@ -164,6 +169,21 @@ def _is_ours(host: bytes, hosts: tuple[str, ...]) -> bool:
     except ValueError:
         return False
     return True
+
+
+def check_hosts(hosts: tuple[str, ...]) -> None:
+    """Names as Host has them, without scheme and port.
+
+    Raises:
+        UsageError: One is not.
+    """
+    for name in hosts:
+        if name != "*" and not re.fullmatch(r"[A-Za-z0-9._-]+", name):
+            raise UsageError(
+                _("--allow-host takes names as models.example, without port; '{name}' came", name=name[:80])
+            )
+    if "*" in hosts and len(hosts) > 1:
+        raise UsageError(_("--allow-host * is all there can be: any name is taken"))
 
 
 def read_keys(path: str | Path) -> tuple[bytes, ...]:

@@ -1,6 +1,12 @@
 """What a stranger may ask for, at most: how large, how many, how long. Whoever wants more is told so, 4xx or 503."""
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, fields
+
+from gipi.errors import UsageError
+from gipi.messages import _
+
+LONGEST_WAIT = 1.0  # seconds that a row may wait for others: beyond, each answer would be a burden
 
 
 @dataclass(frozen=True)
@@ -54,3 +60,19 @@ class Limits:
     streams: int = 4
     rate: float | None = None
     burst: int = 20
+
+
+def check_limits(limits: Limits) -> None:
+    """All bounds can be bounds.
+
+    Raises:
+        UsageError: One is not; says which, and what it may be.
+    """
+    for one in fields(Limits):
+        value, name = getattr(limits, one.name), one.name.replace("_", " ")
+        if value is None or (one.name == "max_wait" and 0 <= value <= LONGEST_WAIT):
+            continue
+        if one.name == "max_wait":
+            raise UsageError(_("--max-wait is 0 to {most} milliseconds", most=round(LONGEST_WAIT * 1000)))
+        if not 0 < value < math.inf:
+            raise UsageError(_("the limit '{name}' must be more than 0; {came} came", name=name, came=value))

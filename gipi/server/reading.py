@@ -232,7 +232,8 @@ class Reader:
         rows = read.get("rows") if isinstance(read, dict) else None
         if self.row is None or not isinstance(rows, list):
             details = _details(None, error) if isinstance(error, ValidationError) else []
-            return RefusedError(422, self._expected(), details[:FIRST])
+            named = [f"{quoted(one['field'])}: {one['error']}" for one in details if one["field"] is not None]
+            return RefusedError(422, "; ".join([*named[:1], self._expected()]), details[:FIRST])
         if len(rows) > self.limits.rows:
             return self._too_many(len(rows))
         try:
@@ -321,10 +322,10 @@ def _reason(said: Any) -> str:
 
 def _wrong_rows(details: list[dict[str, Any]]) -> RefusedError:
     first = details[0]
-    place = _("row {row}", row=first["row"])
+    place = _("row {row}", row=first["row"] + 1)  # a person counts from 1, `details` from 0 as the list does
     if first["field"] is not None:
         place += ", " + _("column '{name}'", name=quoted(first["field"]))
-    return RefusedError(422, _("{place}: {reason}", place=place, reason=first["error"]), details[:FIRST])
+    return RefusedError(422, f"{place}: {first['error']}", details[:FIRST])
 
 
 def _array(given: list) -> Array | None:

@@ -3,6 +3,8 @@
 import contextlib
 import os
 import re
+import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -66,8 +68,8 @@ def serve(
         raise UsageError(_("a run or a .gipi file was expected"))
     needs_web()
     from gipi.server.counts import Counts
-    from gipi.server.guard import Guard, read_keys
-    from gipi.server.limits import Limits
+    from gipi.server.guard import LOCAL, Guard, check_hosts, read_keys
+    from gipi.server.limits import Limits, check_limits
     from gipi.server.serving import Address, check_tls, listening, serve_until_stopped, state_of
     from gipi.server.workers import check_workers, run_workers
 
@@ -76,10 +78,19 @@ def serve(
     address = Address(host, port, tls_certificate, tls_key)
     check_tls(address)
     limits = limits or Limits()
+    check_limits(limits)
+    if threads < 0:
+        raise UsageError(_("--threads is 0 or more; {came} came", came=threads))
+    if threading.current_thread() is not threading.main_thread():
+        raise UsageError(_("gipi.serve runs in the main thread, where signals come; start it in a process of its own"))
+    check_hosts(allow_host)
     guard = Guard(tuple(name.lower() for name in allow_host), () if keys is None else read_keys(keys), limits)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     threads = threads or max(1, cores // workers)
     with contextlib.closing(listening(address)) as listener:
+        if keys is None and host not in LOCAL:
+            text = _("everybody who reaches {host} may ask: --keys FILE lets in only who has a key", host=host)
+            print(f"gipi: {text}", file=sys.stderr, flush=True)
         counts = Counts([*named], workers)
         where = _address_of(listener.getsockname(), address.certificate is not None)
 
@@ -170,7 +181,7 @@ def needs_web() -> None:
     Raises:
         UsageError: One is not.
     """
-    for package in ("fastapi", "uvicorn", "httptools"):
+    for package in ("fastapi", "uvicorn", "httptools", "fastapi_swagger"):
         try:
             __import__(package)
         except Exception as error:  # a broken installation raises anything

@@ -169,3 +169,20 @@ def test_explains_a_picture():
         assert one["of"] == label and unpacked(one)["overlay"].shape == (224, 224, 3)
     table = asked(GOLDEN / "mlp-classify-table-class.gipi")
     assert table("POST", "/explain", json={"rows": [table.state.default.engine.examples[0]]}).status_code == 404
+
+
+@pytest.mark.parametrize("runtime", ["torch", "onnx"])
+def test_many_rows_out_of_the_ordinary(runtime):
+    """Dates in another form need a long look each; thousands of them come together, and what is wrong is by itself."""
+    path = GOLDEN / "mlp-classify-table-class.gipi"
+    server = asked(path, runtime)
+    row = dict(server.state.default.engine.examples[0]) | {"kind": "a"}
+    plain = server("POST", "/predict", json={"rows": [row | {"day": "2020-12-31"}]}).json()["predictions"][0]
+    rows = [row | {"day": "31.12.2020"} for _row in range(3000)]
+    rows[7]["day"], rows[2000]["length"] = "never", 1e300
+    found = server("POST", "/predict", json={"rows": rows}).json()["predictions"]
+    wrong = {place: answer["error"] for place, answer in enumerate(found) if "error" in answer}
+    assert [*wrong] == [7, 2000] and "row 8" in wrong[7] and "row 2001" in wrong[2000]
+    assert difference([found[0], found[6], found[8], found[-1]], [plain] * 4, 1.0) is None
+    counted = server("GET", "/metrics").text
+    assert 'gipi_row_errors_total{model="golden"} 2' in counted

@@ -331,6 +331,36 @@ def test_a_file_that_a_browser_has_is_not_sent_again(table):
     assert table("GET", "/page/main.js", headers={"if-none-match": '"other"'}).content == first.content
 
 
+def test_health_is_asked_without_a_body_too(table):
+    assert table("HEAD", "/healthz").status_code == 200
+    assert table("HEAD", "/predict").status_code == 405
+
+
+def test_what_is_asked_to_be_made(engines):
+    path = GOLDEN / "gan-generate-picture.gipi"
+    server = Asked(Engine("maker", gipi.load(path, runtime="onnx"), held(path).examples["rows"]))
+    for wrong in ({"count": 257}, {"count": 0}, {"count": True}, {"count": 1.5}, {"count": 1, "seed": -1}):
+        said = server("POST", "/predict", json=wrong)
+        assert said.status_code == 422 and said.json()["error"].startswith(f"{[*wrong][-1]}: ")
+    assert len(server("POST", "/predict", json={"count": 2.0}).json()["predictions"]) == 2
+
+
+def test_bounds_are_bounds():
+    from gipi.errors import UsageError
+    from gipi.server.guard import check_hosts
+    from gipi.server.limits import check_limits
+
+    check_limits(Limits())
+    wrong = (Limits(batch=-5), Limits(rate=0), Limits(rate=-1), Limits(body=-1), Limits(queue=0), Limits(max_wait=-1))
+    for limits in (*wrong, Limits(max_wait=60), Limits(rate=float("nan"))):
+        with pytest.raises(UsageError):
+            check_limits(limits)
+    check_hosts(("models.example", "a-b.c"))
+    for name in ("http://a.example", "a.example:8443", "", "a b"):
+        with pytest.raises(UsageError):
+            check_hosts((name,))
+
+
 def test_methods_and_addresses(table):
     assert table("GET", "/predict").status_code == 405
     assert table("GET", "/predict").headers["allow"] == "POST"
