@@ -86,4 +86,5 @@ def test_an_idle_connection_is_cut_whatever_comes_that_is_no_request(text):
         assert one.recv(65536).startswith(b"HTTP/1.1 ")
         one.sendall(b"\r\n")
         one.settimeout(5)
-        assert one.recv(65536) == b""
+        while one.recv(65536):  # the rest of the answer, then the end; else it would time out
+            pass
