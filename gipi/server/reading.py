@@ -251,7 +251,7 @@ class Reader:
         """A few letters may become hundreds of bytes when they are read: `[0],` a list, a number and its place.
 
         Raises:
-            RefusedError: 413: there may be more in it than is read.
+            RefusedError: 422: there may be more in it than is read.
         """
         most = self.limits.values
         if len(body) <= most:
@@ -261,7 +261,7 @@ class Reader:
             text = _(
                 "the body has about {came} values; the most at once is {most}: send it in parts", came=came, most=most
             )
-            raise RefusedError(413, text)
+            raise RefusedError(422, text)
 
     def _too_many(self, came: int) -> RefusedError:
         text = _("{came} rows came; the most at once is {most}: send them in parts", came=came, most=self.limits.rows)

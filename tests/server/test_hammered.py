@@ -166,7 +166,7 @@ ODD = [
     (b"GET /\xff HTTP/1.1\r\nHost: localhost\r\n\r\n", [400]),
     (b"CONNECT a:80 HTTP/1.1\r\nHost: localhost\r\n\r\n" + EVIL, [400]),
     (b"GET /predict HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n" + EVIL, [405]),
-    (b"HEAD /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", [405]),
+    (b"HEAD /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", [200]),
     (b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n" * 1000, [200] * 1000),
 ]  # fmt: skip
 
