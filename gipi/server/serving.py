@@ -14,6 +14,7 @@ import logging
 import signal
 import socket
 import ssl
+import sys
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -40,6 +41,7 @@ LINGER = 1.0  # seconds after SIGTERM in which connections are still taken: to b
 STREAMS_END = 20.0  # seconds after which streams are ended
 LONGEST_END = 24.0  # and all else: who stops a server waits 25 or 30 before it is killed
 LOOKS = 0.02
+SWITCH = 0.0001  # seconds after which a thread gives way: with Python's 5 ms a batch waits to be begun and handed over
 M_MMAP_THRESHOLD, LARGE = -3, 1 << 20  # of malloc.h: blocks of so many bytes are got from the system one by one
 
 
@@ -241,6 +243,7 @@ def serve_until_stopped(
     _give_memory_back()
     warnings.filterwarnings("ignore", module=r"PIL\.")  # once: doing so for each picture takes longer than reading it
     warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+    sys.setswitchinterval(SWITCH)
     use(language())  # once, for who says no other: each sentence would look at the environment
     logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL + 1)  # what clients send is not to be in our log
     config = uvicorn.Config(

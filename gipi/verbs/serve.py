@@ -108,6 +108,8 @@ def serve(
 
 def opened(name: str, source: Any, runtime: "Runtime | None", threads: int, limits: "Limits") -> "Engine":
     """A model, opened and warm."""
+    from gipi.server.engine import AT_ONCE
+
     if hasattr(source, "schema"):  # a model in memory
         from gipi.release.examples import example_rows
 
@@ -118,6 +120,9 @@ def opened(name: str, source: Any, runtime: "Runtime | None", threads: int, limi
     found = held(path)
     examples = found.examples.get("rows")
     if runtime == "onnx" or (runtime is None and "program.onnx" in found.parts and _has_onnxruntime()):
+        alone = _settled(name, load(path, runtime="onnx", threads=1), examples, limits)
+        if threads == 1 or alone.alone <= AT_ONCE:  # so small a network is slower in several threads
+            return alone
         return _settled(name, load(path, runtime="onnx", threads=threads), examples, limits)
     model = load(path, runtime=runtime)
     import torch
@@ -129,7 +134,8 @@ def opened(name: str, source: Any, runtime: "Runtime | None", threads: int, limi
     from gipi.release.keep import program_beside
 
     try:
-        program = _settled(name, program_beside(model, threads), examples, limits)  # type: ignore[arg-type]  # a Model
+        several = 1 if networks.alone <= AT_ONCE else threads
+        program = _settled(name, program_beside(model, several), examples, limits)  # type: ignore[arg-type]  # a Model
     except UsageError:  # it has none, or the extra that makes one is not installed
         return networks
     return min(program, networks, key=lambda engine: engine.seconds / engine.batch)
