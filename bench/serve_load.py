@@ -1,6 +1,6 @@
 """What a server does that is asked for 20 times as much as it can answer: `gipi serve`, slowed to 50 ms for each batch.
 
-    python bench/serve_load.py [--quick] [--turns 3] [--seconds 10] [--batch 8] [--times 20]
+    python bench/serve_load.py [--quick] [--turns 3] [--seconds 10] [--rows 8] [--times 20]
 
 Its capacity is measured first, by as many at once as its batches take, and how long it takes with nobody else there.
 Then requests come in open loop: at their own times, whether the server keeps up or not. Asked is that those it turns
@@ -89,7 +89,7 @@ async def overload(port: int, request: bytes, options: argparse.Namespace) -> di
     """One measurement."""
     client, later = Client(port), Client(port)  # who comes afterwards has a connection of their own
     usual = await alone(later, request, SHORT)
-    most = await capacity(client, request, options.batch, max(SHORT, options.seconds / 2))
+    most = await capacity(client, request, options.rows, max(SHORT, options.seconds / 2))
     began = time.perf_counter()
     seen, sent = await flood(client, request, options.times * most, options.seconds)
     spent = time.perf_counter() - began
@@ -129,7 +129,7 @@ def measured(options: argparse.Namespace) -> list[dict[str, float]]:
                 str(work.path),
                 "{port}",
                 str(SLOW),
-                str(options.batch),
+                str(options.rows),
             ]
             with Served(command) as served:
                 found.append(run(overload(served.port, request, options)))
@@ -154,7 +154,7 @@ BENCH = Bench("serve_load", {}, FIGURES, "ms")
 
 
 def main() -> None:
-    options = arguments(__doc__, 3, 1, {"seconds": (10, 3), "batch": (8, 8), "times": (20, 20)})
+    options = arguments(__doc__, 3, 1, {"seconds": (10, 3), "rows": (8, 8), "times": (20, 20)})
     section = summary(BENCH, options, {"gipi": measured(options)})
     say(section)
     print(f"written to {write('serve_load', section)}")

@@ -144,7 +144,9 @@ def _missed(held: dict[str, Any], words: dict[str, str]) -> str:
 
 
 def _section(name: str, section: dict[str, Any], words: dict[str, str]) -> list[str]:
-    sizes = ", ".join(f"{words.get(size, size)} {value}" for size, value in section["sizes"].items())
+    sizes = ", ".join(
+        f"{size if size in ORDER else words.get(size, size)} {value}" for size, value in section["sizes"].items()
+    )
     versions = ", ".join(f"{package} {version}" for package, version in section["versions"].items())
     facts = {"command": section["command"], "date": section["date"], "sizes": sizes, "versions": versions}
     lines = [f"### {words['pictures section' if name == 'pictures' else name]}", "", words["facts"].format(**facts), ""]

@@ -20,8 +20,8 @@ MADE = ("generate", "stream")  # tasks into which no row goes
 SOON, LATE = -62_135_596_800, 253_402_300_799  # the years 1 and 9999, in seconds since 1970
 
 
-def schema(engine: Engine, limits: Limits) -> dict[str, Any]:
-    """What goes in and what comes out, for whoever asks and for the page."""
+def schema(engine: Engine, limits: Limits, pixels: int) -> dict[str, Any]:
+    """What goes in and what comes out, for whoever asks and for the page; of a picture so many pixels may come."""
     model = engine.model
     return {
         "name": engine.name,
@@ -37,7 +37,7 @@ def schema(engine: Engine, limits: Limits) -> dict[str, Any]:
         "limits": {
             "rows": limits.made if model.task == "generate" else limits.rows,
             "bytes": limits.body,
-            "pixels": limits.pixels,
+            "pixels": pixels,
         },
     }
 
@@ -46,11 +46,6 @@ def _drawing(model: Any) -> dict[str, Any] | None:
     """How to draw what the model reads: light or dark ink, and the pen's width as part of the picture's side."""
     held = model.extra.get("drawing")
     return None if held is None else {"ink": held["ink"], "pen": min(held["pen"], WIDEST_PEN)}
-
-
-def _limits(model: Any, limits: Limits) -> dict[str, int]:
-    rows = limits.made if model.task == "generate" else limits.rows
-    return {"rows": rows, "bytes": limits.body, "pixels": limits.pixels}
 
 
 def runtime(model: Any) -> str:

@@ -88,7 +88,7 @@ def small_routes(state: State) -> FastAPI:
 
     @app.get("/schema", summary="What goes into the default model and what comes out.")
     async def default_schema() -> Response:
-        return _json(about.schema(state.default.engine, state.limits))
+        return _json(_schema(state.default, state))
 
     @app.get("/card", summary="Where the default model comes from and how good it is.")
     async def default_card() -> Response:
@@ -96,7 +96,7 @@ def small_routes(state: State) -> FastAPI:
 
     @app.get("/models/{name}/schema", summary="What goes into a model and what comes out.")
     async def schema(name: str) -> Response:
-        return _json(about.schema(_known(state, name).engine, state.limits))
+        return _json(_schema(_known(state, name), state))
 
     @app.get("/models/{name}/card", summary="Where a model comes from and how good it is.")
     async def card(name: str) -> Response:
@@ -120,6 +120,10 @@ def small_routes(state: State) -> FastAPI:
 
     document = described(app, state)
     return app
+
+
+def _schema(served: Served, state: State) -> dict[str, Any]:
+    return about.schema(served.engine, state.limits, served.reader.bounds.pixels)
 
 
 def _known(state: State, name: str) -> Served:
