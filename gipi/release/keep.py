@@ -1,13 +1,11 @@
 """Writing a bundle: see release/bundle.py for what stands in it."""
 
 import json
-import math
 import warnings
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from torch import Tensor
 
 from gipi import __version__
@@ -21,6 +19,7 @@ from gipi.release.model import Model
 from gipi.release.opened import program_from
 from gipi.release.program import Made, made_program
 from gipi.release.runtime import Program
+from gipi.release.safe_json import plain
 from gipi.training.checkpoint import write_atomically
 from gipi.training.tensors import pieces
 
@@ -140,15 +139,4 @@ def _written(path: Path, parts: Parts) -> Path:
 
 
 def _json(value: Any) -> bytes:
-    return json.dumps(_plain(value), ensure_ascii=False, allow_nan=False).encode()
-
-
-def _plain(value: Any) -> Any:
-    """Without what JSON has no word for: a number that is none, or beyond all, is null."""
-    if isinstance(value, dict):
-        return {str(name): _plain(one) for name, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(one) for one in value]
-    if isinstance(value, np.generic):
-        value = value.item()
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    return json.dumps(plain(value), ensure_ascii=False, allow_nan=False).encode()

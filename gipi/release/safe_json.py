@@ -10,6 +10,8 @@ import math
 import re
 from typing import Any
 
+import numpy as np
+
 from gipi.messages import _
 from gipi.release.refused import Refused
 
@@ -116,3 +118,14 @@ def _check_length(text: str) -> None:
 
 def _short(error: Exception) -> str:
     return " ".join(str(error).split())[:200]
+
+
+def plain(value: Any) -> Any:
+    """Without what JSON has no word for: a number that is none, or beyond all, is null; NumPy's are Python's."""
+    if isinstance(value, dict):
+        return {str(name): plain(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(one) for one in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -5,7 +5,6 @@ nor Origin are looked at. All limits on what comes in hold as they do elsewhere.
 """
 
 import asyncio
-import math
 import os
 import time
 from functools import partial
@@ -15,7 +14,7 @@ from pydantic_core import to_json
 from gipi.messages import _
 from gipi.sagemaker.answers import KINDS, TYPES, passed_on, written
 from gipi.sagemaker.bodies import rows_of
-from gipi.server.answering import Receive, Scope, Send, answers_to, made_ready, read_body, refuse, respond
+from gipi.server.answering import Receive, Scope, Send, answers_to, busy, made_ready, read_body, refuse, respond
 from gipi.server.batches import FullError
 from gipi.server.guard import single
 from gipi.server.limits import Limits
@@ -91,7 +90,7 @@ class Contract:
         state.active += 1
         try:
             if served.batches.is_full:
-                raise served.batches.full()
+                raise busy(served.batches.wait_for(0))
             body = await read_body(state, headers, receive)
             size = len(body)
             read = partial(rows_of, served.reader, kind, body)
@@ -105,9 +104,7 @@ class Contract:
             await respond(send, 200, content, TYPES[chosen], passed_on(headers))
             return 200
         except FullError as full:
-            wait = str(max(1, math.ceil(full.seconds))).encode()
-            text = _("the server is busy: ask again later")
-            raise RefusedError(503, text, headers=[(b"retry-after", wait)]) from None
+            raise busy(full.seconds) from None
         finally:
             state.active -= 1
             state.bodies -= size

@@ -1,14 +1,12 @@
 """What a server says of its models: GET /schema and /card. The page is made from it."""
 
-import math
 from datetime import UTC, datetime
 from typing import Any
-
-import numpy as np
 
 from gipi import __version__
 from gipi.data.schema import Field
 from gipi.release.described import ANY_SIZE
+from gipi.release.safe_json import plain
 from gipi.server.decided import explains
 from gipi.server.engine import Engine
 from gipi.server.limits import Limits
@@ -54,7 +52,7 @@ def runtime(model: Any) -> str:
 
 def card(model: Any) -> dict[str, Any]:
     """Where a model comes from and how good it is, with every number that JSON can hold."""
-    return _plain(model.card)
+    return plain(model.card)
 
 
 def examples(engine: Engine) -> list[Any]:
@@ -68,7 +66,7 @@ def examples(engine: Engine) -> list[Any]:
         return [{"picture": data_url(picture)} for picture in engine.examples[:EXAMPLES]]
     fields = {field.name: field for field in model.schema.inputs}
     rows = [{name: _usual(value, fields[name]) for name, value in row.items()} for row in engine.examples[:EXAMPLES]]
-    return [_plain(row) for row in rows]
+    return [plain(row) for row in rows]
 
 
 def _usual(value: Any, field: Field) -> Any:
@@ -114,14 +112,3 @@ def _moment(seconds: float | None) -> str | None:
     if seconds is None or not SOON <= seconds <= LATE:
         return None
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
-
-
-def _plain(value: Any) -> Any:
-    """What JSON can hold: no NaN, no NumPy."""
-    if isinstance(value, dict):
-        return {str(name): _plain(one) for name, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(one) for one in value]
-    if isinstance(value, np.generic):
-        value = value.item()
-    return None if isinstance(value, float) and not math.isfinite(value) else value

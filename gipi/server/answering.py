@@ -1,6 +1,7 @@
 """The steps of an answer: a body comes in, its rows are made ready, answered, and sent."""
 
 import asyncio
+import math
 import time
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
@@ -84,7 +85,7 @@ async def _beside(state: State, served: Served, read: Callable[[], list], is_alo
     """Rows read and made ready in the thread, one request after the other: so only one is unpacked at a time."""
     limits = state.limits
     if state.reading >= limits.reading:
-        raise _busy()
+        raise busy()
 
     def work() -> list[Made]:
         use(spoken)
@@ -176,7 +177,7 @@ async def read_body(state: State, headers: dict[bytes, bytes], receive: Receive)
     if said is not None and (not said.isdigit() or int(said[:20]) > limits.body):
         raise _large(limits.body)
     if state.bodies > limits.bodies:
-        raise _busy()
+        raise busy()
     message = await receive()
     body = message.get("body", b"")
     if not message.get("more_body", False):
@@ -199,7 +200,7 @@ async def read_body(state: State, headers: dict[bytes, bytes], receive: Receive)
             if size > limits.body:
                 raise _large(limits.body)
             if state.bodies > limits.bodies:
-                raise _busy()
+                raise busy()
     except BaseException:
         state.bodies -= size
         raise
@@ -228,5 +229,7 @@ def _large(most: int) -> RefusedError:
     return RefusedError(413, _("the body is too large: {most} bytes at most", most=most))
 
 
-def _busy() -> RefusedError:
-    return RefusedError(503, _("the server is busy: ask again later"), headers=[(b"retry-after", b"1")])
+def busy(seconds: float = 0.0) -> RefusedError:
+    """No more is taken now; it is worth coming back after so many seconds."""
+    wait = str(max(1, math.ceil(seconds))).encode()
+    return RefusedError(503, _("the server is busy: ask again later"), headers=[(b"retry-after", wait)])

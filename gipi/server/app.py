@@ -5,7 +5,6 @@ does; all else is a few routes of FastAPI (routes.py), which also documents it.
 """
 
 import asyncio
-import math
 import time
 from functools import partial
 from typing import Any
@@ -17,6 +16,7 @@ from gipi.server.answering import (
     Scope,
     Send,
     answers_to,
+    busy,
     gone,
     made_ready,
     read_body,
@@ -93,7 +93,7 @@ class App:
         if state.status != "ok":
             raise RefusedError(503, _("the server is {status}", status=state.status), headers=[(b"retry-after", b"1")])
         if served.batches.is_full:
-            raise _busy(served.batches.full())
+            raise busy(served.batches.wait_for(0))
         accept = wanted(headers.get(b"accept", b"").decode("latin-1"), (JSON,) if verb == "explain" else KINDS)
         kind = headers.get(b"content-type", b"").decode("latin-1").partition(";")[0].strip().lower()
         if headers.get(b"content-encoding", b"identity").strip().lower() not in (b"identity", b""):
@@ -111,7 +111,7 @@ class App:
             state.bodies += more
             size += more
             if state.bodies > state.limits.bodies and state.bodies > size:  # alone it may be larger
-                raise RefusedError(503, _("the server is busy: ask again later"), headers=[(b"retry-after", b"1")])
+                raise busy()
             if verb == "explain":
                 return await self._explain(served, made, send)
             if accept == EVENTS:
@@ -127,7 +127,7 @@ class App:
             await respond(send, 200, content, TYPES[accept])
             return 200
         except FullError as full:
-            raise _busy(full) from None
+            raise busy(full.seconds) from None
         finally:
             state.active -= 1
             state.bodies -= size
@@ -206,8 +206,3 @@ async def _watched(app: Any, scope: Scope, receive: Receive, send: Send) -> int:
 
     await app(scope, receive, watched)
     return found
-
-
-def _busy(full: FullError) -> RefusedError:
-    wait = str(max(1, math.ceil(full.seconds))).encode()
-    return RefusedError(503, _("the server is busy: ask again later"), headers=[(b"retry-after", wait)])

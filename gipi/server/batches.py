@@ -75,9 +75,6 @@ class Batches:
         """Seconds until so many more are answered, as far as that can be known."""
         return (self.waiting + rows) * self.pace
 
-    def full(self) -> FullError:
-        return FullError(self.waiting * self.pace)
-
     async def answers(self, rows: list[Array]) -> list[Said]:
         """The answers to rows that were made ready.
 
@@ -85,7 +82,7 @@ class Batches:
             FullError: Too many wait.
         """
         if self.is_full:
-            raise self.full()
+            raise FullError(self.wait_for(0))
         if not rows:
             return []
         loop = asyncio.get_running_loop()

@@ -243,6 +243,7 @@ def serve_until_stopped(
     _give_memory_back()
     warnings.filterwarnings("ignore", module=r"PIL\.")  # once: doing so for each picture takes longer than reading it
     warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+    usual = sys.getswitchinterval()
     sys.setswitchinterval(SWITCH)
     use(language())  # once, for who says no other: each sentence would look at the environment
     logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL + 1)  # what clients send is not to be in our log
@@ -261,7 +262,11 @@ def serve_until_stopped(
         ssl_certfile=address.certificate,
         ssl_keyfile=address.key,
     )
-    Server(config, state, begun).run([listener])
+    try:
+        Server(config, state, begun).run([listener])
+    finally:  # `gipi.serve` may have been called by a program that goes on
+        sys.setswitchinterval(usual)
+        gc.unfreeze()
 
 
 def _give_memory_back() -> None:
