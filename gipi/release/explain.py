@@ -104,7 +104,9 @@ def explanations(
     for name, given in (("layer", layer), ("baseline", baseline)):
         if given is not None:
             text = _("{name} is for pictures; this model takes a text", name=name)
-            raise UsageError(text if model.schema.is_text else _("{name} is for pictures; this model takes a table", name=name))
+            raise UsageError(
+                text if model.schema.is_text else _("{name} is for pictures; this model takes a table", name=name)
+            )
     data = as_rows(model.schema, rows)
     yield from text_explanations(model, data, place) if model.schema.is_text else _of_rows(model, data, place)
 

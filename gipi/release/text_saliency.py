@@ -155,9 +155,7 @@ def token_values(model: "Model", x: Tensor, target: int) -> tuple[Tensor, Attrib
             return scores(task.combine(answers, model.schema)[0], model.schema)
 
         found = integrated_gradients(score, torch.cat([one.flatten(1) for one in vectors], 1), target)
-    added = [
-        one.view(like.shape[1:]).sum(-1) for one, like in zip(found.values[0].split(sizes), vectors, strict=True)
-    ]
+    added = [one.view(like.shape[1:]).sum(-1) for one, like in zip(found.values[0].split(sizes), vectors, strict=True)]
     values = torch.zeros(len(x), dtype=torch.float64)
     values[: row.shape[1]] = sum(one.double().cpu() for one in added)
     return values, found

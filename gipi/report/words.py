@@ -46,7 +46,7 @@ def mistakes_html(mistakes: Iterable[Mistake]) -> str:
     said = []
     for one in mistakes:
         sure = "" if one.probability is None else f' <span class="soft">{100 * one.probability:.0f} %</span>'
-        number = "" if one.number is None else f' · {_("row {number}", number=one.number)}'
+        number = "" if one.number is None else f" · {_('row {number}', number=one.number)}"
         head = f'<b>{_brief(one.said)}</b>{sure} <span class="soft">{_("true:")} {_brief(one.true)}{number}</span>'
         said.append(f'<p class="said">{head}<br>{words_html(one.words or ())}</p>')
     return "".join(said)

@@ -23,7 +23,14 @@ from gipi.training.player import learner
 
 tasks = ("classify", "regress")
 kinds = ("text",)
-defaults = {"epochs": 20, "batch_size": 128, "patience": 3}
+defaults = {
+    "epochs": 20,
+    "batch_size": 128,
+    "patience": 2,
+    "tokenizer": "characters",
+    "vocabulary": 4096,
+    "context": 512,
+}
 
 MODULUS = (1 << 31) - 1  # a prime: a product of two numbers below it fits into 64 bits
 FACTOR = 1_640_531_527  # 2^32 over the golden ratio, below the modulus (Knuth, vol. 3, 6.4)

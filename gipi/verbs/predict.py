@@ -80,7 +80,9 @@ def answers_to(source: Any, inputs: list[str], runtime: "Runtime | None" = None)
     return answers
 
 
-def explained(source: Any, inputs: list[str]) -> "Iterator[tuple[str, PictureExplanation | RowExplanation | TextExplanation]]":
+def explained(
+    source: Any, inputs: list[str]
+) -> "Iterator[tuple[str, PictureExplanation | RowExplanation | TextExplanation]]":
     """Why the model answers so to what was typed: each input with the explanation of a row of it, as they are found."""
     from gipi.release.explain import explanations
 

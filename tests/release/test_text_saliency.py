@@ -109,9 +109,9 @@ def test_bag_without_layers_is_exact():
     own = net.pieces.tokens.weight @ net.head[0].weight[0] * 2.0 / np.sqrt(6)  # four characters, beginning and end
     ids = tokenizer.encode("ab c")
     assert [word.text for word in one.words] == ["ab", "c"]
-    assert one.words[0].adds == pytest.approx(float(own[ids[0]] + own[ids[1]]), abs=1e-5)
-    assert one.words[1].adds == pytest.approx(float(own[ids[3]]), abs=1e-5)
-    assert one.rest == pytest.approx(float(own[ids[2]] + own[0] + own[1]), abs=1e-5)
+    assert one.words[0].adds == pytest.approx(float((own[ids[0]] + own[ids[1]]).detach()), abs=1e-5)
+    assert one.words[1].adds == pytest.approx(float(own[ids[3]].detach()), abs=1e-5)
+    assert one.rest == pytest.approx(float((own[ids[2]] + own[0] + own[1]).detach()), abs=1e-5)
 
 
 def test_members_are_explained_together():
@@ -268,9 +268,9 @@ def test_verdict_is_against_tf_idf(run):
 
 
 def test_predict_explain_on_the_command_line(run, capsys):
-    assert main(["predict", str(run.folder), "the film was awful", "--explain"]) in (0, None)
+    assert main(["predict", str(run.path), "the film was awful", "--explain"]) in (0, None)
     out = capsys.readouterr().out
     assert "what each word adds to bad" in out and "awful" in out
-    assert main(["predict", str(run.folder), "the film was awful", "--explain", "--json"]) in (0, None)
+    assert main(["predict", str(run.path), "the film was awful", "--explain", "--json"]) in (0, None)
     answer = json.loads(capsys.readouterr().out.splitlines()[-1])["predictions"][0]
     assert {word["word"] for word in answer["explanation"]["words"]} == {"the", "film", "was", "awful"}
