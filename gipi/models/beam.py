@@ -52,8 +52,8 @@ def search(
     """The best that was found for each row.
 
     Args:
-        follow: `(tokens (B K,), source, state) -> (scores (B K, V), state)`: the token said last, what was read, what has
-            been said before, `state` tensors with B K rows.
+        follow: `(tokens (B K,), source, state) -> (scores (B K, V), state)`: the token said last, what was read, what
+            has been said before in tensors with B K rows.
         source: What was read: tensors with B rows.
         state: Before anything is said: tensors with B rows.
         begin: The token that begins.

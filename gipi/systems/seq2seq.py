@@ -1,15 +1,15 @@
 """Seq2seq: one recurrent network reads a sentence, another writes its translation, and looks back at what was read.
 
-Sutskever, Vinyals, Le, "Sequence to Sequence Learning with Neural Networks", 2014, https://arxiv.org/abs/1409.3215 (with
-`--attention none`: the source is read backwards, and all that is known of it is the last state); Bahdanau, Cho, Bengio,
-"Neural Machine Translation by Jointly Learning to Align and Translate", 2014, https://arxiv.org/abs/1409.0473 (additive:
-the source is read both ways, and each word of the translation looks for its place in it); Luong, Pham, Manning,
-"Effective Approaches to Attention-based Neural Machine Translation", 2015, https://arxiv.org/abs/1508.04025 (dot: their
-"general" score, asked after the recurrence). The cell: GRU of Cho et al. 2014, or LSTM.
+Sutskever, Vinyals, Le, "Sequence to Sequence Learning with Neural Networks", 2014, https://arxiv.org/abs/1409.3215
+(`--attention none`: the source is read backwards, and all that is known of it is the last state); Bahdanau, Cho,
+Bengio, "Neural Machine Translation by Jointly Learning to Align and Translate", 2014, https://arxiv.org/abs/1409.0473
+(additive: the source is read both ways, and each word of the translation looks for its place in it); Luong, Pham,
+Manning, "Effective Approaches to Attention-based Neural Machine Translation", 2015, https://arxiv.org/abs/1508.04025
+(dot: their "general" score, asked after the recurrence). The cell: GRU of Cho et al. 2014, LSTM, or Elman's of 1990.
 Ours differs: without maxout, the state, what was found and the last word go through one tanh layer to the word table,
-which target and output share; AdamW with dropout.
+which source, target and output share; AdamW with dropout.
 
-B rows, K hypotheses of a row, S source tokens, T target tokens, D width, H what is read (2 D, or D), V target vocabulary
+B rows, K hypotheses of a row, S source tokens, T target tokens, D width, H what is read (2 D or D), V target vocabulary
 """
 
 from dataclasses import dataclass
@@ -31,10 +31,10 @@ defaults = {"epochs": 10, "batch_size": 64, "schedule": "one-cycle", "label_smoo
 
 @dataclass(frozen=True)
 class Config:
-    cell: Literal["gru", "lstm"] = "gru"  # how a state is carried along
+    cell: Literal["lstm", "gru", "rnn"] = "gru"  # what remembers
     attention: Literal["additive", "dot", "none"] = "dot"  # how the source is looked at; none: only its last state
     width: int = 256  # numbers in a state, one direction, and in a word's vector
-    layers: int = 1  # of states above each other
+    layers: int = 1  # one upon the other
     shared: bool = True  # one table of embeddings for source, target and output, where they have one vocabulary
     dropout: float = 0.2  # share of what each layer gives that is switched off at each step
     optimizer: str = "adamw"  # sgd momentum nag adagrad adadelta rmsprop adam adamw muon lbfgs lars
@@ -43,9 +43,9 @@ class Config:
     weight_decay: float = 0.01  # shrinks the weights at each step
 
 
-def recurrence(config: Config, inputs: int, layers: int, both_ways: bool = False) -> nn.GRU | nn.LSTM:
+def recurrence(config: Config, inputs: int, layers: int, both_ways: bool = False) -> nn.RNNBase:
     """Layers of the cell, rows first; an LSTM begins by forgetting nothing (Jozefowicz et al. 2015)."""
-    kind = nn.LSTM if config.cell == "lstm" else nn.GRU
+    kind = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}[config.cell]
     dropout = config.dropout if layers > 1 else 0.0
     made = kind(inputs, config.width, layers, batch_first=True, dropout=dropout, bidirectional=both_ways)
     if config.cell == "lstm":
@@ -153,7 +153,7 @@ class Net(nn.Module):
     def _write(
         self, said: Tensor, source: list[Tensor], state: list[Tensor]
     ) -> tuple[Tensor, list[Tensor], Tensor | None]:
-        """Scores `(B K, T, V)` behind each token said `(B K, T)`, the states then, and where was looked `(B K, T, S)`."""
+        """Scores `(B K, T, V)` behind each token of `(B K, T)`, the states then, and where was looked `(B K, T, S)`."""
         words = self.dropout(self.words(said.clamp(min=0)))  # (B K, T, D)
         if self.kind == "additive":
             return self._step_by_step(words, source, state)

@@ -282,5 +282,5 @@ def size_of(size: str) -> tuple[int, int, int]:
 
 
 def players(net: Net, config: Config, loss, schedule) -> dict:
-    """One learner that wants the loss small; of a translation's batch `(x, said, y)` it is given x and what was said."""
+    """One learner that wants the loss small; of a translation's batch `(x, said, y)` the first two go into the net."""
     return learner(net, loss, from_config(config, schedule), inputs=1 if net.told is not None else 2)

@@ -1,9 +1,10 @@
 """How near a text is to the one that was wanted: BLEU and chrF, as sacreBLEU computes them, from counts of each text.
 
-BLEU: Papineni et al. 2002, with the words of mteval-v13a and its exponential smoothing; chrF: Popovic 2015, six letters,
-beta 2 (sacreBLEU's signatures: nrefs:1|case:mixed|eff:no|tok:13a|smooth:exp and nrefs:1|case:mixed|eff:yes|nc:6|nw:0|
-space:no). Both are functions of sums over the texts, so intervals and comparisons need the counts of each text, which
-sacreBLEU does not give: they are counted here, and a test holds every figure against sacreBLEU's.
+BLEU: Papineni et al. 2002, with the words of mteval-v13a and its exponential smoothing; chrF: Popovic 2015, six
+letters, beta 2 (sacreBLEU's signatures: nrefs:1|case:mixed|eff:no|tok:13a|smooth:exp and
+nrefs:1|case:mixed|eff:yes|nc:6|nw:0|space:no). Both are functions of sums over the texts, so intervals and comparisons
+need the counts of each text, which sacreBLEU does not give: they are counted here, and a test holds every figure
+against sacreBLEU's.
 
 n texts, R resamples, N lengths of n-grams
 """

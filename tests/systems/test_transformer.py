@@ -1,4 +1,4 @@
-"""The transformer: attention in NumPy, torch's layers and Marian with the same weights, and what padding must not do."""
+"""The transformer: attention in NumPy, torch's layers and Marian with the same weights, what padding must not do."""
 
 import math
 
