@@ -49,6 +49,10 @@ class Fit:
     ignore: tuple[str, ...] = ()  # classes of masks that are not counted, neither in the loss nor in the figures
     scale: Literal["standard", "none"] = "standard"  # none: numbers reach the model as they are
     picture_size: int | None = None  # height and width that pictures are brought to
+    text: tuple[str, ...] = ()  # column whose texts are learned from, two for pairs of texts
+    tokenizer: str | None = None  # characters words bpe wordpiece unigram, or a tokenizer's file or run to take it from
+    vocabulary: int | None = None  # tokens that a tokenizer learns, at most
+    context: int | None = None  # tokens of a text that are looked at together, at most
     separator: str | None = None  # between the cells of a text table; found if not given
     # --- several models
     folds: int = 0  # k-fold validation: so many models, each validated on its own part, kept together
