@@ -15,7 +15,7 @@ from gipi.training.log_file import is_log_whole, read_log
 
 
 class Run:
-    """What `gipi.fit` gives back, and what `gipi.open_run` finds again.
+    """What `gipi.fit` gives back, and what `gipi.Run(PATH)` finds again.
 
     Args:
         path: The run's folder.

@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 import polars as pl
 
-Kind = Literal["table", "picture"]
+Kind = Literal["table", "picture", "text"]
 
 
 @dataclass
@@ -31,6 +31,7 @@ class Dataset:
         start: The number of the first row, where it is a piece of a larger set; errors count from there.
         names: What the pictures are called, in order; empty where they have no names.
         answers: `(rows, H', W', C')` uint8: what each picture should become, a mask of class numbers or a picture.
+        text: The columns whose texts are learned from, two where texts are pairs; empty for tables and pictures.
     """
 
     name: str
@@ -45,10 +46,11 @@ class Dataset:
     start: int = 0
     names: Sequence[str] = ()
     answers: np.ndarray | None = None
+    text: tuple[str, ...] = ()
 
     @property
     def kind(self) -> Kind:
-        return "table" if self.pictures is None else "picture"
+        return "picture" if self.pictures is not None else "text" if self.text else "table"
 
     def __len__(self) -> int:
         return self.frame.height if self.pictures is None else len(self.pictures)

@@ -92,9 +92,9 @@ def work_of(job: Job, member: Member) -> int:
     Places are those of a picture `(C, H, W)`, or the members of a shared layer `(M, H)`.
     """
     work = 0
-    for _name, shape, count in job.layers(member.net):
-        places = 1
+    for name, shape, count in job.layers(member.net):
+        places = 0 if name.endswith("Embedding") else 1  # what is looked up is not multiplied
         if isinstance(shape, tuple):
-            places = math.prod(shape[1:]) if len(shape) == 3 else math.prod(shape[:-1])
+            places *= math.prod(shape[1:]) if len(shape) == 3 else math.prod(shape[:-1])
         work += (count or 0) * places
     return work * job.batch_size

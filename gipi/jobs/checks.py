@@ -32,6 +32,7 @@ _LIMITS: tuple[tuple[str, Callable[[], str], Callable[[Any], bool]], ...] = (
     ("width widest latent code members embedding", lambda: _("a whole number, at least 1"), lambda v: v >= 1),
     ("ray_workers projection", lambda: _("a whole number, at least 1"), lambda v: v >= 1),
     ("memory first_moves moves batches copy_every", lambda: _("a whole number, at least 1"), lambda v: v >= 1),
+    ("vocabulary context", lambda: _("a whole number, at least {least}", least=2), lambda v: v >= 2),
     ("crop blocks", lambda: _("a whole number, at least 1"), lambda v: v >= 1),
     ("factor", lambda: _("a whole number from {low} to {high}", low=2, high=8), lambda v: 2 <= v <= 8),
     ("depth", lambda: _("a whole number from {low} to {high}", low=1, high=8), lambda v: 1 <= v <= 8),
@@ -57,6 +58,8 @@ _OF_PIXELS = (
     *("time", "no_target", "scale", "separator", "clusters", "folds", "workers"),
 )
 _OF_ROUNDS = ("epochs", "batch_size", "patience")
+_OF_TEXTS = ("text", "tokenizer", "vocabulary", "context")
+_OF_RUNNING = (*_OF_PARTS, "group", "time", "no_target", "scale", "picture_size", "clusters", "folds", "augment")
 _OF_ONE = ("noise", "ignore")  # of one task alone
 _IN_FLOAT64 = ("classify", "regress", "segment", "upscale", "stream")
 NO_USE = {
@@ -69,6 +72,12 @@ NO_USE = {
     "embed": (*_OF_ONE, *_OF_ANSWERS, *_OF_MEMBERS, "clusters"),
     "segment": ("noise", *_OF_PIXELS),
     "upscale": (*_OF_ONE, *_OF_PIXELS, "class_weight"),
+    "write": (*_OF_ONE, *_OF_RUNNING, "target", "test", "valid", "loss"),
+    "chat": (*_OF_ONE, *_OF_RUNNING, "loss"),
+    "translate": (*_OF_ONE, *(name for name in _OF_RUNNING if name != "label_smoothing"), "loss"),
+    "fill": (*_OF_ONE, *_OF_RUNNING, "target", "test", "valid", "loss"),
+    "tag": (*_OF_ONE, *_OF_RUNNING, "loss"),
+    "relate": (*_OF_ONE, *_OF_RUNNING, *_OF_WEIGHTS, "target", "test", "valid", "loss", "tokenizer"),
     "act": (*_OF_ONE, *_OF_ANSWERS, *_OF_DATA, "averaging", "augment", "epochs", "clusters"),
     "stream": (*_OF_ONE, *_OF_PARTS, *_OF_DATA, *_OF_ROUNDS, "averaging", "augment", "clusters", "folds"),
 }
@@ -124,6 +133,10 @@ def check_use(options: Fit, task: str, target_kind: str, kind: str) -> None:
     smoothed = "bce" if target_kind == "labels" else "cross_entropy"
     if "label_smoothing" in given and options.loss not in (None, smoothed):
         raise UsageError(_("--label-smoothing does not go with the loss {name}", name=options.loss))
+    if kind != "text" and (odd := [name for name in _OF_TEXTS if name in given]):
+        raise UsageError(_("{option} is for texts; the data has none", option=flag(odd[0])))
+    if kind == "text" and (odd := [name for name in ("mixup", "augment", "scale") if name in given]):
+        raise UsageError(_("{option} is not for texts", option=flag(odd[0])))
     if kind == "table" and "picture_size" in given:
         raise UsageError(_("--picture-size is for pictures; the data is a table"))
     if kind != "picture" and "cutmix" in given:

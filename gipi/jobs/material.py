@@ -17,6 +17,7 @@ from gipi.jobs.checks import check_use, flag
 from gipi.jobs.options import Fit
 from gipi.jobs.pieces import Piece, Progress, Where, files_of, fitting, joined, open_part, open_piece, some_of, typed
 from gipi.jobs.target import against_the_rest, task_of, whole
+from gipi.jobs.texts import said_of_texts, text_columns
 from gipi.messages import _
 
 FEWEST = 30  # rows; with fewer nothing is set aside, there would be nothing to see in a part
@@ -70,10 +71,14 @@ def gather(source: Any, options: Fit, progress: Progress | None = None, size: An
     data, target = own.data, own.data.target
     aside = [name for name in (options.group, options.weight) if name]
     kinds, remarks = infer(
-        data.frame.drop(aside), target, picture=data.kind == "picture", where=own.where, mapped=data.mapped
+        data.frame.drop(aside), target, picture=data.kind != "table", where=own.where, mapped=data.mapped
     )
+    if text := text_columns(data, kinds, options):
+        own.data = data = replace(data, text=text)
+        kinds = {name: kind for name, kind in kinds.items() if name in target} | dict.fromkeys(text, "text")
+        remarks = [said_of_texts(data, (*aside, *target))]
     notes += remarks
-    inputs = _inputs(kinds, target, options)
+    inputs = dict.fromkeys(data.text, "text") if data.text else _inputs(kinds, target, options)
     kinds |= _kinds_aside(data, options, own.where)
     exact = (*target, *_aside(options).values())
     own = typed(own, kinds, target, notes, exact)
@@ -85,6 +90,8 @@ def gather(source: Any, options: Fit, progress: Progress | None = None, size: An
     others = {part: Piece(against_the_rest(p.data, kinds, options, part)[0], p.where) for part, p in others.items()}
     task, target_kind = task_of(own.data, kinds, options, notes)
     check_use(options, task, target_kind, data.kind)
+    if data.text and own.data.mapped:
+        raise DataError(_("{name} is larger than memory: texts of rows are held in it", name=data.name))
     if task == "cluster" and own.data.mapped:
         own = some_of(own, len(inputs), options, notes)
     if data.kind == "table" and not inputs:

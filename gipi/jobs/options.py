@@ -23,7 +23,7 @@ class Fit:
     batch_size: int | None = None  # rows in a step; 0: all
     loss: str | None = None  # cross_entropy focal hinge bce; mse mae huber; nll; quantile; dice both
     distribution: Literal["point", "normal", "quantiles"] = "point"  # a number, or how sure it is too
-    schedule: str | None = None  # constant cosine linear one-cycle step warm-up: how the step size changes
+    schedule: str | None = None  # constant cosine inverse-sqrt linear one-cycle step warm-up: how the step size changes
     warmup: float = 0.0  # part of the run, 0 to 1, over which the step size rises first
     clip: float | None = None  # largest norm of the gradient
     parts: int = 1  # that a batch is worked through in, to save memory; the gradient is the same
@@ -49,6 +49,10 @@ class Fit:
     ignore: tuple[str, ...] = ()  # classes of masks that are not counted, neither in the loss nor in the figures
     scale: Literal["standard", "none"] = "standard"  # none: numbers reach the model as they are
     picture_size: int | None = None  # height and width that pictures are brought to
+    text: tuple[str, ...] = ()  # column whose texts are learned from, two for pairs of texts
+    tokenizer: str | None = None  # characters words bpe wordpiece unigram, or a tokenizer's file or run to take it from
+    vocabulary: int | None = None  # tokens that a tokenizer learns, at most
+    context: int | None = None  # tokens of a text that are looked at together, at most
     separator: str | None = None  # between the cells of a text table; found if not given
     # --- several models
     folds: int = 0  # k-fold validation: so many models, each validated on its own part, kept together

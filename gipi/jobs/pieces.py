@@ -65,6 +65,7 @@ def open_part(part: str, path: str, data: Dataset, options: Fit, progress: Progr
     """The rows of `--valid FILE` or `--test FILE`, with the data's target."""
     size = None if data.pictures is None else data.pictures.shape[1:3]
     piece = open_piece(path, options, data.target, size, progress)
+    piece.data = replace(piece.data, text=data.text)
     came = piece.where
 
     def where(row: int) -> str:
@@ -78,7 +79,7 @@ def fitting(piece: Piece, part: str, data: Dataset) -> Piece:
     """Rows of a part in the shape of the data: its kind, its columns, its pictures' size."""
     more = piece.data
     if more.kind != data.kind:
-        what = {"table": _("a table"), "picture": _("pictures")}
+        what = {"table": _("a table"), "picture": _("pictures"), "text": _("texts")}
         raise DataError(
             _("the part '{part}' holds {came}, the data {kind}", part=part, came=what[more.kind], kind=what[data.kind])
         )

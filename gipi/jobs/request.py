@@ -63,9 +63,15 @@ def make_job(request: Request, device: Any) -> "Job":
 
         setting = _setting(request, options.task, "picture", own, device)
         return dense_job(request.data, options.task, setting, request.progress)
-    from gipi.jobs.material import gather
+    from gipi.jobs.text_jobs import text_job, text_task
 
     weights = _weights(request)
+    if task := text_task(request.data, options):
+        check_use(options, task, "", "text")
+        setting = _setting(request, task, "text", own, device, weights)
+        return text_job(request.data, task, setting, request.progress)
+    from gipi.jobs.material import gather
+
     size = options.picture_size or (weights.size if weights else None)
     material = gather(request.data, options, request.progress, size)
     setting = _setting(request, material.task, material.data.kind, own, device, weights)

@@ -13,14 +13,16 @@ from gipi.algorithms.regularization import CUTMIX_DRAWS, DRAWS, cutmix, mixed, m
 from gipi.algorithms.schedules import schedule
 from gipi.data.augment import alternating, compose
 from gipi.data.drawing import kept_of
-from gipi.data.encode import encode, normalize
+from gipi.data.encode import as_input, encode, tokenizer_in
 from gipi.data.large_frames import encode_large
 from gipi.data.learning import learn, learn_target
 from gipi.data.mapped import Chosen
 from gipi.data.mapped_stream import MappedStream
-from gipi.data.schema import sizes
+from gipi.data.schema import Schema, sizes
 from gipi.data.split import fingerprint
 from gipi.data.stream import Stream
+from gipi.data.text_rows import lengths_of, texts_of
+from gipi.data.text_stream import TextStream
 from gipi.doctor.finding import View
 from gipi.errors import UsageError, nearest
 from gipi.jobs import judge
@@ -28,6 +30,7 @@ from gipi.jobs.first_batch import check_loss, check_network
 from gipi.jobs.job import Job, Outcome, Setting, layers_of
 from gipi.jobs.material import Material
 from gipi.jobs.seen import add_looks
+from gipi.jobs.texts import context_for, said_of_tokens, text_fields, tokenizer_for
 from gipi.messages import _
 from gipi.models.dense import expanded
 from gipi.release.model import Model, gathered
@@ -63,8 +66,13 @@ class Supervised(Job):
         train, rows = (data, rows) if data.mapped else (data.rows(rows), None)
         levels = self.task.LEVELS if material.target_kind == "quantiles" else ()
         targets = learn_target(train, material.target_kind, standardize, levels, options.positive, rows)
-        bins = getattr(setting.config, "bins", 0)
-        self.schema = learn(train, material.kinds, targets, standardize, rows, bins)
+        if data.text:
+            texts = [text for name in data.text for text in texts_of(train, name)]
+            tokenizer = tokenizer_for(setting, texts)
+            self.schema = Schema(text_fields(data, tokenizer, context_for(setting)), targets)
+        else:
+            bins = getattr(setting.config, "bins", 0)
+            self.schema = learn(train, material.kinds, targets, standardize, rows, bins)
         if setting.weights and standardize:
             self.schema = as_trained(self.schema, setting.weights)
         self.sizes = sizes(self.schema, self.task.output(self.schema))
@@ -88,7 +96,7 @@ class Supervised(Job):
             "task": material.task,
             "split": fingerprint(material.parts),
             "data": judge.fingerprint_of(self.x, self.y),
-            "schema": self.schema.to_json(),
+            "schema": self.schema.record(),
             "rows": {name: len(rows) for name, rows in material.parts.items()},
             "weights": setting.weights and setting.weights.sha256,
         }
@@ -136,7 +144,12 @@ class Supervised(Job):
         parts = {"train": _("training"), "valid": _("validation"), "test": _("test")}
         held = {said: len(material.parts[part]) for part, said in parts.items() if part in material.parts}
         sizes = ", ".join(_("{count} {part}", count=count, part=said) for said, count in held.items())
-        return [_("{rows} rows: {parts}", rows=len(material.data), parts=sizes), *material.notes]
+        facts = [_("{rows} rows: {parts}", rows=len(material.data), parts=sizes), *material.notes]
+        if self.schema.is_text:
+            facts += said_of_tokens(
+                tokenizer_in(self.schema), self.schema.inputs[0].shape[0], lengths_of(self.x.numpy())
+            )
+        return facts
 
     def _name_loss(self) -> str:
         kind = self.material.target_kind
@@ -193,7 +206,7 @@ class Supervised(Job):
         if valid is not None:
             member.validate = self._validator(net, valid)
         if average and self.averaging == "swa" and not options.freeze:  # the statistics of what is frozen stay
-            some = normalize(self.schema, self.x[train[:REFRESH]].to(setting.device))
+            some = as_input(self.schema, self.x[train[:REFRESH]].to(setting.device), self.dtype)
             member.refresh = lambda: refresh_statistics(net, some.split(rows_at_once(self.x)))
         if hasattr(setting.system, "after"):
             member.after = setting.system.after(net, setting.config)
@@ -217,10 +230,10 @@ class Supervised(Job):
         net = setting.system.Net(self.sizes, setting.config).to(self.home, self.dtype)
         if hasattr(setting.system, "prepare"):
             some = rows[:: max(1, len(rows) // PREPARED)][:PREPARED]  # rows often lie class by class
-            setting.system.prepare(net, normalize(self.schema, self.of(self.x, some)[:].to(self.home)).to(self.dtype))
+            setting.system.prepare(net, self._input(self.of(self.x, some)[:].to(self.home)))
         if setting.arithmetic.channels_last:
             net = net.to(memory_format=torch.channels_last)
-        x = normalize(self.schema, self.x[:2].to(self.home)).to(self.dtype)
+        x = self._input(self.x[:2].to(self.home))
         output = check_network(net, x, (len(x), self.sizes.output), self.material.task)
         if setting.own.loss is not None:
             check_loss(self.plain_loss, output, self.y, self._has_weights)
@@ -231,12 +244,17 @@ class Supervised(Job):
         """These rows; of data on disk a choice that is gathered piece by piece."""
         return Chosen(values.numpy(), rows) if self.material.data.mapped else values[torch.from_numpy(rows)]
 
+    def _input(self, x: Tensor) -> Tensor:
+        return as_input(self.schema, x, self.dtype)
+
     def _ready(self, net: nn.Module, x: Tensor) -> Tensor:
         """Rows of a table as the features that the network would make of them at each step, where that is known."""
+        if self.schema.is_text:
+            return x
         is_known = self.setting.system_name in systems.names() or type(net) is nn.Sequential
         return expanded(net, x, EXPANDED // self.members) if is_known and not self.schema.is_picture else x
 
-    def _stream(self, net: nn.Module, rows: np.ndarray, number: int) -> Stream | MappedStream:
+    def _stream(self, net: nn.Module, rows: np.ndarray, number: int) -> Stream | MappedStream | TextStream:
         options = self.setting.options
         tensors = [self.of(self.x, rows), self.of(self.y, rows)]
         weights = judge.row_weights(self.material, self.y, rows, options.class_weight)
@@ -260,6 +278,8 @@ class Supervised(Job):
             size, workers = self.batch_size, options.workers
             return MappedStream(tensors, size, seed, prepare, draws, workers, device, part=part, alternating=turns)
         x, *others = (tensor.to(device) for tensor in tensors)
+        if self.schema.is_text:
+            return TextStream((x, *others), self.batch_size, seed, part)
         return Stream((self._ready(net, x), *others), self.batch_size, seed, prepare, draws, part, turns)
 
     def _prepare(self):
@@ -276,7 +296,7 @@ class Supervised(Job):
             x, *target = batch
             if augment is not None:
                 x = augment(x, draws)
-            x = normalize(schema, x).to(dtype)
+            x = as_input(schema, x, dtype)
             return mix(x, target[0], draws[:, count:], alpha) if alpha else (x, *target)
 
         return prepare, count + (0 if not alpha else DRAWS if options.mixup else CUTMIX_DRAWS)
@@ -291,13 +311,15 @@ class Supervised(Job):
         )
 
     def _validator(self, net: nn.Module, rows: np.ndarray) -> Callable[[], dict[str, float]]:
+        if self.schema.is_text:  # by length, so that hardly anything is computed on what is not there
+            rows = rows[np.argsort(lengths_of(self.x[torch.from_numpy(rows)].numpy()), kind="stable")]
         y = self.y[torch.from_numpy(rows)].to(self.setting.device)
         x = self.of(self.x, rows).to(self.setting.device)
         at_once = rows_at_once(self.x)
         if isinstance(x, Tensor):
             x = self._ready(net, x)
         if len(rows) <= at_once:
-            x = normalize(self.schema, x[:]).to(self.dtype)
+            x = self._input(x[:])
         weights = judge.row_weights(self.material, self.y, rows, self.setting.options.class_weight)
         target = (y,) if weights is None else (y, torch.from_numpy(weights).to(self.setting.device, self.dtype))
 
@@ -305,16 +327,14 @@ class Supervised(Job):
             if len(rows) <= at_once:
                 output = net(x)
             else:
-                output = gathered(
-                    (net(normalize(self.schema, chunk).to(self.dtype)) for chunk in x.split(at_once)), len(x)
-                )
+                output = gathered((net(self._input(chunk)) for chunk in x.split(at_once)), len(x))
             found = {"loss": self.plain_loss(output, *target).item(), **self.task.quick(output, y, self.schema)}
             return self.setting.ranks.first_says(found)  # what is decided by them is decided by all alike
 
         return validate
 
     def layers(self, net: nn.Module) -> list[tuple[str, Any, int | None]]:
-        return self.described or layers_of(net, normalize(self.schema, self.x[:2].to(self.home)).to(self.dtype))
+        return self.described or layers_of(net, self._input(self.x[:2].to(self.home)))
 
     def view(self, history: Sequence[Mapping[str, Any]], error: str = "") -> View:
         labels = self.schema.targets[0].values
@@ -344,7 +364,7 @@ class Supervised(Job):
         if hasattr(setting.system, "explain"):
             train = self.material.parts["train"]
             some = torch.from_numpy(judge.some(self, train) if self.material.data.mapped else train)
-            x = normalize(self.schema, self.x[some].to(self.home)).to(self.dtype)
+            x = self._input(self.x[some].to(self.home))
             outcome.notes += setting.system.explain(nets[0], self.schema, (x, self.y[some].to(self.home)))
         if self.material.data.mapped:
             shown = np.searchsorted(rows, judge.some(self, rows))

@@ -11,6 +11,7 @@ from gipi.messages import _
 
 MOST_CLASSES = 1000
 OF_PICTURES = ("generate", "compress", "denoise", "embed")  # tasks that want no label
+OF_TEXTS = ("write", "chat", "translate", "fill", "tag", "relate")
 
 
 def against_the_rest(
@@ -53,6 +54,8 @@ def task_of(data: Dataset, kinds: dict[str, str], options: Fit, notes: list[str]
         raise UsageError(
             _("the task act needs an environment, for instance gym:CartPole-v1; {name} has rows", name=data.name)
         )
+    if options.task in OF_TEXTS:
+        raise UsageError(_("the task {task} is for texts; {name} has rows", task=options.task, name=data.name))
     if options.task in OF_PICTURES and data.kind != "picture":
         raise UsageError(_("the task {task} is for pictures; {name} is a table", task=options.task, name=data.name))
     if options.task in ("cluster", *OF_PICTURES):

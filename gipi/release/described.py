@@ -12,8 +12,8 @@ from gipi.tasks import OWN, TASKS
 
 FORMAT = 2  # 1 was never released
 DTYPES = ("float32", "float64")
-INPUTS = ("number", "boolean", "category", "date", "picture")
-TARGETS = ("class", "labels", "number", "normal", "quantiles", "mask", "picture")
+INPUTS = ("number", "boolean", "category", "date", "picture", "text")
+TARGETS = ("class", "labels", "number", "normal", "quantiles", "mask", "picture", "text", "tags")
 LARGEST_SIDE = 1 << 14  # of a picture
 MOST_PIXELS = 1 << 22  # of a picture that goes in: a network of few weights would make gigabytes of more
 WHITE = (1e-9, 1e9)  # the value of white in a picture, at least and at most
@@ -117,6 +117,9 @@ def schema_of(held: Any) -> Schema:
     twice = _twice([one["name"] for place in ("inputs", "targets") for one in held[place] if one["kind"] != "picture"])
     if len(held["inputs"]) > 1 and any(one["kind"] == "picture" for one in held["inputs"]):
         raise _odd("inputs")  # a picture stands alone
+    is_text = [one["kind"] == "text" for one in held["inputs"]]
+    if any(is_text) and (not all(is_text) or len(is_text) > 2):
+        raise _odd("inputs")  # texts stand alone, or two as a pair
     if twice is not None:  # one column would be read in two ways
         raise _odd(twice[:60])
     return Schema.from_json(held)
@@ -140,6 +143,10 @@ def _check_field(held: Any, kinds: tuple[str, ...]) -> None:
     if not isinstance(sides, list) or not all(type(side) is int and 0 < side <= LARGEST_SIDE for side in sides):
         raise _odd(name)
     if held["kind"] == "picture" and (len(sides) != 3 or sides[0] not in (1, 3) or sides[1] * sides[2] > MOST_PIXELS):
+        raise _odd(name)
+    if held["kind"] == "text" and len(sides) != 1:
+        raise _odd(name)
+    if not isinstance(held.get("tokenizer", ""), str):
         raise _odd(name)
     for part in ("center", "scale", "fill", "white"):
         if not _is_number(held.get(part, 1.0)):

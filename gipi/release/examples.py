@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gipi.data.schema import MISSING, Field, Schema
+from gipi.data.texts import clean
+from gipi.data.tokenizers import tokenizer_of
 
 if TYPE_CHECKING:
     from gipi.release.model import Model
@@ -24,6 +26,7 @@ LARGEST_SIDE = 48  # of a picture that is kept as an example: it is resized like
 MOST_SIDE = LARGEST_SIDE + 9  # of one that is another size, see `_sizes`
 TYPES = ("uint8", "int64", "float32", "float64")
 UNKNOWN = "?"  # a word that no training row had
+UNUSUAL = "\U00010348"  # a letter that needs four bytes
 
 
 def example_rows(model: "Model") -> Any:
@@ -39,6 +42,9 @@ def example_rows(model: "Model") -> Any:
     if model.schema.is_picture:
         (field,) = model.schema.inputs
         return [_picture(random, size) for size in _sizes(field)]
+    if model.schema.is_text:
+        own = {"tokens": 8, "temperature": 0.0} if model.task in ("write", "chat") else {}
+        return [{f.name: _text(model.schema, random, n) for f in model.schema.inputs} | own for n in range(COUNT)]
     return [{field.name: _value(field, random, number) for field in model.schema.inputs} for number in range(COUNT)]
 
 
@@ -56,6 +62,18 @@ def _picture(random: np.random.Generator, size: tuple[int, int, int]) -> np.ndar
     phase, pace = random.uniform(0, 6, (3, channels)), random.uniform(2, 9, (2, channels))
     waves = np.sin(down * pace[0] + phase[0]) * np.cos(right * pace[1] + phase[1])
     return (127 + 90 * waves + random.normal(0, 12, size)).clip(0, 255).astype(np.uint8)
+
+
+def _text(schema: Schema, random: np.random.Generator, number: int) -> str:
+    """Some tokens that the tokenizer has; nothing at all; and a letter that hardly any text has."""
+    first = schema.inputs[0]
+    if not first.tokenizer:
+        return str(first.values[number * 7 % len(first.values)])
+    tokenizer = tokenizer_of(first.tokenizer)
+    if number == COUNT - 1:
+        return ""
+    ids = random.integers(0, tokenizer.size, min(3 + 9 * number, first.shape[0]))
+    return clean(tokenizer.decode(ids.tolist())) + UNUSUAL * (number == COUNT - 2)
 
 
 def _value(field: Field, random: np.random.Generator, number: int) -> Any:

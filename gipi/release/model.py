@@ -14,10 +14,11 @@ from torch import Tensor, nn
 
 from gipi import tasks
 from gipi.data.dataset import Dataset
-from gipi.data.encode import encode, normalize
+from gipi.data.encode import as_input, encode
 from gipi.data.images import read_picture
 from gipi.data.loose import loose
 from gipi.data.schema import Field, Schema, Sizes, target_columns
+from gipi.data.text_rows import ENDED, padded
 from gipi.errors import UsageError
 from gipi.messages import _
 from gipi.process import freed_memory_kept
@@ -27,6 +28,7 @@ from gipi.release.rows import as_rows, rows_at_once
 
 if TYPE_CHECKING:
     from gipi.release.explain import PictureExplanation, RowExplanation
+    from gipi.release.text_saliency import TextExplanation
 
 
 @dataclass
@@ -61,8 +63,13 @@ class Model:
         """What each member gives for encoded rows, `(B, output)` each."""
         where = next(self.members[0].parameters())
         several = len(x) > rows_at_once(x)
+        order = None
+        if several and self.schema.is_text:  # rows of like length together
+            order = (x != ENDED).sum(1).argsort(stable=True)
+            x = x[order]
         with torch.no_grad(), freed_memory_kept() if several else nullcontext():
-            return [gathered(_outputs(member, x, where, self.schema), len(x)) for member in self.members]
+            found = [gathered(_outputs(member, x, where, self.schema), len(x)) for member in self.members]
+        return found if order is None else [torch.empty_like(one).index_copy_(0, order, one) for one in found]
 
     def answers(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
         """The members' common answer to encoded rows, and how far they disagree (None for one member)."""
@@ -112,8 +119,9 @@ class Model:
         return self.ready_all([row], start)[0] if found is None else found
 
     def ready_all(self, rows: list[Any], start: int = 0) -> list[np.ndarray]:
-        """Rows of a table made ready at once; see `Program.ready_all`."""
-        return [*self.encode(as_rows(self.schema, rows, start=start))[0].numpy()]
+        """Rows of a table or texts made ready at once; see `Program.ready_all`."""
+        x = self.encode(as_rows(self.schema, rows, start=start))[0].numpy()
+        return [row[row != ENDED] for row in x] if self.schema.is_text else [*x]
 
     def answered(self, ready: list[np.ndarray]) -> list[dict[str, Any]]:
         """The answers to rows that were made ready, together."""
@@ -128,6 +136,8 @@ class Model:
             return [made[place] for place in places]
         if self.task == "stream":
             return self.predict(np.stack(ready))
+        if self.schema.is_text:
+            return self.said(torch.from_numpy(padded(ready)))
         is_table = not self.schema.is_picture
         if is_table and len(ready) <= FEW and (settled := self._settled()).numbers and settled.say:
             return [settled.say(*settled.numbers(row)) for row in ready]
@@ -135,8 +145,9 @@ class Model:
 
     def explain(
         self, rows: Any, target: Any = None, layer: str | None = None, baseline: Any = None
-    ) -> "list[PictureExplanation | RowExplanation]":
-        """Why it answers as it does, for each row: where in a picture it looks, what each column of a table does.
+    ) -> "list[PictureExplanation | RowExplanation | TextExplanation]":
+        """Why it answers as it does, for each row: where in a picture it looks, which words of a text decided, what
+        each column of a table does.
 
         Args:
             rows: One row or many, as in `predict`.
@@ -269,7 +280,7 @@ def _outputs(member: nn.Module, x: Tensor, where: Tensor, schema: Schema) -> Ite
 def _chunks(x: Tensor, where: Tensor, schema: Schema) -> Iterator[Tensor]:
     count = rows_at_once(x)
     for start in range(0, len(x), count):
-        chunk = normalize(schema, x[start : start + count].to(where.device)).to(where.dtype)
+        chunk = as_input(schema, x[start : start + count].to(where.device), where.dtype)
         if chunk.ndim == 4:  # convolutions are up to five times as fast on a CPU where the channels lie last
             chunk = chunk.to(memory_format=torch.channels_last)
         yield chunk

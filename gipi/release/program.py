@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from gipi.data.mapped import as_tensor
+from gipi.data.text_rows import ENDED
 from gipi.errors import UsageError
 from gipi.messages import _
 from gipi.release import graph
@@ -44,7 +45,7 @@ class Port:
 
     name: str
     example: Tensor
-    any_size: bool = False  # pictures of any height and width
+    free: tuple[int, ...] = (0,)  # the axes that may be of any length
 
 
 def ports(model: "Model") -> list[Port]:
@@ -62,6 +63,12 @@ def ports(model: "Model") -> list[Port]:
         return [Port("x", torch.ones(2, *model.extra["shape"], dtype=kind))]
     if model.schema.is_picture:
         return _picture_ports(model)
+    if model.schema.is_text:
+        if model.task not in ("classify", "regress"):
+            raise UsageError(_("the task {task} answers in several steps, so it is no single program", task=model.task))
+        tokens = torch.ones(2, min(7, model.sizes.input[0]), dtype=torch.int64)
+        tokens[1, -2:] = ENDED
+        return [Port("tokens", tokens, free=(0, 1))]
     numeric = [field for field in model.schema.inputs if field.kind != "category"]
     found = [Port("numbers", torch.zeros(2, len(numeric), dtype=torch.float64))] if numeric else []
     if model.sizes.categories:
@@ -88,8 +95,8 @@ def _picture_ports(model: "Model") -> list[Port]:
     channels = field.shape[0]
     kind = torch.uint8 if field.white == 255 else torch.float32
     side = 40 if model.task in ANY_SIZE else 11  # another than those that networks know
-    found = [Port("pictures", torch.ones(2, side, side + 6, channels, dtype=kind), any_size=True)]
-    return [*found, Port("size", torch.tensor([30, 50]))] if model.task == "segment" else found
+    found = [Port("pictures", torch.ones(2, side, side + 6, channels, dtype=kind), free=(0, 1, 2))]
+    return [*found, Port("size", torch.tensor([30, 50]), free=())] if model.task == "segment" else found
 
 
 @dataclass(frozen=True)
@@ -190,10 +197,7 @@ def as_whole(model: "Model") -> Iterator[Whole]:
 
 def free_axes(given: list[Port]) -> tuple[dict[int, Any], ...]:
     """Which axes of what goes in may be of any length, as torch.export wants to be told."""
-    free = torch.export.Dim.DYNAMIC
-    return tuple(
-        {} if port.name == "size" else {0: free, **({1: free, 2: free} if port.any_size else {})} for port in given
-    )
+    return tuple(dict.fromkeys(port.free, torch.export.Dim.DYNAMIC) for port in given)
 
 
 def needs_export() -> None:

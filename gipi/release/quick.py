@@ -68,7 +68,7 @@ def quick(model: "Model") -> Quick:
     weights = [tensor for net in members for tensor in (*net.parameters(), *net.buffers())]
     weights = [tensor for tensor in weights if tensor.is_floating_point()]
     dtype = next(members[0].parameters()).dtype
-    is_table = bool(model.schema.inputs) and not model.schema.is_picture
+    is_table = bool(model.schema.inputs) and not (model.schema.is_picture or model.schema.is_text)
     if not is_table or dtype not in TYPES or any(tensor.is_inference() for tensor in weights):
         return Quick(None, None, None, (), np.dtype(np.float32), members, [], 0)
     read = encoder(model.schema, TYPES[dtype])

@@ -15,6 +15,7 @@ import polars as pl
 
 from gipi.data.dataset import Dataset
 from gipi.data.schema import Field, Schema, target_columns
+from gipi.data.texts import clean
 from gipi.errors import DataError
 from gipi.messages import _
 
@@ -42,6 +43,8 @@ def as_rows(schema: Schema, rows: Any, name: str = "rows", start: int = 0) -> Da
         data = rows
         if schema.is_picture and data.pictures is not None:
             data = replace(data, pictures=like_these(data.pictures, schema.inputs[0], data.white))
+    elif schema.is_text:
+        data = replace(_texts(schema, rows, name), start=start)
     elif schema.is_picture:
         data = Dataset(name, pl.DataFrame(), _pictures(schema.inputs[0], rows), white=schema.inputs[0].white)
     else:
@@ -76,7 +79,7 @@ def where_in(data: Dataset, separator: str | None = None) -> Where:
     from gipi.data.columns import row_number
     from gipi.data.tables import place
 
-    if data.origin and Path(data.origin).is_file() and not data.parts and data.kind == "table":
+    if data.origin and Path(data.origin).is_file() and not data.parts and data.kind != "picture":
         return place(data.origin, separator)
     return (lambda row: row_number(row + data.start)) if data.start else row_number
 
@@ -108,6 +111,46 @@ def like_these(pictures: np.ndarray, field: Field, white: float) -> np.ndarray:
 def rows_at_once(x: Any) -> int:
     """How many rows of `(B, ...)` pass through a network at once."""
     return min(CHUNK, max(FEWEST, NUMBERS // max(1, math.prod(x.shape[1:]))))
+
+
+# --- texts -------------------------------------------------------------------------------------------------------
+
+
+def _texts(schema: Schema, rows: Any, name: str) -> Dataset:
+    """One text or many, or pairs; a text that names a file that is there is that file."""
+    names = tuple(field.name for field in schema.inputs)
+    if isinstance(rows, str) and not _is_file(rows):
+        rows = [rows]
+    if isinstance(rows, np.ndarray | pl.Series):
+        rows = rows.tolist() if isinstance(rows, np.ndarray) else rows.to_list()
+    if isinstance(rows, tuple) and len(rows) == len(names) > 1 and all(isinstance(one, str) for one in rows):
+        rows = [rows]
+    if isinstance(rows, Mapping) and not any(isinstance(value, list | tuple | pl.Series) for value in rows.values()):
+        rows = [rows]
+    if isinstance(rows, list | tuple):
+        rows = [_named(row, names, number) for number, row in enumerate(rows, 1)]
+    return replace(_table(schema, rows, name), text=names)
+
+
+def _named(row: Any, names: tuple[str, ...], number: int) -> dict[str, Any]:
+    """A row by its columns, its texts clean: half of a character that two numbers stand for can be kept nowhere."""
+    texts = row if isinstance(row, list | tuple) else (row,)
+    if isinstance(row, Mapping):
+        row = dict(row)
+    elif len(texts) == len(names) and all(isinstance(text, str) for text in texts):
+        row = dict(zip(names, texts, strict=True))
+    else:
+        expected = ", ".join(names)
+        text = _("row {row} is {came}; texts were expected: {names}", row=number, came=repr(row)[:60], names=expected)
+        raise DataError(text)
+    return {key: clean(value) if isinstance(value, str) else value for key, value in row.items()}
+
+
+def _is_file(text: str) -> bool:
+    try:
+        return Path(text).is_file()
+    except (OSError, ValueError):  # too long for a name, or with a letter that no name has
+        return False
 
 
 # --- tables ------------------------------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ from gipi.data.features import picture_rows, raw_rows
 from gipi.data.images import read_picture, resized
 from gipi.data.loose import fitting_size, loose
 from gipi.data.schema import Field, Schema, target_columns
+from gipi.data.text_rows import ENDED, padded, text_rows
 from gipi.errors import DataError, UsageError
 from gipi.messages import _
 from gipi.release.described import ANY_SIZE
@@ -110,12 +111,16 @@ class Program:
             DataError: A value of one of them cannot be read.
         """
         whole = self._encoded(as_rows(self.schema, rows, start=start))
+        if self.schema.is_text:
+            return [row[row != ENDED] for row in whole["tokens"]]
         return [*np.concatenate([whole[name] for name in ("numbers", "codes") if name in whole], 1)]
 
     def answered(self, ready: list[Array]) -> list[Said]:
         """The answers to rows that were made ready, together."""
         if self.task in ANY_SIZE:
             return self.predict(ready)
+        if self.schema.is_text:
+            return said(self.task, self.schema, self.extra, self.outputs({"tokens": _int64(padded(ready))}))
         rows = np.stack(ready)
         if self.task == "generate":
             return self._generated(np.array(rows[:, :-1], np.float32), rows[:, -1].astype(int).tolist())
@@ -149,6 +154,8 @@ class Program:
         if self.schema.is_picture:
             pictures = picture_rows(self.schema.inputs[0], data).transpose(0, 2, 3, 1)
             return {"pictures": np.ascontiguousarray(pictures)}
+        if self.schema.is_text:
+            return {"tokens": _int64(text_rows(self.schema.inputs, data))}
         numbers, codes = raw_rows(self.schema.inputs, data)
         found = {"numbers": numbers} if numbers.shape[1] else {}
         return found | ({"codes": codes} if codes.shape[1] else {})
@@ -239,6 +246,10 @@ def by_tiles(through: Callable[[Array], Array], picture: Array, factor: int, rea
             into = whole[top * factor : (top + tile) * factor, left * factor : (left + tile) * factor]
             into[:] = made[above * factor :, before * factor :][: into.shape[0], : into.shape[1]]
     return whole
+
+
+def _int64(tokens: Array) -> Array:
+    return tokens.astype(np.int64)
 
 
 def _one(picture: Array) -> Array:

@@ -52,6 +52,8 @@ class Weights:
         scale: What they were divided by then.
         system: That the weights belong to.
         options: Of that system, which make the network that they fit.
+        tokenizer: Of the texts that they were learned from, as JSON.
+        context: How many tokens of those were looked at together, at most.
     """
 
     source: str
@@ -62,6 +64,8 @@ class Weights:
     scale: tuple[float, ...] = ()
     system: str = ""
     options: dict[str, Any] = field(default_factory=dict)
+    tokenizer: str = ""
+    context: int = 0
 
 
 def settled_source(source: str) -> str:
@@ -110,11 +114,14 @@ def read_weights(source: str, progress: Progress | None = None) -> Weights:
     except Refused as error:
         raise damaged(path, error) from error
     said = opened.described
-    return Weights(source, tensors, hash_of(path), **_pictures(said), system=said.system, options=_shaping(said))
+    return Weights(source, tensors, hash_of(path), **_inputs(said), system=said.system, options=_shaping(said))
 
 
-def _pictures(said: Described) -> dict[str, Any]:
-    """What a bundle says of the pictures that it was trained on."""
+def _inputs(said: Described) -> dict[str, Any]:
+    """What a bundle says of the pictures or texts that it was trained on."""
+    if said.schema.is_text:
+        first = said.schema.inputs[0]
+        return {"tokenizer": first.tokenizer, "context": first.shape[0]}
     if not said.schema.is_picture:
         return {}
     (picture,) = said.schema.inputs

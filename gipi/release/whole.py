@@ -88,7 +88,7 @@ class Whole(nn.Module):
 
 def before(schema: Schema, kind: torch.dtype, resizes: bool = True) -> nn.Module:
     """What makes of raw rows what the networks take."""
-    if not schema.inputs:
+    if not schema.inputs or schema.is_text:
         return nn.Identity()
     return Pictures(schema, kind, resizes) if schema.is_picture else Columns(schema, kind)
 
