@@ -27,7 +27,7 @@ from gipi.training.player import Player, learner
 
 tasks = ("fill", "classify", "regress", "tag")
 kinds = ("text",)
-defaults = {"epochs": 12, "batch_size": 32, "schedule": "one-cycle", "clip": 1.0}
+defaults = {"epochs": 12, "batch_size": 32, "schedule": "one-cycle", "tokenizer": "wordpiece", "context": 128}
 
 # layers, D, heads: tiny to medium are table 1 of Turc et al., base and large section 3 of the paper
 SIZES = {
