@@ -35,6 +35,8 @@ def metric_title(metric: str) -> str:
         "mse": _("mean squared error"),
         "psnr": _("PSNR in dB"),
         "ssim": _("structural similarity"),
+        "bleu": _("BLEU"),
+        "chrf": _("chrF"),
     }
     return titles.get(metric, metric)
 
