@@ -32,6 +32,8 @@ def explained(run: str, inputs: list[str], say: Callable[[dict[str, Any]], str] 
             answer["explanation"]["file"] = str(path)
             if say:
                 print(_("written to {path}", path=path))
+        elif say and hasattr(found, "words"):
+            _print_words(found)
         elif say:
             _print_columns(found)
         answers.append(answer)
@@ -45,6 +47,16 @@ def _print_columns(found: Any) -> None:
     rows = [[name, found.values[name], f"{change:+.4g}"] for name, change in ordered]
     title = _("what each column adds to {name}: the answer, minus that with an empty value there", name=found.of)
     print_table(title, [_("column"), _("value"), _("adds")], rows)
+
+
+def _print_words(found: Any) -> None:
+    from gipi.report.tables import print_table
+    from gipi.report.words import print_words
+
+    print_words(found.marked())
+    ordered = sorted(found.words, key=lambda one: -abs(one.adds))[:MOST_COLUMNS]
+    title = _("what each word adds to {name}, of {change} in all", name=found.of, change=f"{found.change:+.4g}")
+    print_table(title, [_("word"), _("adds")], [[one.text, f"{one.adds:+.4g}"] for one in ordered])
 
 
 def _stem(text: str) -> str:

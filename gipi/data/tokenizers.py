@@ -1,56 +1,112 @@
-"""TEMPORARY stub"""
+"""Tokenizers: how text becomes the numbers that a network reads, and the numbers text again, to the byte.
+
+Five kinds can be trained on a person's texts: characters, words, bpe (byte pair encoding), wordpiece and unigram. Below
+each lie the 256 bytes, so there is no text that one cannot say. They are kept as JSON, which is read as if a stranger
+had written it: it travels in bundles.
+"""
 
 import json
-from functools import cache
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import Any
+
+from gipi.data import learned_tokens, own_tokens
+from gipi.data.learned_tokens import MOST_TOKENS, Learned, checked, damaged, train_learned
+from gipi.data.own_tokens import FORMAT, Characters, Words, train_characters, train_words
+from gipi.data.tokens import BEGIN, END, MASK, Tokenizer, Writer, whole
+from gipi.errors import DataError, UsageError, nearest
+from gipi.messages import _
+
+__all__ = ["BEGIN", "END", "KINDS", "MASK", "Tokenizer", "Writer", "tokenizer_of", "train"]
 
 KINDS = ("characters", "words", "bpe", "wordpiece", "unigram")
-BEGIN, END, MASK = 0, 1, 2
+LARGEST = 1 << 24  # characters of JSON
+MOST_SIGNS = 1 << 20  # commas and brackets: each may become an object
+FEWEST = {**own_tokens.FEWEST, **learned_tokens.FEWEST}
 
 
-class Tokenizer:
-    def __init__(self, symbols):
-        self.symbols = symbols
-        self.kind = "characters"
-        self.begin, self.end, self.mask = 0, 1, 2
-        self.ids = {s: n + 3 + 256 for n, s in enumerate(symbols)}
-        self.size = 3 + 256 + len(symbols)
+def train(texts: Iterable[str], kind: str, size: int) -> Tokenizer:
+    """A tokenizer for texts like these; the same texts give the same one, to the byte.
 
-    def encode(self, text):
-        out = []
-        for c in text:
-            if c in self.ids:
-                out.append(self.ids[c])
-            else:
-                out += [3 + b for b in c.encode()]
-        return out
+    Args:
+        texts: Training texts only: what is tested on may not have a say.
+        kind: characters, words, bpe, wordpiece or unigram.
+        size: How many ids there may be; fewer where the texts have no more to offer.
 
-    def encode_all(self, texts):
-        return [self.encode(t) for t in texts]
+    Raises:
+        UsageError: There is no such kind, it cannot be that small or large, or it needs a package.
 
-    def decode(self, ids):
-        b = b""
-        for i in ids:
-            if i >= 259:
-                b += self.symbols[i - 259].encode()
-            elif i >= 3:
-                b += bytes([i - 3])
-        return b.decode("utf-8", "replace")
-
-    def pieces(self, text):
-        return [(self.encode(c)[0], n, n + 1) for n, c in enumerate(text)]
-
-    def to_json(self):
-        return json.dumps({"kind": "characters", "symbols": self.symbols})
-
-
-@cache
-def tokenizer_of(text):
-    return Tokenizer(json.loads(text)["symbols"])
-
-
-def train(texts, kind, size):
-    return Tokenizer(sorted(set("".join(texts)))[:size])
+    Example:
+        >>> tokenizer = train(["the cat sat on the mat"], "words", 1000)
+        >>> [tokenizer.shown(id) for id in tokenizer.encode("the cat!")]
+        ['the', 'cat', '!']
+        >>> tokenizer.decode(tokenizer.encode("고양이!"))
+        '고양이!'
+    """
+    if kind not in KINDS:
+        known = ", ".join(KINDS)
+        raise UsageError(
+            _("There is no kind of tokenizer '{kind}'; there are {known}.", kind=kind, known=known)
+            + nearest(kind, [*KINDS])
+        )
+    if not FEWEST[kind] <= size <= MOST_TOKENS:
+        raise UsageError(
+            _(
+                "A vocabulary of {size} is not possible for {kind}: expected {fewest} (256 bytes and what marks the "
+                "beginning and the end) to {most}.",
+                size=size,
+                kind=kind,
+                fewest=FEWEST[kind],
+                most=MOST_TOKENS,
+            )
+        )
+    if kind == "characters":
+        return train_characters(texts, size)
+    return train_words(texts, size) if kind == "words" else train_learned(texts, kind, size)
 
 
-def open_tokenizer(path):
-    raise NotImplementedError
+@lru_cache(maxsize=8)
+def tokenizer_of(text: str) -> Tokenizer:
+    """The tokenizer of a `to_json()`; asked again, the same one.
+
+    Raises:
+        DataError: It is damaged or too large; says in what way.
+        UsageError: It needs a package that is not installed.
+
+    Example:
+        >>> tokenizer = tokenizer_of(train(["abc"], "characters", 300).to_json())
+        >>> tokenizer.kind, tokenizer.size
+        ('characters', 259)
+    """
+    if len(text) > LARGEST:
+        raise DataError(
+            _("The tokenizer is too large: {size} characters, at most {most}.", size=len(text), most=LARGEST)
+        )
+    if sum(map(text.count, ",[{")) > MOST_SIGNS:
+        raise damaged(_("its tokens are not a list of texts, or too many"))
+    try:
+        said = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise damaged(_("it is not JSON")) from error
+    if not isinstance(said, dict) or said.get("gipi tokenizer") != FORMAT or said.get("kind") not in KINDS:
+        raise damaged(_("it does not say its kind"))
+    if said["kind"] == "characters":
+        return Characters(_symbols(said.get("symbols"), is_text=True))
+    if said["kind"] == "words":
+        words, marks = _symbols(said.get("words")), _symbols(said.get("marks"))
+        _symbols([*words, *marks])
+        return Words(words, marks)
+    return Learned(checked(said))
+
+
+def _symbols(value: Any, is_text: bool = False) -> list[str]:
+    """A list of different symbols, or the characters of a text."""
+    if not isinstance(value, str if is_text else list) or len(value) > MOST_TOKENS:
+        raise damaged(_("its tokens are not a list of texts, or too many"))
+    symbols = [*value]
+    longest = learned_tokens.LONGEST_TOKEN
+    if any(not isinstance(symbol, str) or not 0 < len(symbol) <= longest for symbol in symbols):
+        raise damaged(_("a token is empty, too long or there twice"))
+    if len(set(symbols)) < len(symbols) or any(whole(symbol) != symbol for symbol in symbols):
+        raise damaged(_("a token is empty, too long or there twice"))
+    return symbols

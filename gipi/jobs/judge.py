@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from gipi.data.large_frames import sample
+from gipi.data.text_rows import texts_of
 from gipi.doctor.finding import View
 from gipi.messages import _
 from gipi.release.model import Model
@@ -108,6 +109,7 @@ def view_of_sample(job: "Supervised", history: Sequence[Mapping[str, Any]], erro
 def add_verdict(outcome: "Outcome", job: "Supervised", answers: Tensor, truth: np.ndarray, seconds: float) -> None:
     """The trained model against classical ones, which learn from all rows but the test part."""
     from gipi.tasks.baselines import fit_baselines
+    from gipi.tasks.text_baselines import fit_text_baselines
     from gipi.tasks.verdict import judge
 
     material, options = job.material, job.setting.options
@@ -121,8 +123,13 @@ def add_verdict(outcome: "Outcome", job: "Supervised", answers: Tensor, truth: n
     y = job.task.truth(job.y[train], job.schema)
     weights = row_weights(material, job.y, train, options.class_weight)
     seen = (job.x[train].numpy(), y) if weights is None else (job.x[train].numpy(), y, weights)
+    budget = options.verdict_seconds
     try:
-        baselines = fit_baselines(kind, seen, (job.x[test].numpy(),), job.sizes, options.verdict_seconds, options.seed)  # type: ignore[arg-type]
+        if job.schema.is_text:
+            seen = (_texts(job, train), *seen[1:])
+            baselines = fit_text_baselines(kind, seen, _texts(job, test), job.sizes.output, budget, options.seed)  # type: ignore[arg-type]
+        else:
+            baselines = fit_baselines(kind, seen, (job.x[test].numpy(),), job.sizes, budget, options.seed)  # type: ignore[arg-type]
     except MemoryError:  # a trained model must not be lost for them
         outcome.notes.append(_("the memory is too small for the classical models: there is no verdict"))
         return
@@ -141,6 +148,12 @@ def add_verdict(outcome: "Outcome", job: "Supervised", answers: Tensor, truth: n
         )
     outcome.baseline_metric = outcome.verdict.metric
     outcome.baselines = baselines_of(outcome.verdict)
+
+
+def _texts(job: "Supervised", rows: np.ndarray) -> list[tuple[str, ...]]:
+    """The texts of these rows, clean; of a pair both."""
+    data = job.material.data.rows(rows)
+    return [*zip(*(texts_of(data, field.name) for field in job.schema.inputs), strict=True)]
 
 
 def baselines_of(verdict: "Verdict") -> list[Baseline]:

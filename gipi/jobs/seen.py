@@ -1,4 +1,5 @@
-"""What a report shows of a picture model's inside: where it looked for its worst mistakes, and how its rows lie.
+"""What a report shows of a model's inside: where it looked, or which words decided, in its worst mistakes; how its
+pictures lie.
 
 It is drawn after training, from random states of its own, and takes little of the time that training took.
 """
@@ -13,6 +14,7 @@ import torch
 from gipi.messages import _
 from gipi.release.explain import looked_at, named, ready, shown
 from gipi.release.inside import features, principal
+from gipi.release.text_saliency import text_explanations
 from gipi.report.heat import overlay
 from gipi.report.page import Classification, Mistake, Regression, Whole
 from gipi.training.chance import own_random_state
@@ -29,7 +31,7 @@ FEWEST_ROWS = 10
 
 
 def add_looks(outcome: "Outcome", job: "Supervised", rows: np.ndarray, seconds: float) -> None:
-    """Grad-CAM beside the worst mistakes, and the test rows on a plane; only for pictures.
+    """Pictures: Grad-CAM beside the worst mistakes, and the test rows on a plane. Texts: the words that decided.
 
     Args:
         outcome: Gets them.
@@ -37,11 +39,14 @@ def add_looks(outcome: "Outcome", job: "Supervised", rows: np.ndarray, seconds: 
         rows: That the model was judged by.
         seconds: That training took.
     """
-    if not job.schema.is_picture:
+    if not (job.schema.is_picture or job.schema.is_text):
         return
     budget = max(LEAST, SHARE * seconds)
     with own_random_state(job.setting.options.seed, job.setting.device):
         try:
+            if job.schema.is_text:
+                _mark_words(outcome, job, budget)
+                return
             _look_at_mistakes(outcome, job, budget / 2)
             _draw_plane(outcome, job, rows, budget / 2)
         except Exception as error:  # a module of a person's own may refuse hooks or gradients; its training is not lost
@@ -73,6 +78,22 @@ def _look_at_mistakes(outcome: "Outcome", job: "Supervised", budget: float) -> N
                 picture = np.asarray(one.picture)
                 one.looked = overlay(picture if picture.ndim == 3 else picture[..., None], map_)
             start, count = start + count, AT_ONCE
+
+
+def _mark_words(outcome: "Outcome", job: "Supervised", budget: float) -> None:
+    """Which words spoke for what was said, in as many mistakes as there is time for."""
+    began = time.perf_counter()
+    names = [*map(str, named(job.schema))]
+    for result in outcome.results:
+        if not isinstance(result, (Classification, Regression)):
+            continue
+        is_class = isinstance(result, Classification)
+        for one in result.mistakes if is_class else result.worst:
+            if time.perf_counter() - began > budget:
+                return
+            row = job.material.data.rows(np.array([(one.number or 1) - 1]))
+            place = names.index(str(one.said) if is_class else result.name)
+            one.words = next(text_explanations(outcome.model, row, place)).marked()
 
 
 def _draw_plane(outcome: "Outcome", job: "Supervised", rows: np.ndarray, budget: float) -> None:

@@ -1,4 +1,5 @@
-"""Why a model answered as it did: for a picture where it looked, for a row of a table what each column did.
+"""Why a model answered as it did: for a picture where it looked, for a row of a table what each column did, for a text
+which words decided (release/text_saliency.py).
 
 Pictures: Grad-CAM and integrated gradients (release/saliency.py) of what was answered, or of what is asked for. Tables:
 each column is emptied in turn, and the answer changes by so much. Categories enter a network as codes, which have no
@@ -24,6 +25,8 @@ from gipi.errors import UsageError, nearest
 from gipi.messages import _
 from gipi.release.rows import as_rows
 from gipi.release.saliency import examined, grad_cam, integrated_gradients, last_layer
+
+from gipi.release.text_saliency import TextExplanation, text_explanations
 
 if TYPE_CHECKING:
     from gipi.release.model import Model
@@ -86,11 +89,12 @@ class RowExplanation:
 
 def explanations(
     model: "Model", rows: Any, target: Any = None, layer: str | None = None, baseline: Any = None
-) -> Iterator[PictureExplanation | RowExplanation]:
+) -> Iterator[PictureExplanation | RowExplanation | TextExplanation]:
     """One explanation for each row, as they are found; see `Model.explain`."""
     if model.task not in ("classify", "regress"):
         text = _(
-            "only what a model says of pictures and tables can be explained; this one's task is {task}", task=model.task
+            "only what a model says of pictures, texts and tables can be explained; this one's task is {task}",
+            task=model.task,
         )
         raise UsageError(text)
     place = _place(model.schema, target)
@@ -99,8 +103,12 @@ def explanations(
         return
     for name, given in (("layer", layer), ("baseline", baseline)):
         if given is not None:
-            raise UsageError(_("{name} is for pictures; this model takes a table", name=name))
-    yield from _of_rows(model, as_rows(model.schema, rows), place)
+            text = _("{name} is for pictures; this model takes a text", name=name)
+            raise UsageError(
+                text if model.schema.is_text else _("{name} is for pictures; this model takes a table", name=name)
+            )
+    data = as_rows(model.schema, rows)
+    yield from text_explanations(model, data, place) if model.schema.is_text else _of_rows(model, data, place)
 
 
 def _place(schema: Schema, target: Any) -> int | None:

@@ -28,6 +28,7 @@ from gipi.release.rows import as_rows, rows_at_once
 
 if TYPE_CHECKING:
     from gipi.release.explain import PictureExplanation, RowExplanation
+    from gipi.release.text_saliency import TextExplanation
 
 
 @dataclass
@@ -144,8 +145,9 @@ class Model:
 
     def explain(
         self, rows: Any, target: Any = None, layer: str | None = None, baseline: Any = None
-    ) -> "list[PictureExplanation | RowExplanation]":
-        """Why it answers as it does, for each row: where in a picture it looks, what each column of a table does.
+    ) -> "list[PictureExplanation | RowExplanation | TextExplanation]":
+        """Why it answers as it does, for each row: where in a picture it looks, which words of a text decided, what
+        each column of a table does.
 
         Args:
             rows: One row or many, as in `predict`.

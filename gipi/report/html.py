@@ -34,6 +34,7 @@ from gipi.report.page import (
 from gipi.report.records import best_epoch, charts, several
 from gipi.report.style import SHEET
 from gipi.report.text import cell, duration, interval, is_number, metric, shorten, spoken
+from gipi.report.words import mistakes_html
 
 MOST_PICTURES = 48
 MOST_ROWS = 20
@@ -276,6 +277,9 @@ def _mistakes(title: str, mistakes: Sequence[Mistake]) -> str:
             note += " " + _("Beside a picture where it looked for that (Grad-CAM): the brighter, the more.")
         kind = "gallery pairs" if has_looked else "gallery"
         return card(title, f'<div class="{kind}">{"".join(figures)}</div>', wide=True, note=note)
+    if any(mistake.words is not None for mistake in mistakes):
+        note = _("Red words spoke for what the model said, blue ones against it (integrated gradients).")
+        return card(title, mistakes_html([one for one in mistakes if one.words is not None]), wide=True, note=note)
     shown = mistakes[:MOST_ROWS]
     columns = list(dict.fromkeys(key for mistake in shown for key in (mistake.row or {})))[:MOST_COLUMNS]
     sure = any(mistake.probability is not None for mistake in shown)

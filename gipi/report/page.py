@@ -22,6 +22,7 @@ class Mistake:
         row: The columns of the row.
         number: Which row of the data it is.
         looked: Where the model looked for its answer: a picture to stand beside it.
+        words: Of a text all its parts with what each adds to the answer, in order.
     """
 
     said: Any
@@ -31,6 +32,7 @@ class Mistake:
     row: Mapping[str, Any] | None = None
     number: int | None = None
     looked: Any = None
+    words: Sequence[tuple[str, float]] | None = None
 
 
 @dataclass

@@ -51,6 +51,8 @@ margin:4px auto 0;border-radius:8px}}
 .gipi figure{{margin:0;font-size:13px;line-height:1.35;overflow-wrap:anywhere}}
 .gipi figure img{{width:100%;aspect-ratio:1;object-fit:contain;image-rendering:pixelated;border-radius:8px;
 background:var(--faint);border:1px solid var(--line);display:block;margin:0 0 5px}}
+.gipi .said{{margin:0 0 12px;line-height:1.6;overflow-wrap:anywhere}} .gipi .words{{white-space:pre-wrap}}
+.gipi .words mark{{color:inherit;border-radius:3px;padding:1px 0}}
 .gipi footer{{color:var(--soft);font-size:12.5px;margin-top:34px}}
 @media (max-width:820px){{.gipi .cards{{grid-template-columns:minmax(0,1fr)}} .page main{{padding:18px 12px 30px}}
 .gipi h1{{font-size:22px}} .gipi .card{{padding:14px}} .gipi .verdict{{padding:14px 16px}}

@@ -41,7 +41,7 @@ class Baseline:
     """A classical model and what it said.
 
     Attributes:
-        name: majority, mean, linear, neighbors, boosting.
+        name: majority, mean, linear, neighbors, boosting; of texts tfidf_words, tfidf_characters.
         predictions: Of the test rows: `(m, K)` probabilities or `(m, T)` numbers in the targets' units; None if the
             model was left out, for the reason in `settings`.
         seconds_fit: What fitting cost, without the import of scikit-learn.
@@ -70,6 +70,8 @@ def title(name: str) -> str:
         "linear": _("linear model"),
         "neighbors": _("k-nearest neighbors"),
         "boosting": _("gradient boosting"),
+        "tfidf_words": _("TF-IDF of words, linear model"),
+        "tfidf_characters": _("TF-IDF of characters, linear model"),
         "random_network": _("a network that learned nothing"),
         "pixels": _("the elements themselves"),
         "tenth": _("the same network, taught by a tenth of the labels"),
@@ -80,6 +82,7 @@ def title(name: str) -> str:
 def preload() -> None:
     """Import what fitting needs, about two seconds: in a thread beside training it costs nobody's time."""
     import sklearn.ensemble
+    import sklearn.feature_extraction.text
     import sklearn.linear_model
     import sklearn.neighbors  # noqa: F401
 
@@ -145,7 +148,7 @@ def fit_baselines(
     preload()
     rows, test_x, test_z = _prepare(kind, train, test, sizes, seed)
     start = time.perf_counter()
-    made = [_run("majority" if kind == "classify" else "mean", constant, rows, test_x, test_z, None)]
+    made = [fitted("majority" if kind == "classify" else "mean", constant, rows, test_x, test_z, None)]
     for name, model in (("linear", linear), ("neighbors", neighbors), ("boosting", boosting)):
         limit = None if budget is None else budget * SHARES[name]
         if kind == "classify" and len(np.unique(rows.y)) < 2:
@@ -155,11 +158,11 @@ def fit_baselines(
         ):  # a much slower machine than foretold
             made.append(Baseline(name, None, settings=_("left out: {seconds} s were used up", seconds=round(budget))))
         else:
-            made.append(_run(name, model, rows, test_x, test_z, limit))
+            made.append(fitted(name, model, rows, test_x, test_z, limit))
     return made
 
 
-def _run(name: str, model: Callable[..., Fitted], rows: Rows, x: Array, z: Any, limit: float | None) -> Baseline:
+def fitted(name: str, model: Callable[..., Fitted], rows: Rows, x: Array, z: Any, limit: float | None) -> Baseline:
     """Fit and predict, timed. A baseline that cannot be fitted must not cost a person the trained model."""
     try:
         with warnings.catch_warnings():
@@ -241,14 +244,14 @@ def linear(rows: Rows, limit: float | None, to_predict: int) -> Fitted:
     def one(y: Array) -> Any:
         return LogisticRegression(C=1.0, max_iter=steps).fit(used.z, y, used.weight)
 
-    models, predict = _classifiers(used, one)
+    models, predict = classifiers(used, one)
     settings = _("logistic regression, penalty 1")
     if any(model.n_iter_.max() >= steps for model in models):
         settings += "; " + _("stopped before convergence after {steps} steps", steps=steps)
     return lambda x, z: predict(z), settings, len(used)
 
 
-def _classifiers(rows: Rows, one: Callable[[Array], Any]) -> tuple[list, Callable[[Any], Array]]:
+def classifiers(rows: Rows, one: Callable[[Array], Any]) -> tuple[list, Callable[[Any], Array]]:
     """One model for all classes, or one for each label; and their probabilities `(m, K)`."""
     if rows.kind == "classify":
         model = one(rows.y)
@@ -360,7 +363,7 @@ def boosting(rows: Rows, limit: float | None, to_predict: int) -> Fitted:
         stop: Any = False if rare else "auto"
         return HistGradientBoostingClassifier(**options, early_stopping=stop).fit(x, y, used.weight)
 
-    predict = _classifiers(used, one)[1]
+    predict = classifiers(used, one)[1]
     return lambda x, z: predict(_group(x, first, kept)), settings, len(used)
 
 

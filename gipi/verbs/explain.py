@@ -13,12 +13,15 @@ from gipi.verbs.load import load
 
 if TYPE_CHECKING:
     from gipi.release.explain import PictureExplanation, RowExplanation
+    from gipi.release.text_saliency import TextExplanation
 
 
 def explain(
     source: Any, rows: Any, target: Any = None, layer: str | None = None, baseline: Any = None
 ) -> "Explanations":
-    """Where in a picture the model looked, or what each column of a table did; one explanation per row.
+    """Where in a picture the model looked, which words of a text decided, or what each column of a table did.
+
+    One explanation per row.
 
     Args:
         source: A run, its folder or name, or a bundle.
@@ -45,25 +48,33 @@ def explain(
 class Explanations:
     """Explanations of rows, in their order; of pictures they can be drawn, and in Jupyter they show themselves."""
 
-    rows: "list[PictureExplanation | RowExplanation]"
+    rows: "list[PictureExplanation | RowExplanation | TextExplanation]"
 
     def __len__(self) -> int:
         return len(self.rows)
 
-    def __getitem__(self, place: int) -> "PictureExplanation | RowExplanation":
+    def __getitem__(self, place: int) -> "PictureExplanation | RowExplanation | TextExplanation":
         return self.rows[place]
 
-    def __iter__(self) -> "Iterator[PictureExplanation | RowExplanation]":
+    def __iter__(self) -> "Iterator[PictureExplanation | RowExplanation | TextExplanation]":
         return iter(self.rows)
 
     def save(self, folder: str | Path) -> list[Path]:
         """One PNG for each picture: the picture, Grad-CAM over it, integrated gradients.
 
         Raises:
-            UsageError: They are of a table's rows.
+            UsageError: They are of texts or of a table's rows.
         """
         drawings = [drawn(row) for row in self.rows]
         return [one.save(Path(folder) / f"explained-{number}.png") for number, one in enumerate(drawings, 1)]
+
+    def _repr_html_(self) -> str | None:
+        """Texts with their words coloured, red for what was said and blue against it."""
+        from gipi.report.words import explained_html
+
+        if not self.rows or not hasattr(self.rows[0], "words"):
+            return None
+        return explained_html([(row.of, row.marked()) for row in self.rows])  # type: ignore[union-attr]
 
     def _repr_png_(self) -> bytes | None:
         """All of them below each other, where they are of pictures."""
@@ -78,10 +89,12 @@ def drawn(explanation: Any) -> Drawing:
     """An explanation as a picture.
 
     Raises:
-        UsageError: It is of a row of a table.
+        UsageError: It is of a text or of a row of a table.
     """
     from gipi.report.sheet import explanation_sheet
 
+    if hasattr(explanation, "words"):
+        raise UsageError(_("what explains a text is its words, .words; there is nothing to draw"))
     if not hasattr(explanation, "picture"):
         raise UsageError(_("what explains a row of a table is numbers, .columns; there is nothing to draw"))
     found, wanted = explanation.change + explanation.gap, explanation.change
