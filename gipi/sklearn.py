@@ -56,7 +56,7 @@ class Classifier(ClassifierMixin, BaseEstimator):
         batch_size: Rows in a step; 0: all.
         patience: Epochs without improvement on validation rows until it stops; 0: never, keep the last weights.
         valid_share: Of the rows, set aside for early stopping and the best weights; of fewer than 30 none are.
-        schedule: How the step size changes: constant, cosine, one-cycle, step, warm-up.
+        schedule: How the step size changes: constant, cosine, inverse-sqrt, linear, one-cycle, step, warm-up.
         warmup: Part of training, 0 to 1, over which the step size rises first.
         clip: Largest norm of the gradient.
         averaging: none, ema or swa: keep an average of the weights along the way.

@@ -254,6 +254,11 @@ def test_damaged_json_is_refused(text):
         tokenizer_of(text)
 
 
+def test_brackets_that_would_fill_the_memory_are_refused():
+    with pytest.raises(DataError, match="too many"):
+        tokenizer_of('{"gipi tokenizer": 1, "kind": "words", "words": [' + "[]," * 1_000_000 + "[]]}")
+
+
 def test_too_large_is_refused(monkeypatch):
     monkeypatch.setattr(tokenizers, "LARGEST", 100)
     with pytest.raises(DataError, match="too large"):
@@ -285,11 +290,12 @@ def test_damaged_words_are_refused(own, trained):
         ("bpe", {"tokens": []}),
         ("bpe", {"tokens": ["a", "b"]}),
         ("bpe", {"tokens": {"a": 4_000_000_000}}),
-        ("bpe", {"merges": [[0, 5_000_000_000]]}),
-        ("bpe", {"merges": [[3, 3]]}),
-        ("bpe", {"merges": [["a", "b"]]}),
+        ("bpe", {"merges": [0, 5_000_000_000]}),
+        ("bpe", {"merges": [3, 3]}),
+        ("bpe", {"merges": ["a", "b"]}),
         ("bpe", {"merges": None}),
-        ("bpe", {"merges": [[True, 3]]}),
+        ("bpe", {"merges": [True, 3]}),
+        ("bpe", {"merges": [3]}),
         ("bpe", {"special": [10**9]}),
         ("bpe", {"begin": -1}),
         ("bpe", {"mask": "2"}),

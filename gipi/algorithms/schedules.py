@@ -9,9 +9,9 @@ from collections.abc import Callable
 from gipi.errors import UsageError, nearest
 from gipi.messages import _
 
-SCHEDULES = ("constant", "cosine", "linear", "one-cycle", "step", "warm-up")
+SCHEDULES = ("constant", "cosine", "inverse-sqrt", "linear", "one-cycle", "step", "warm-up")
 
-WARMUP = 0.05  # of the run, where "warm-up" is asked for by name and nobody says how much
+WARMUP = 0.05  # of the run, where "warm-up" or "inverse-sqrt" is asked for by name and nobody says how much
 RISE, BEGIN, END = 0.3, 1 / 25, 1e-4 / 25  # one-cycle: torch's and fastai's, after Smith 2018
 DROPS, FACTOR = (0.5, 0.75), 0.1  # step: He 2016, section 4.2: 32k and 48k of 64k iterations
 
@@ -22,8 +22,9 @@ def schedule(name: str, steps: float, warmup: float = 0.0) -> Callable[[float], 
     """A schedule for a run of this many steps.
 
     Args:
-        name: `constant`; `cosine`: half a cosine down to 0 (Loshchilov & Hutter 2017); `linear`: a straight
-            line down, which comes to 0 one step after the last; `one-cycle`: up from lr / 25
+        name: `constant`; `cosine`: half a cosine down to 0 (Loshchilov & Hutter 2017); `inverse-sqrt`: a straight
+            line up over the first 5 %, then down as one over the square root of the steps (Vaswani 2017, equation 3);
+            `linear`: a straight line down, which comes to 0 one step after the last; `one-cycle`: up from lr / 25
             over the first 30 % and down to almost nothing (Smith 2018); `step`: a tenth after half of the run, and
             again after three quarters (He 2016); `warm-up`: a straight line up over the first 5 %, then constant.
         steps: How long the run is.
@@ -43,8 +44,9 @@ def schedule(name: str, steps: float, warmup: float = 0.0) -> Callable[[float], 
         raise UsageError(_("the warm-up is {warmup}; it is a part of the run, from 0 to 1", warmup=warmup))
     last = max(steps - 1, 1)
     shapes = {**SHAPES, "linear": lambda part: 1 - part * last / (last + 1)}
-    rise = warmup or (WARMUP if name == "warm-up" else 0.0)
-    shape = one_cycle(warmup or RISE) if name == "one-cycle" else risen(shapes[name], rise, steps)
+    rise = warmup or (WARMUP if name in ("warm-up", "inverse-sqrt") else 0.0)
+    own = {"one-cycle": one_cycle(warmup or RISE), "inverse-sqrt": inverse_root(rise, steps)}
+    shape = own[name] if name in own else risen(shapes[name], rise, steps)
 
     def of(lr: float) -> StepSize:
         return lambda step: lr * shape(min(max(step / last, 0.0), 1.0))
@@ -74,6 +76,17 @@ def one_cycle(rise: float) -> Callable[[float], float]:
         if part < rise:
             return 1 + (BEGIN - 1) * cosine(part / rise)
         return END + (1 - END) * cosine((part - rise) / (1 - rise) if rise < 1 else 0.0)
+
+    return shape
+
+
+def inverse_root(rise: float, steps: float) -> Callable[[float], float]:
+    """A straight line up, then one over the square root of the steps; the two meet at 1."""
+    last, warm = max(steps - 1, 1), max(rise * steps, 1.0)
+
+    def shape(part: float) -> float:
+        step = part * last + 1
+        return min(step / warm, math.sqrt(warm / step))
 
     return shape
 

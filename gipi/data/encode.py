@@ -22,8 +22,9 @@ def encode(
     """Rows as tensors: `(x,)` or `(x, y)`.
 
     x is `(B, N + K)` float32 for tables (see Sizes), `(B, C, H, W)` uint8 or float32 for pictures, which `normalize`
-    makes ready for a network batch by batch, and `(B, T)` int32 tokens of texts, -1 where a text has ended. y is `(B,)` int64 for a class, `(B, labels)` float32 for several labels,
-    `(B, targets)` float32, centered and scaled, for numbers. `dtype` takes the place of float32.
+    makes ready for a network batch by batch, and `(B, T)` int32 tokens of texts, -1 where a text has ended. y is `(B,)`
+    int64 for a class, `(B, labels)` float32 for several labels, `(B, targets)` float32, centered and scaled, for
+    numbers. `dtype` takes the place of float32.
 
     Raises:
         DataError: A column is missing, or a value cannot be what the schema says; names the column and the row.

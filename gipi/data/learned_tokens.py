@@ -16,7 +16,7 @@ from collections.abc import Iterable, Sequence
 from itertools import chain
 from typing import Any
 
-from gipi.data.own_tokens import FORMAT, counted
+from gipi.data.own_tokens import FORMAT, counted, said_shortly
 from gipi.data.tokens import BEGIN, END, MASK, NAMES, Tokenizer, whole
 from gipi.data.unigram import train_pieces
 from gipi.errors import DataError, UsageError
@@ -28,7 +28,7 @@ LONGEST_WORD = 64  # bytes that WordPiece looks at together: its time grows with
 FEWEST = {"bpe": 3 + 256, "wordpiece": 3 + 2 * 256, "unigram": 3 + 256}
 AT_ONCE = 1 << 14  # cuts
 REMEMBERED = 1 << 22  # characters of cuts whose ids are kept at hand
-MOST_TOKENS = 1 << 20
+MOST_TOKENS = 200_000  # a bundle may not take more memory to read
 LONGEST_TOKEN = 1024  # characters
 NORMAL = ("clean", "chinese", "accents", "lower")  # what BERT does to text before it is cut
 
@@ -100,7 +100,7 @@ class Learned(Tokenizer):
         return pieces
 
     def to_json(self) -> str:
-        return json.dumps(self.said)
+        return said_shortly(self.said)
 
     def _begun(self, text: str) -> str:
         return " " + text if self._blank_first and text and not text.startswith(" ") else text
@@ -129,7 +129,7 @@ def _inner(said: dict[str, Any]) -> Any:
     tokens: list[str] = said["tokens"]
     number = {token: id for id, token in enumerate(tokens)}
     if said["kind"] == "bpe":
-        model = models.BPE(vocab=number, merges=[(tokens[first], tokens[second]) for first, second in said["merges"]])
+        model = models.BPE(vocab=number, merges=_pairs(said))
     elif said["kind"] == "wordpiece":
         own = {"unk_token": tokens[said["unknown"]], "continuing_subword_prefix": said["prefix"]}
         model = models.WordPiece(vocab=number, max_input_chars_per_word=100, **own)
@@ -146,6 +146,12 @@ def _inner(said: dict[str, Any]) -> Any:
     made.normalizer = tokenizers.normalizers.BertNormalizer(how["clean"], how["chinese"], how["accents"], how["lower"])
     made.pre_tokenizer = before.BertPreTokenizer()
     return made
+
+
+def _pairs(said: dict[str, Any]) -> list[tuple[str, str]]:
+    """The tokens that BPE joins, the first pair first: two ids after two ids."""
+    tokens, merges = said["tokens"], said["merges"]
+    return [(tokens[one], tokens[other]) for one, other in zip(merges[::2], merges[1::2], strict=True)]
 
 
 def package() -> Any:
@@ -182,8 +188,10 @@ def _train_bpe(texts: Iterable[str], size: int) -> dict[str, Any]:
     model = _trained(texts, tokenizers.models.BPE(), tokenizers.trainers.BpeTrainer, size, list(SPECIAL))
     number = model["vocab"]
     merges = [pair if isinstance(pair, list) else pair.split(" ") for pair in model["merges"]]
-    merges = [[number[first], number[second]] for first, second in merges]
-    return {"tokens": sorted(number, key=number.__getitem__), "merges": merges}
+    return {
+        "tokens": sorted(number, key=number.__getitem__),
+        "merges": [number[token] for pair in merges for token in pair],
+    }
 
 
 def _train_wordpiece(texts: Iterable[str], size: int) -> dict[str, Any]:
@@ -273,13 +281,12 @@ def _check_bytes(said: dict[str, Any]) -> None:
 
 
 def _check_bpe(said: dict[str, Any]) -> None:
-    merges, tokens, known = said.get("merges"), said["tokens"], set(said["tokens"])
-    if not isinstance(merges, list) or len(merges) > MOST_TOKENS:
+    merges: Any = said.get("merges")
+    size, known = len(said["tokens"]), set(said["tokens"])
+    if not _is_list(merges, int) or len(merges) % 2 or len(merges) > 2 * MOST_TOKENS:
         raise damaged(_("its merges are not pairs of its tokens"))
-    for pair in merges:
-        is_pair = _is_list(pair, int) and len(pair) == 2 and all(_is_id(id, len(tokens)) for id in pair)
-        if not is_pair or tokens[pair[0]] + tokens[pair[1]] not in known:
-            raise damaged(_("its merges are not pairs of its tokens"))
+    if not all(_is_id(id, size) for id in merges) or any(one + other not in known for one, other in _pairs(said)):
+        raise damaged(_("its merges are not pairs of its tokens"))
 
 
 def _check_wordpiece(said: dict[str, Any]) -> None:

@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from functools import cache
 from itertools import chain
+from typing import Any
 
 from gipi.data.tokens import BEGIN, END, MASK, NAMES, Tokenizer, whole
 
@@ -48,7 +49,7 @@ class Characters(Tokenizer):
         return [(id, at, at + 1) for at, character in enumerate(whole(text)) for id in self._ids[character]]
 
     def to_json(self) -> str:
-        return json.dumps({"gipi tokenizer": FORMAT, "kind": self.kind, "symbols": "".join(self.symbols)})
+        return said_shortly({"gipi tokenizer": FORMAT, "kind": self.kind, "symbols": "".join(self.symbols)})
 
 
 class Words(Tokenizer):
@@ -93,7 +94,12 @@ class Words(Tokenizer):
 
     def to_json(self) -> str:
         said = {"gipi tokenizer": FORMAT, "kind": self.kind, "words": [*self.words], "marks": [*self.marks]}
-        return json.dumps(said)
+        return said_shortly(said)
+
+
+def said_shortly(said: dict[str, Any]) -> str:
+    """As JSON with no blanks; letters stay letters, as the text will be escaped once more inside a bundle's JSON."""
+    return json.dumps(said, ensure_ascii=False, separators=(",", ":"))
 
 
 class _CharacterIds(dict):

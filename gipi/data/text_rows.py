@@ -21,8 +21,8 @@ ENDED = -1  # stands where a text has ended, whatever the tokens are
 def text_rows(fields: Sequence[Field], data: Dataset) -> np.ndarray:
     """The texts of these columns as tokens, `(B, T)` int32, `ENDED` behind the end of each.
 
-    A row that is longer than the schema's T keeps its beginning and its end token; of a pair the longer of the two texts
-    is cut first.
+    A row that is longer than the schema's T keeps its beginning and its end token; of a pair the longer of the two
+    texts is cut first.
 
     Raises:
         DataError: A column is missing.

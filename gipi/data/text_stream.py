@@ -1,4 +1,4 @@
-"""Batches of texts in which rows of like length stand together, so that hardly anything is computed on what is not there.
+"""Batches of texts in which rows of like length stand together: hardly anything is computed on what is not there.
 
 The order of an epoch is a permutation, as everywhere; within pools of some batches rows are sorted by length, and the
 batches are shuffled again. It is a function of (seed, epoch) alone.

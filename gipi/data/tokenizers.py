@@ -20,7 +20,8 @@ from gipi.messages import _
 __all__ = ["BEGIN", "END", "KINDS", "MASK", "Tokenizer", "Writer", "tokenizer_of", "train"]
 
 KINDS = ("characters", "words", "bpe", "wordpiece", "unigram")
-LARGEST = 1 << 26  # characters of JSON
+LARGEST = 1 << 24  # characters of JSON
+MOST_SIGNS = 1 << 20  # commas and brackets: each may become an object
 FEWEST = {**own_tokens.FEWEST, **learned_tokens.FEWEST}
 
 
@@ -81,6 +82,8 @@ def tokenizer_of(text: str) -> Tokenizer:
         raise DataError(
             _("The tokenizer is too large: {size} characters, at most {most}.", size=len(text), most=LARGEST)
         )
+    if sum(map(text.count, ",[{")) > MOST_SIGNS:
+        raise damaged(_("its tokens are not a list of texts, or too many"))
     try:
         said = json.loads(text)
     except (ValueError, RecursionError) as error:

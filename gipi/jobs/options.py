@@ -23,7 +23,7 @@ class Fit:
     batch_size: int | None = None  # rows in a step; 0: all
     loss: str | None = None  # cross_entropy focal hinge bce; mse mae huber; nll; quantile; dice both
     distribution: Literal["point", "normal", "quantiles"] = "point"  # a number, or how sure it is too
-    schedule: str | None = None  # constant cosine linear one-cycle step warm-up: how the step size changes
+    schedule: str | None = None  # constant cosine inverse-sqrt linear one-cycle step warm-up: how the step size changes
     warmup: float = 0.0  # part of the run, 0 to 1, over which the step size rises first
     clip: float | None = None  # largest norm of the gradient
     parts: int = 1  # that a batch is worked through in, to save memory; the gradient is the same

@@ -1,4 +1,4 @@
-"""Which job a text asks for: a language model of running text, a translation of pairs, tags, words; or rows with answers."""
+"""Which job a text asks for: a language model of running text, a translation of pairs, tags, words, rows."""
 
 from typing import TYPE_CHECKING, Any
 

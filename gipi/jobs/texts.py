@@ -1,4 +1,4 @@
-"""What every job on texts decides before its first step: which columns are texts, what their tokens are, how many count.
+"""What jobs on texts decide before the first step: which columns are texts, what their tokens are, how many count.
 
 B rows, T tokens
 """
@@ -11,7 +11,7 @@ import polars as pl
 from gipi import systems
 from gipi.data.dataset import Dataset
 from gipi.data.schema import Field
-from gipi.data.tokenizers import KINDS, Tokenizer, open_tokenizer, tokenizer_of, train
+from gipi.data.tokenizers import KINDS, Tokenizer, tokenizer_of, train
 from gipi.errors import DataError, UsageError, nearest
 from gipi.jobs.job import Setting
 from gipi.jobs.options import Fit
@@ -47,7 +47,8 @@ def text_columns(data: Dataset, kinds: dict[str, str], options: Fit) -> tuple[st
     has_others = any(kind in ("number", "boolean", "category", "date") for kind in inputs.values())
     if has_others and not is_asked:
         return ()
-    found = found or tuple(name for name in inputs if data.frame[name].dtype == pl.String) if is_asked else found
+    if is_asked and not found:
+        found = tuple(name for name in inputs if data.frame[name].dtype == pl.String)
     if len(found) > 2:
         names = ", ".join(found)
         raise UsageError(_("several columns hold texts: {names}; say which by --text COLUMN", names=names))
@@ -62,7 +63,7 @@ def said_of_texts(data: Dataset, aside: Sequence[str]) -> str:
 
 
 def tokenizer_for(setting: Setting, texts: Sequence[str]) -> Tokenizer:
-    """How texts become tokens: as the weights know them, as was asked for, or as suits the system; learned from `texts`.
+    """How texts become tokens: as the weights know them, as was asked for, or as suits the system.
 
     Raises:
         UsageError: There is no such tokenizer.
@@ -78,6 +79,8 @@ def tokenizer_for(setting: Setting, texts: Sequence[str]) -> Tokenizer:
             known = ", ".join(KINDS)
             text = _("there is no tokenizer '{name}'; there are {known}, and files.", name=kind, known=known)
             raise UsageError(text + nearest(kind, list(KINDS)))
+        from gipi.data.tokenizers import open_tokenizer
+
         return open_tokenizer(kind)
     if not any(text.strip() for text in texts):
         raise DataError(_("the texts are empty: there is nothing to learn from"))

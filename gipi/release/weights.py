@@ -19,9 +19,15 @@ from gipi.release.weight_files import Weights
 
 SHOWN = 4  # names that are said
 # what some programs put before each name: data parallel training, a network that is part of another
-BEFORE = ("", "module.", "model.")
-# names of before, which published files of vision transformers may still have: what torchvision calls them since 2022
-OLDER = {".mlp.linear_1.": ".mlp.0.", ".mlp.linear_2.": ".mlp.3."}
+BEFORE = ("", "module.", "model.", "bert.")
+# names of before, which published files may still have: what torchvision calls them since 2022, and BERT's norms
+OLDER = {
+    ".mlp.linear_1.": ".mlp.0.",
+    ".mlp.linear_2.": ".mlp.3.",
+    "LayerNorm.gamma": "LayerNorm.weight",
+    "LayerNorm.beta": "LayerNorm.bias",
+}
+PLACES = "position_embeddings.weight"  # a vector for each place of a text; a shorter text needs the first of them
 
 
 def take(net: nn.Module, weights: Weights) -> tuple[frozenset[str], str]:
@@ -47,6 +53,8 @@ def take(net: nn.Module, weights: Weights) -> tuple[frozenset[str], str]:
         elif name == first and tensor.shape[1] == 1 and came.shape == (len(tensor), 3, *tensor.shape[2:]):
             found[name] = came.sum(1, keepdim=True)
             summed = name
+        elif name.endswith(PLACES) and came.shape[1:] == tensor.shape[1:] and len(came) > len(tensor):
+            found[name] = came[: len(tensor)]
     params = dict(net.named_parameters())
     if not found.keys() & params.keys():
         text = _("nothing in {path} fits this network: no weight has the same name and shape", path=weights.source)

@@ -198,13 +198,17 @@ def clipped(gradients: list[Tensor], limit: float, is_stacked: bool = False) -> 
     return list(torch._foreach_mul(gradients, torch.clamp(limit / (norm + 1e-6), max=1.0)))
 
 
-def learner(net: nn.Module, loss: Callable[..., Tensor], optimizer: Callable[[list[Tensor]], Optimizer]) -> dict:
-    """The one player of supervised learning: it wants `loss(net(x), *target)` small, for batches `(x, *target)`."""
+def learner(
+    net: nn.Module, loss: Callable[..., Tensor], optimizer: Callable[[list[Tensor]], Optimizer], inputs: int = 1
+) -> dict:
+    """The one player of supervised learning: it wants `loss(net(x), *target)` small, for batches `(x, *target)`.
+
+    `inputs`: so many tensors of a batch go into the network.
+    """
     params: list[Tensor] = [p for p in net.parameters() if p.requires_grad]
 
     def objective(batch: Batch) -> Tensor:
-        x, *target = batch
-        return loss(net(x), *target)
+        return loss(net(*batch[:inputs]), *batch[inputs:])
 
     coupled = any(isinstance(part, nn.modules.batchnorm._BatchNorm) for part in net.modules())
     return {"learner": Player(params, objective, optimizer(params), splittable=not coupled)}

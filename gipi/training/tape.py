@@ -28,6 +28,7 @@ aten = torch.ops.aten
 VIEWS = {"t", "transpose", "permute", "view", "expand", "unsqueeze", "squeeze", "detach", "alias", "select", "slice"}
 # What reads a number back, or decides by the values: the way that was recorded would be taken for ever.
 DECIDING = {"_local_scalar_dense", "item", "nonzero", "equal", "masked_select", "unique", "_unique2"}
+DECIDING |= {"_pack_padded_sequence"}  # the lengths of the rows are read
 # The same kernels, by functions that find them with less ado.
 SHORTER = {
     aten.addmm.default: torch.addmm,

@@ -11,6 +11,7 @@ from gipi.errors import UsageError
 POINTS = {  # (part of the run, factor of the step size)
     "constant": [(0, 1), (0.5, 1), (1, 1)],
     "cosine": [(0, 1), (0.25, (1 + math.sqrt(0.5)) / 2), (0.5, 0.5), (1, 0)],
+    "inverse-sqrt": [(0, 1 / 50.05), (0.2, math.sqrt(50.05 / 201)), (1, math.sqrt(50.05 / 1001))],
     "linear": [(0, 1), (0.25, 1 - 250 / 1001), (0.5, 1 - 500 / 1001), (1, 1 / 1001)],
     "one-cycle": [(0, 1 / 25), (0.15, (1 + 1 / 25) / 2), (0.3, 1), (0.65, (1 + 4e-6) / 2), (1, 4e-6)],
     "step": [(0, 1), (0.49, 1), (0.5, 0.1), (0.74, 0.1), (0.75, 0.01), (1, 0.01)],
@@ -44,6 +45,15 @@ def test_warm_up_rises_in_a_straight_line_and_hands_over(name):
     assert 0 < values[0] <= 0.011 and values[100] == pytest.approx(1.0)
     assert max(gaps) == pytest.approx(min(gaps))
     assert size(1000) == pytest.approx(schedule(name, steps=1001)(1.0)(1000))
+
+
+def test_inverse_sqrt_is_the_papers():
+    """Vaswani 2017, equation 3: D^-0.5 min(step^-0.5, step warm^-1.5), whose largest is (D warm)^-0.5."""
+    width, warm, steps = 512, 400, 10_000
+    size = schedule("inverse-sqrt", steps, warmup=warm / steps)((width * warm) ** -0.5)
+    for step in (0, 1, 100, 399, 400, 5000, 9999):
+        paper = width**-0.5 * min((step + 1) ** -0.5, (step + 1) * warm**-1.5)
+        assert size(step) == pytest.approx(paper, rel=1e-9)
 
 
 def test_one_cycle_equals_torch():

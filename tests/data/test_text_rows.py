@@ -65,7 +65,7 @@ def test_padding_keeps_every_token(rows):
 
 def test_a_column_that_is_not_there_is_named():
     data = Dataset("texts", pl.DataFrame({"review": ["a"]}), text=("review",))
-    with pytest.raises(DataError, match="document.*review"):
+    with pytest.raises(DataError, match=r"document.*review"):
         texts_of(data, "document")
 
 
