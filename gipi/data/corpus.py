@@ -80,13 +80,8 @@ def open_corpus(source: Any, columns: Sequence[str] = (), progress: Progress | N
         path, form = path_of(source, progress), form_of(source)
         if path is not None and path.is_dir() and form == "running":
             return _of_folder(path, progress)
-        if (
-            path is not None
-            and path.is_file()
-            and is_text_file(path)
-            and (form == "running" or tuple(columns) == (LINE,))
-        ):
-            corpus = _of_file(path, columns, progress)
+        if path is not None and path.is_file() and is_text_file(path):
+            corpus = _of_text_file(path, form, columns, progress)
             if (entry := named(source)) is not None:
                 corpus.name = corpus.origin = entry.name
             return corpus
@@ -94,6 +89,18 @@ def open_corpus(source: Any, columns: Sequence[str] = (), progress: Progress | N
 
 
 # --- a file ------------------------------------------------------------------------------------------------------
+
+
+def _of_text_file(path: Path, form: str, columns: Sequence[str], progress: Progress | None) -> Corpus:
+    """Running text, or a table that is called .txt."""
+    if form == "running" or tuple(columns) == (LINE,):
+        return _of_file(path, columns, progress)
+    try:
+        return _of_rows(path, columns, progress)
+    except (DataError, UsageError):
+        if columns:
+            raise
+        return _of_file(path, columns, progress)
 
 
 def _of_file(path: Path, columns: Sequence[str], progress: Progress | None) -> Corpus:
