@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from gipi import systems
 from gipi.algorithms.schedules import schedule
 from gipi.data.corpus import open_corpus
-from gipi.data.masking import EDGES, MaskedStream
+from gipi.data.masking import EDGES, masked_windows
 from gipi.data.schema import Field, Schema, sizes
 from gipi.data.token_files import tokens_of
 from gipi.errors import DataError, UsageError
@@ -110,7 +110,7 @@ class Fill(Job):
         self.take_weights(net)
         size_of = schedule(self.schedule_name, self.plan.steps, options.warmup)
         kinds = self.batch_size, self.context, self.tokenizer, options.seed, setting.device
-        stream = MaskedStream(self.tokens["train"], *kinds)
+        stream = masked_windows(self.tokens["train"], *kinds)
         member = Member(number, net, self.players(net, size_of), stream, self.plan)
         if "valid" in self.held:
             member.validate = self._validator(net)

@@ -4,7 +4,7 @@ Of one text the parts are stretches: training first, then validation, then test,
 Of separate documents the parts are documents drawn at random, unless the source says which.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -42,20 +42,40 @@ def parts_of(corpus: Corpus, options: Fit) -> dict[str, Corpus]:
         "valid": (total - test - valid, total - test),
         "test": (total - test, total),
     }
-    found = {part: _of(corpus, part, list(_between(corpus.texts, lengths, *cut))) for part, cut in cuts.items()}
-    return {part: some for part, some in found.items() if some.texts}
+    found = {part: _of(corpus, part, _between(corpus.texts, lengths, *cut)) for part, cut in cuts.items()}
+    return {part: some for part, some in found.items() if len(some.texts)}
 
 
 def _of(corpus: Corpus, part: str, texts: Sequence[str]) -> Corpus:
     return replace(corpus, name=f"{corpus.name} {part}", texts=texts, parts={})
 
 
-def _between(texts: Sequence[str], lengths: np.ndarray, start: int, stop: int) -> Iterator[str]:
+def _between(texts: Sequence[str], lengths: np.ndarray, start: int, stop: int) -> "Stretch":
     """What of the texts lies between two places of all their characters."""
     ends = np.cumsum(lengths)
-    for number in range(len(texts)):
-        begin = int(ends[number] - lengths[number])
-        if begin < stop and ends[number] > start:
-            piece = texts[number][max(0, start - begin) : stop - begin]
-            if piece:
-                yield piece
+    inside = np.flatnonzero((ends - lengths < stop) & (ends > start))
+    begins = ends - lengths
+    pieces = [(int(n), max(0, start - int(begins[n])), min(stop, int(ends[n])) - int(begins[n])) for n in inside]
+    return Stretch(texts, pieces)
+
+
+class Stretch(Sequence):
+    """Some of the pieces of a text, read when they are asked for; the first and the last may be cut.
+
+    Args:
+        texts: All pieces.
+        pieces: Number, first character and the one behind the last, of each.
+    """
+
+    def __init__(self, texts: Sequence[str], pieces: list[tuple[int, int, int]]):
+        self.texts = texts
+        self.pieces = pieces
+
+    def __len__(self) -> int:
+        return len(self.pieces)
+
+    def __getitem__(self, number):
+        if isinstance(number, slice):
+            return Stretch(self.texts, self.pieces[number])
+        which, start, stop = self.pieces[number]
+        return self.texts[which][start:stop]
