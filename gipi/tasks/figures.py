@@ -30,11 +30,12 @@ def metric_title(metric: str) -> str:
         "mse": _("mean squared error"),
         "psnr": _("PSNR in dB"),
         "ssim": _("structural similarity"),
+        "nearer": _("neighbours nearer than words from elsewhere"),
     }
     return titles.get(metric, metric)
 
 
-SHARES = ("accuracy", "balanced_accuracy", "f1_macro", "f1_micro", "subset_accuracy", "coverage")  # said in per cent
+SHARES = ("accuracy", "balanced_accuracy", "f1_macro", "f1_micro", "subset_accuracy", "coverage", "nearer")  # said in per cent
 
 
 def figure(metric: str, value: Metric | float, with_interval: bool = False) -> str:
