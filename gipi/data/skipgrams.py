@@ -15,12 +15,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from gipi.data.prefetch import Ahead
 from gipi.data.stream import generator
 
 SPAN = 32  # S: longer ones waste products on words that are no neighbours, shorter ones are many small matrices
 NOISE = 32  # K: as many as a span's words, so that noise words are gathered about as often as words
 MOST = 512  # words of an update: with more, the vectors are moved too far from one place
 OFTEN = 1.0  # step size times how often a word is moved in an update, at most (measured: at 4 it diverges)
+DEPTH = 4  # batches that are made ahead
 POWER = 0.75  # of a word's frequency, as noise (Mikolov et al. 2013, section 2.2)
 
 
@@ -86,6 +88,7 @@ class Skipgrams(Iterator[tuple[Tensor, ...]]):
         update: Words that are moved together.
         seed: Decides all that is drawn.
         share: K, noise words that the words of a span share.
+        workers: Threads that make batches ahead; the batches do not depend on it.
         device: Where batches go.
 
     Example:
@@ -106,6 +109,7 @@ class Skipgrams(Iterator[tuple[Tensor, ...]]):
         update: int,
         seed: int,
         share: int = NOISE,
+        workers: int = 0,
         device: torch.device | str = "cpu",
     ):
         assert len(words) == len(lines) > 0 and batch_size > 0
@@ -118,16 +122,20 @@ class Skipgrams(Iterator[tuple[Tensor, ...]]):
         self.keep = torch.from_numpy(keeping(counts, sample)).float()
         self.noise = Alias(noise_shares(counts))
         self.position = 0  # batches consumed since the beginning
-        self.epoch = -1  # the epoch that `order` belongs to
-        self.order: list[int] = []
+        self.order: tuple[int, list[int]] = (-1, [])  # an epoch, and its pieces in order
+        self.ahead = Ahead(self._made, workers, DEPTH)
 
     def __next__(self) -> tuple[Tensor, ...]:
-        epoch, batch = divmod(self.position, self.batches)
-        if epoch != self.epoch:
-            self.order = torch.randperm(self.batches, generator=generator(self.seed, "order", epoch)).tolist()
-            self.epoch = epoch
         self.position += 1
-        return self.piece(epoch, self.order[batch])
+        return self.ahead.take(self.position - 1)
+
+    def _made(self, position: int) -> tuple[Tensor, ...]:
+        epoch, batch = divmod(position, self.batches)
+        known, order = self.order  # read and written at once: threads may be in two epochs
+        if known != epoch:
+            order = torch.randperm(self.batches, generator=generator(self.seed, "order", epoch)).tolist()
+            self.order = (epoch, order)
+        return self.piece(epoch, order[batch])
 
     def piece(self, epoch: int, number: int) -> tuple[Tensor, ...]:
         """The batch of this piece of the text in this epoch."""

@@ -30,6 +30,7 @@ from gipi.tasks.scored import Rival, judge_scores
 from gipi.tasks.verdict import Verdict
 from gipi.training.member import Member, Plan, Progress
 
+LARGE = 500_000  # words; from there a thread makes batches ahead
 FEWEST = 2  # words that are known
 ENOUGH, MOST_EPOCHS = 2_000_000, 50  # words that are looked at by default, and how often a small text is read for that
 PAIRS = 20_000  # of neighbours, that vectors are judged by
@@ -121,8 +122,10 @@ class Relate(Job):
         config: Any = self.setting.config
         update = update_size(self.counts, config.sample, config.window, self._player(net).optimizer.size(0))
         size = min(self.batch_size, len(words))
-        seed, device = self.setting.options.seed, self.setting.device
-        return Skipgrams(words, lines, self.counts, size, config.window, config.sample, update, seed, device)
+        options = self.setting.options
+        workers = int(len(words) >= LARGE) if options.workers is None else options.workers
+        drawn = (config.window, config.sample, update, options.seed, config.shared)
+        return Skipgrams(words, lines, self.counts, size, *drawn, workers, self.setting.device)
 
     def build(self, number: int) -> Member:
         setting = self.setting
@@ -137,7 +140,8 @@ class Relate(Job):
         return ""
 
     def layers(self, net: nn.Module) -> list[tuple[str, Any, int | None]]:
-        return [(name, (table.shape[1],), table.numel()) for name, table in net.named_parameters()]
+        named = net.named_parameters()
+        return [(f"{name} Embedding", (table.shape[1],), table.numel()) for name, table in named]
 
     # --- when it is trained
 

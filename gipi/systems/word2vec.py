@@ -37,7 +37,8 @@ class Config:
     architecture: Literal["skip-gram", "cbow"] = "skip-gram"  # a word says its neighbours, or they say the word (faster)
     dimension: int = 100  # numbers of a word's vector
     window: int = 5  # neighbours on either side at most; each word draws how many, from 1 on
-    negative: int = 5  # noise words for each pair
+    negative: int = 5  # noise words for each pair, on average
+    shared: int = 32  # noise words that a span of 32 words shares; the fewer the faster, and the noisier
     sample: float = 1e-3  # words more frequent than this share of the text are left out at times; 0: never
     min_count: int = 5  # words seen less often are left out
     lower: bool = True  # capital and small letters are the same
