@@ -1,10 +1,10 @@
 """TEMPORARY stub"""
 
-import unicodedata
+from gipi.data.marks import composed
 
 
 def clean(text):
-    return unicodedata.normalize("NFC", text).replace("\0", "�").encode("utf-8", "replace").decode()
+    return composed(text).replace("\0", "�").encode("utf-8", "replace").decode()
 
 
 def form_of(source):
