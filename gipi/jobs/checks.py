@@ -59,7 +59,10 @@ _OF_PIXELS = (
 )
 _OF_ROUNDS = ("epochs", "batch_size", "patience")
 _OF_TEXTS = ("text", "tokenizer", "vocabulary", "context")
-_OF_RUNNING = (*_OF_PARTS, "group", "time", "no_target", "scale", "picture_size", "clusters", "folds", "augment")
+_OF_RUNNING = (
+    *(name for name in _OF_PARTS if name != "task"),
+    *("group", "time", "no_target", "scale", "picture_size", "clusters", "folds", "augment"),
+)
 _OF_ONE = ("noise", "ignore")  # of one task alone
 _IN_FLOAT64 = ("classify", "regress", "segment", "upscale", "stream")
 NO_USE = {
