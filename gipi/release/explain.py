@@ -25,7 +25,6 @@ from gipi.errors import UsageError, nearest
 from gipi.messages import _
 from gipi.release.rows import as_rows
 from gipi.release.saliency import examined, grad_cam, integrated_gradients, last_layer
-
 from gipi.release.text_saliency import TextExplanation, text_explanations
 
 if TYPE_CHECKING:

@@ -52,7 +52,7 @@ class Config:
 
 
 class Pieces(nn.Module):
-    """What each place of a text adds: its token, and its share of every n-gram that covers it; `(B, T)` to `(B, T, D)`."""
+    """`(B, T)` to `(B, T, D)`: what each place of a text adds, its token and its share of every n-gram over it."""
 
     def __init__(self, vocabulary: int, config: Config):
         super().__init__()
@@ -65,17 +65,22 @@ class Pieces(nn.Module):
             nn.init.zeros_(self.grams.weight)
 
     def forward(self, x: Tensor) -> Tensor:
-        found = self._of(self.tokens, x, x >= 0)
+        found = self._of(self.tokens, x)
         if self.grams is None:
             return found
-        for length, (numbers, there) in enumerate(ngrams(x, self.longest, self.grams.num_embeddings), 2):
-            added = self._of(self.grams, numbers, there) / length  # (B, T - length + 1, D)
+        runs = ngrams(x, self.longest, self.grams.num_embeddings)
+        if not runs:
+            return found
+        widths = [run.shape[1] for run in runs]
+        # one look at the table for all: its gradient is as large as the table
+        added = self._of(self.grams, torch.cat(runs, 1)).split(widths, 1)  # (B, T - length + 1, D) each
+        for length, one in enumerate(added, 2):
             for place in range(length):
-                found = found + pad(added, (0, 0, place, length - 1 - place))
+                found = found + pad(one / length, (0, 0, place, length - 1 - place))
         return found
 
-    def _of(self, table: nn.Embedding, numbers: Tensor, there: Tensor) -> Tensor:
-        kept = dropout(there.to(table.weight.dtype), self.word_dropout, self.training)
+    def _of(self, table: nn.Embedding, numbers: Tensor) -> Tensor:
+        kept = dropout((numbers >= 0).to(table.weight.dtype), self.word_dropout, self.training)
         return table(numbers.clamp(min=0)) * kept[..., None]
 
 
@@ -100,8 +105,8 @@ class Net(nn.Module):
         return self.head(pieces.sum(1) / count.clamp(min=1).to(pieces.dtype).sqrt())
 
 
-def ngrams(x: Tensor, longest: int, buckets: int) -> list[tuple[Tensor, Tensor]]:
-    """The row of the table for each run of 2, 3 ... `longest` tokens, and which of them are there.
+def ngrams(x: Tensor, longest: int, buckets: int) -> list[Tensor]:
+    """The row of the table for each run of 2, 3 ... `longest` tokens, -1 where the text has ended.
 
     Args:
         x: `(B, T)` numbers of tokens, -1 where the text has ended.
@@ -109,13 +114,13 @@ def ngrams(x: Tensor, longest: int, buckets: int) -> list[tuple[Tensor, Tensor]]
         buckets: Rows of the table.
 
     Returns:
-        For each length `(B, T - length + 1)` numbers, and as many flags.
+        For each length `(B, T - length + 1)`.
     """
     found = []
     last = (x + 1) % MODULUS
     for length in range(2, min(longest, x.shape[1]) + 1):
         last = (last[:, :-1] * FACTOR + x[:, length - 1 :] + 1) % MODULUS
-        found.append((last % buckets, x[:, length - 1 :] >= 0))
+        found.append((last % buckets).masked_fill(x[:, length - 1 :] < 0, -1))
     return found
 
 

@@ -35,13 +35,16 @@ def metric_title(metric: str) -> str:
         "mse": _("mean squared error"),
         "psnr": _("PSNR in dB"),
         "ssim": _("structural similarity"),
+        "nearer": _("neighbours nearer than words from elsewhere"),
+        "bleu": _("BLEU"),
+        "chrf": _("chrF"),
     }
     return titles.get(metric, metric)
 
 
 SHARES = (  # said in per cent
     *("accuracy", "balanced_accuracy", "f1_macro", "f1_micro", "subset_accuracy", "coverage"),
-    *("f1", "precision", "recall", "token_accuracy"),
+    *("f1", "precision", "recall", "token_accuracy", "nearer"),
 )
 
 
