@@ -15,12 +15,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from gipi.data.prefetch import Ahead
 from gipi.data.stream import generator
 
 SPAN = 32  # S: longer ones waste products on words that are no neighbours, shorter ones are many small matrices
 NOISE = 32  # K: as many as a span's words, so that noise words are gathered about as often as words
 MOST = 512  # words of an update: with more, the vectors are moved too far from one place
 OFTEN = 1.0  # step size times how often a word is moved in an update, at most (measured: at 4 it diverges)
+DEPTH = 4  # batches that are made ahead
 POWER = 0.75  # of a word's frequency, as noise (Mikolov et al. 2013, section 2.2)
 
 
@@ -44,8 +46,33 @@ def noise_shares(counts: np.ndarray) -> np.ndarray:
 def update_size(counts: np.ndarray, sample: float, window: int, lr: float) -> int:
     """How many words may move together: so many that even the most frequent one is not moved too often at once."""
     kept = counts * keeping(counts, sample)
-    most = float(kept.max() / kept.sum()) * (window + 1) * lr  # step size times pairs of the most frequent, for a word
+    most = max(1e-9, float(kept.max() / kept.sum()) * (window + 1) * lr)  # step size times pairs of the most frequent, for a word
     return int(min(MOST, max(1, OFTEN / most)))
+
+
+class Alias:
+    """Draws numbers with given probabilities `(V,)`, each by one look: Walker 1977, ACM TOMS 3; as Vose 1991 builds it.
+
+    Each of V equally likely places holds one number, and a second one for the part of it that is left.
+    """
+
+    def __init__(self, shares: np.ndarray):
+        rest = (np.asarray(shares, np.float64) * len(shares)).tolist()
+        first, second = [1.0] * len(rest), list(range(len(rest)))
+        small = [place for place, one in enumerate(rest) if one < 1]
+        large = [place for place, one in enumerate(rest) if one >= 1]
+        while small and large:
+            low, high = small.pop(), large[-1]
+            first[low], second[low] = rest[low], high
+            rest[high] -= 1 - rest[low]
+            if rest[high] < 1:
+                small.append(large.pop())
+        self.first, self.second = torch.tensor(first), torch.tensor(second)
+
+    def draw(self, shape: tuple[int, ...], random: torch.Generator) -> Tensor:
+        """Numbers, int64."""
+        place = torch.randint(0, len(self.first), shape, generator=random)
+        return torch.where(torch.rand(shape, generator=random) < self.first[place], place, self.second[place])
 
 
 class Skipgrams(Iterator[tuple[Tensor, ...]]):
@@ -60,6 +87,8 @@ class Skipgrams(Iterator[tuple[Tensor, ...]]):
         sample: See `keeping`.
         update: Words that are moved together.
         seed: Decides all that is drawn.
+        share: K, noise words that the words of a span share.
+        workers: Threads that make batches ahead; the batches do not depend on it.
         device: Where batches go.
 
     Example:
@@ -79,27 +108,34 @@ class Skipgrams(Iterator[tuple[Tensor, ...]]):
         sample: float,
         update: int,
         seed: int,
+        share: int = NOISE,
+        workers: int = 0,
         device: torch.device | str = "cpu",
     ):
         assert len(words) == len(lines) > 0 and batch_size > 0
         self.words, self.lines, self.window, self.seed, self.device = words, lines, window, seed, device
+        self.share = share  # K
         self.batches = -(-len(words) // batch_size)
         self.cuts = np.arange(self.batches + 1) * len(words) // self.batches
         self.span = min(SPAN, update)
         self.spans = max(1, update // self.span)  # P
         self.keep = torch.from_numpy(keeping(counts, sample)).float()
-        self.until = torch.from_numpy(np.cumsum(noise_shares(counts)))
+        self.noise = Alias(noise_shares(counts))
         self.position = 0  # batches consumed since the beginning
-        self.epoch = -1  # the epoch that `order` belongs to
-        self.order: list[int] = []
+        self.order: tuple[int, list[int]] = (-1, [])  # an epoch, and its pieces in order
+        self.ahead = Ahead(self._made, workers, DEPTH)
 
     def __next__(self) -> tuple[Tensor, ...]:
-        epoch, batch = divmod(self.position, self.batches)
-        if epoch != self.epoch:
-            self.order = torch.randperm(self.batches, generator=generator(self.seed, "order", epoch)).tolist()
-            self.epoch = epoch
         self.position += 1
-        return self.piece(epoch, self.order[batch])
+        return self.ahead.take(self.position - 1)
+
+    def _made(self, position: int) -> tuple[Tensor, ...]:
+        epoch, batch = divmod(position, self.batches)
+        known, order = self.order  # read and written at once: threads may be in two epochs
+        if known != epoch:
+            order = torch.randperm(self.batches, generator=generator(self.seed, "order", epoch)).tolist()
+            self.order = (epoch, order)
+        return self.piece(epoch, order[batch])
 
     def piece(self, epoch: int, number: int) -> tuple[Tensor, ...]:
         """The batch of this piece of the text in this epoch."""
@@ -115,9 +151,8 @@ class Skipgrams(Iterator[tuple[Tensor, ...]]):
         padded = torch.zeros(updates * wide + 2 * self.window, dtype=torch.int64)
         padded[self.window : self.window + count] = words
         spans = padded.unfold(0, self.span + 2 * self.window, self.span).contiguous()  # (U P, E)
-        noise = torch.rand(updates, self.spans, NOISE, generator=random, dtype=torch.float64)
-        drawn = torch.searchsorted(self.until, noise).clamp_(max=len(self.until) - 1)
-        batch = (spans.view(updates, self.spans, -1), reach.view(updates, self.spans, -1), drawn)
+        noise = self.noise.draw((updates, self.spans, self.share), random)
+        batch = (spans.view(updates, self.spans, -1), reach.view(updates, self.spans, -1), noise)
         return tuple(part.to(self.device) for part in batch)
 
     def _reach(self, lines: Tensor, random: torch.Generator) -> Tensor:

@@ -30,6 +30,7 @@ from gipi.tasks.scored import Rival, judge_scores
 from gipi.tasks.verdict import Verdict
 from gipi.training.member import Member, Plan, Progress
 
+LARGE = 500_000  # words; from there a thread makes batches ahead
 FEWEST = 2  # words that are known
 ENOUGH, MOST_EPOCHS = 2_000_000, 50  # words that are looked at by default, and how often a small text is read for that
 PAIRS = 20_000  # of neighbours, that vectors are judged by
@@ -112,12 +113,19 @@ class Relate(Job):
         steps = options.steps or epochs * every
         return Plan(steps, min(steps, every), 0)
 
-    def _stream(self, words: np.ndarray, lines: np.ndarray, seed: int, lr: float) -> Skipgrams:
+    def _player(self, net: nn.Module) -> Any:
+        """Who plays, with the step size that was asked for at each step."""
+        (player,) = self.players(net, lambda lr: lambda step: lr).values()
+        return player
+
+    def _stream(self, net: nn.Module, words: np.ndarray, lines: np.ndarray) -> Skipgrams:
         config: Any = self.setting.config
-        update = update_size(self.counts, config.sample, config.window, lr)
+        update = update_size(self.counts, config.sample, config.window, self._player(net).optimizer.size(0))
         size = min(self.batch_size, len(words))
-        args = (self.counts, size, config.window, config.sample, update, seed, self.setting.device)
-        return Skipgrams(words, lines, *args)
+        options = self.setting.options
+        workers = int(len(words) >= LARGE) if options.workers is None else options.workers
+        drawn = (config.window, config.sample, update, options.seed, config.shared)
+        return Skipgrams(words, lines, self.counts, size, *drawn, workers, self.setting.device)
 
     def build(self, number: int) -> Member:
         setting = self.setting
@@ -125,14 +133,15 @@ class Relate(Job):
         players = self.players(net, schedule(self._schedule, self.plan.steps, setting.options.warmup))
         (player,) = players.values()
         size_of = player.optimizer.size  # type: ignore[attr-defined]  # it moves words by a step size of its own
-        stream = self._stream(self.words, self.lines, setting.options.seed, size_of(0))
+        stream = self._stream(net, self.words, self.lines)
         return Member(number, net, players, stream, self.plan, step_size=size_of)
 
     def label(self, number: int) -> str:
         return ""
 
     def layers(self, net: nn.Module) -> list[tuple[str, Any, int | None]]:
-        return [(name, (table.shape[1],), table.numel()) for name, table in net.named_parameters()]
+        named = net.named_parameters()
+        return [(f"{name} Embedding", (table.shape[1],), table.numel()) for name, table in named]
 
     # --- when it is trained
 
@@ -148,22 +157,21 @@ class Relate(Job):
         part = _("text held out") if is_held else _("training text (nothing was held out)")
         outcome = Outcome(model, metrics, _("{part}, {pairs} pairs of neighbours", part=part, pairs=len(pairs)))
         if len(pairs) > 1:
-            wins = {"neighbours": task.nearer(space.unit, pairs)}
+            wins = {"nearer": task.nearer(space.unit, pairs)}
             outcome.metrics = {**means(wins, seed=options.seed), **metrics}
             if options.verdict and is_held:
                 outcome.verdict = self._verdict(wins, pairs, seconds)
-                outcome.baseline_metric, outcome.baselines = "neighbours", judge.baselines_of(outcome.verdict)
+                outcome.baseline_metric, outcome.baselines = "nearer", judge.baselines_of(outcome.verdict)
         self._show(outcome, space)
         return outcome
 
     def _loss(self, net: nn.Module, words: np.ndarray, lines: np.ndarray) -> Metric:
         """Of a pair, on some pieces of a text, as training works it out."""
-        (player,) = self.players(net, lambda lr: lambda step: lr).values()
-        stream = self._stream(words, lines, self.setting.options.seed, player.optimizer.size(0))  # type: ignore
+        player, stream = self._player(net), self._stream(net, words, lines)
         found = []
         for number in range(min(PIECES, stream.batches)):
             batch = stream.piece(0, number)
-            found.append(float(player.loss(tuple(part.flatten(0, 1) for part in batch))))  # type: ignore[attr-defined]
+            found.append(float(player.loss(tuple(part.flatten(0, 1) for part in batch))))
         return Metric(float(np.mean(found)), higher_is_better=False)
 
     def _verdict(self, wins: dict[str, np.ndarray], pairs: np.ndarray, seconds: float) -> Verdict:
@@ -179,9 +187,9 @@ class Relate(Job):
             options.seed,
         )
         counted = task.Space(self.schema.inputs[0].values, vectors)  # type: ignore[arg-type]  # words
-        theirs = {"neighbours": task.nearer(counted.unit, pairs)}
+        theirs = {"nearer": task.nearer(counted.unit, pairs)}
         rival = Rival("ppmi_svd", _("counts of neighbours (PPMI, SVD)"), theirs, time.perf_counter() - began, how)
-        verdict = judge_scores(self.setting.system_name, wins, seconds, [rival], "neighbours", options.seed)
+        verdict = judge_scores(self.setting.system_name, wins, seconds, [rival], "nearer", options.seed)
         note = _("a pair counts as right where the neighbour is nearer than a word from elsewhere; 0.5 is chance")
         return replace(verdict, note=note)
 

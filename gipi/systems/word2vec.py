@@ -37,7 +37,8 @@ class Config:
     architecture: Literal["skip-gram", "cbow"] = "skip-gram"  # a word says its neighbours, or they say the word (faster)
     dimension: int = 100  # numbers of a word's vector
     window: int = 5  # neighbours on either side at most; each word draws how many, from 1 on
-    negative: int = 5  # noise words for each pair
+    negative: int = 5  # noise words for each pair, on average
+    shared: int = 32  # noise words that a span of 32 words shares; the fewer the faster, and the noisier
     sample: float = 1e-3  # words more frequent than this share of the text are left out at times; 0: never
     min_count: int = 5  # words seen less often are left out
     lower: bool = True  # capital and small letters are the same
@@ -120,33 +121,28 @@ class Neighbours:
         """Of an update's pairs (skip-gram) or words (cbow), the mean: -log s(x) for neighbours, -log s(-x) for noise."""
         spans, reach, noise = update
         if self.architecture == "skip-gram":
-            _ids, rows, columns, weights = self._pairs(spans, reach, noise)
-            near = spans.shape[1]
-            count = weights[:, :, :near].sum()
-        else:
-            _ids, _mean, _context, rows, columns = self._means(spans, reach, noise)
-            near, weights = reach.shape[1], self._tables(reach, noise)[2] * (reach > 0)[:, :, None]
-            count = (reach > 0).sum()
-        scores = torch.bmm(rows, columns.transpose(1, 2))
-        scores[:, :, near:].neg_()
-        return -(logsigmoid(scores) * weights).sum() / count.clamp(min=1)
+            _own, rows, columns, weights = self._pairs(spans, reach, noise)
+            scores, near = torch.bmm(rows, columns.transpose(1, 2)), spans.shape[1]
+            scores[:, :, near:].neg_()
+            return -(logsigmoid(scores) * weights).sum() / weights[:, :, :near].sum().clamp(min=1)
+        _own, means, columns, against = self._means(spans, reach, noise)
+        share = self.negative / noise.shape[1]
+        scores = logsigmoid(torch.linalg.vecdot(means, columns))
+        noisy = logsigmoid(-torch.bmm(means, against.transpose(1, 2))).sum(2) * share
+        return -((scores + noisy) * (reach > 0)).sum() / (reach > 0).sum().clamp(min=1)
 
     def _tables(self, reach: Tensor, noise: Tensor) -> tuple[Tensor, ...]:
         """What weighs the scores of a piece; made once for each size."""
         key = (reach.shape[1], noise.shape[1], reach.device)
         if key not in self.weights:
             near = reaches(reach.shape[1], self.window)  # (S, codes, E)
-            share = self.negative / noise.shape[1]
             counts = near.sum(2, keepdim=True)
             first = (torch.arange(reach.shape[1]) * near.shape[1])[None]  # where the rows of a place begin
             if self.architecture == "skip-gram":
-                whole = torch.cat([near, share * counts.expand(-1, -1, noise.shape[1])], 2)
-                made = (first, whole.flatten(0, 1))
+                noisy = counts.expand(-1, -1, noise.shape[1]) * (self.negative / noise.shape[1])
+                made = (first, torch.cat([near, noisy], 2).flatten(0, 1))
             else:
-                own = torch.eye(reach.shape[1])
-                noisy = torch.ones(reach.shape[1], noise.shape[1])
-                weights, own = torch.cat([own, share * noisy], 1), torch.cat([own, 0 * noisy], 1)  # (S, S + K)
-                made = (first, (near / counts.clamp(min=1)).flatten(0, 1), weights, own, counts.flatten())
+                made = (first, (near / counts.clamp(min=1)).flatten(0, 1), near.flatten(0, 1))
             self.weights[key] = tuple(one.to(reach.device) for one in made)
         return self.weights[key]
 
@@ -169,31 +165,35 @@ class Neighbours:
         (own, others), rows, columns, weights = self._pairs(spans, reach, noise)
         slope = torch.bmm(rows, columns.transpose(1, 2)).sigmoid_()  # (P, S, E + K)
         slope[:, :, : spans.shape[1]].sub_(1)
-        slope.mul_(weights)
-        words.index_add_(0, own, torch.bmm(slope, columns).flatten(0, 1), alpha=-lr)
-        contexts.index_add_(0, others, torch.bmm(slope.transpose(1, 2), rows).flatten(0, 1), alpha=-lr)
+        slope.mul_(weights).mul_(-lr)  # here, where there are fewest numbers: `alpha` of index_add_ takes twice its time
+        words.index_add_(0, own, torch.bmm(slope, columns).flatten(0, 1))
+        contexts.index_add_(0, others, torch.bmm(slope.transpose(1, 2), rows).flatten(0, 1))
 
     # --- cbow
 
-    def _means(self, spans: Tensor, reach: Tensor, noise: Tensor) -> tuple[Tensor, ...]:
-        """Numbers of centres and noise, how means are made `(P, S, E)`, spans' vectors, means `(P, S, D)`, columns."""
+    def _means(self, spans: Tensor, reach: Tensor, noise: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Numbers of the words that are asked for, means `(P, S, D)`, their columns `(P, S, D)`, noise's `(P, K, D)`."""
         words, contexts = self.params
-        first, table, *_weights = self._tables(reach, noise)
+        first, mean, _sum = self._tables(reach, noise)
         pieces, size = reach.shape
-        others = torch.cat([spans[:, self.window : self.window + size], noise], 1).view(-1)
-        mean = table.index_select(0, (reach + first).view(-1)).view(pieces, size, -1)
-        beside = words.index_select(0, spans.reshape(-1)).view(pieces, -1, words.shape[1])
-        columns = contexts.index_select(0, others).view(pieces, -1, words.shape[1])
-        return others, mean, beside, torch.bmm(mean, beside), columns
+        own = spans[:, self.window : self.window + size].reshape(-1)
+        weights = mean.index_select(0, (reach + first).view(-1)).view(pieces, size, -1)  # (P, S, E)
+        beside = words.index_select(0, spans.reshape(-1)).view(pieces, -1, words.shape[1])  # (P, E, D)
+        columns = contexts.index_select(0, own).view(pieces, size, -1)
+        against = contexts.index_select(0, noise.reshape(-1)).view(pieces, -1, words.shape[1])
+        return own, torch.bmm(weights, beside), columns, against
 
     def _cbow(self, spans: Tensor, reach: Tensor, noise: Tensor, lr: float) -> None:
         words, contexts = self.params
-        others, mean, _beside, rows, columns = self._means(spans, reach, noise)
-        first, _table, weights, own, counts = self._tables(reach, noise)
-        slope = torch.bmm(rows, columns.transpose(1, 2)).sigmoid_().mul_(weights).sub_(own)  # (P, S, S + K)
-        error = torch.bmm(slope, columns).mul_(counts.index_select(0, (reach + first).view(-1)).view(*reach.shape, 1))
-        words.index_add_(0, spans.reshape(-1), torch.bmm(mean.transpose(1, 2), error).flatten(0, 1), alpha=-lr)
-        contexts.index_add_(0, others, torch.bmm(slope.transpose(1, 2), rows).flatten(0, 1), alpha=-lr)
+        own, means, columns, against = self._means(spans, reach, noise)  # a mean of nothing is zero: it moves nothing
+        first, _mean, whole = self._tables(reach, noise)
+        pull = torch.linalg.vecdot(means, columns).sigmoid_().sub_(1).mul_(-lr)[:, :, None]  # (P, S, 1)
+        push = torch.bmm(means, against.transpose(1, 2)).sigmoid_().mul_(-lr * self.negative / noise.shape[1])
+        error = torch.baddbmm(pull * columns, push, against)  # (P, S, D)
+        weights = whole.index_select(0, (reach + first).view(-1)).view(*reach.shape, -1)  # (P, S, E)
+        words.index_add_(0, spans.reshape(-1), torch.bmm(weights.transpose(1, 2), error).flatten(0, 1))
+        contexts.index_add_(0, own, (pull * means).flatten(0, 1))
+        contexts.index_add_(0, noise.reshape(-1), torch.bmm(push.transpose(1, 2), means).flatten(0, 1))
 
     def tensors(self) -> dict[str, Tensor]:
         return {}  # what it has learned is in the network

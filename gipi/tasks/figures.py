@@ -35,6 +35,7 @@ def metric_title(metric: str) -> str:
         "mse": _("mean squared error"),
         "psnr": _("PSNR in dB"),
         "ssim": _("structural similarity"),
+        "nearer": _("neighbours nearer than words from elsewhere"),
         "bleu": _("BLEU"),
         "chrf": _("chrF"),
     }
@@ -43,7 +44,7 @@ def metric_title(metric: str) -> str:
 
 SHARES = (  # said in per cent
     *("accuracy", "balanced_accuracy", "f1_macro", "f1_micro", "subset_accuracy", "coverage"),
-    *("f1", "precision", "recall", "token_accuracy"),
+    *("f1", "precision", "recall", "token_accuracy", "nearer"),
 )
 
 

@@ -2,7 +2,7 @@
 
 Words are alike where their vectors point the same way: the cosine. Three figures say how good vectors are:
 
-- `neighbours`: how often a word that stands near another in text that was never learned from has the higher cosine with
+- `nearer`: how often a word that stands near another in text that was never learned from has the higher cosine with
   it than a word from elsewhere in that text. 0.5 is chance; both words of a pair are as frequent as they are.
 - `wordsim`: Spearman's rank correlation of cosines with what people say of pairs of words (Finkelstein et al. 2001).
 - `analogies`: how often the word nearest to b - a + c is the one that is to c as b is to a (Mikolov et al. 2013); a, b
@@ -42,7 +42,7 @@ def output(schema: Schema) -> int:
 
 def headline(schema: Schema) -> str:
     """The metric that a person reads first."""
-    return "neighbours"
+    return "nearer"
 
 
 class Space:
