@@ -26,7 +26,14 @@ from gipi.training.player import translator
 
 tasks = ("translate",)
 kinds = ("text",)
-defaults = {"epochs": 10, "batch_size": 64, "schedule": "one-cycle", "label_smoothing": 0.1, "clip": 1.0}
+defaults = {
+    "epochs": 10,
+    "batch_size": 64,
+    "schedule": "one-cycle",
+    "label_smoothing": 0.1,
+    "clip": 1.0,
+    "vocabulary": 4000,
+}
 
 
 @dataclass(frozen=True)
