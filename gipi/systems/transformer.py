@@ -43,7 +43,7 @@ SIZES = {"mini": (2, 128, 4), "small": (3, 256, 4), "medium": (4, 384, 6), "base
 class Config:
     size: str = "mini"  # mini, small, medium, base or big
     norm: str = "pre"  # pre: before each part, which needs no care; post: behind it, as in the paper
-    shared: bool = True  # one table of embeddings for source, target and output, where they have one vocabulary
+    tied: bool = True  # one vocabulary and one table of embeddings for both languages and for the output
     dropout: float = 0.1  # share of what each layer gives that is switched off at each step
     optimizer: str = "adamw"  # sgd momentum nag adagrad adadelta rmsprop adam adamw muon lbfgs lars
     lr: float | Literal["auto"] | None = 2e-3  # largest step size, or auto; another optimizer brings its own
@@ -188,11 +188,11 @@ class Net(nn.Module):
             nn.init.zeros_(self.told.weight)
             nn.init.zeros_(self.told.bias)
             return
-        is_one = config.shared and sizes.target_vocabulary == sizes.vocabulary
+        is_one = config.tied and sizes.target_vocabulary == sizes.vocabulary
         self.target_embedding = None if is_one else table(sizes.target_vocabulary, width)
         self.decoder = nn.ModuleList(DecoderLayer(width, heads, config) for _layer in range(layers))
         self.target_norm = nn.LayerNorm(width) if config.norm == "pre" else nn.Identity()
-        self.output = None if config.shared else nn.Linear(width, sizes.target_vocabulary, bias=False)
+        self.output = None if config.tied else nn.Linear(width, sizes.target_vocabulary, bias=False)
         if self.output is not None:
             nn.init.normal_(self.output.weight, std=width**-0.5)
 

@@ -128,7 +128,7 @@ def test_files_side_by_side_with_parts_of_their_own(tmp_path):
     assert again.predict("the red dog runs.")[0]["text"] is not None, "the other direction"
 
 
-@pytest.mark.parametrize("options", [{"shared": False}, {"attention": "none"}, {"cell": "lstm"}, {"beams": 1}], ids=str)
+@pytest.mark.parametrize("options", [{"tied": False}, {"attention": "none"}, {"cell": "lstm"}, {"beams": 1}], ids=str)
 def test_options_of_a_run(tmp_path, options):
     given = {**SMALL, "steps": 4, "verdict": False, "run": str(tmp_path / "run"), "label_smoothing": 0.0}
     run = gipi.fit(data(), task="translate", **given, **options)
