@@ -132,7 +132,7 @@ def batch_of_texts(task: str, draws: torch.Generator) -> tuple[torch.Tensor, ...
     return {
         "classify": (x, torch.arange(ROWS) % 3),
         "regress": (x, torch.randn(ROWS, 3, generator=draws)),
-        "translate": (x, x.flip(0), after.flip(0)),
+        "translate": (x, x.flip(0)),
         "tag": (x, (x % 3).masked_fill(ended, -1)),
         "fill": (x, torch.arange(2).expand(ROWS, 2), x[:, :2]),
         "write": (x.clamp(min=0), after),

@@ -75,7 +75,7 @@ def translated(net: nn.Module, x: Tensor, schema: Schema, beams: int, alpha: flo
     order = lengths.argsort(stable=True)
     order = order[lengths[order] > 2]  # more than a beginning and an end
     factor, more = LONGER
-    for rows in order.split(AT_ONCE):
+    for rows in order.split(AT_ONCE) if len(order) else ():
         most = (factor * lengths[rows] + more).clamp(max=longest).to(where)
         with torch.no_grad():
             source = net.read(x[rows, : int(lengths[rows].max())].long().to(where))
