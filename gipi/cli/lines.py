@@ -52,7 +52,7 @@ class Shown:
 class Predict:
     """What `gipi predict` understands."""
 
-    explain: bool = False  # also why: where in a picture it looked, or what each column did
+    explain: bool = False  # also why: where in a picture it looked, which words decided, or what each column did
     runtime: Literal["torch", "onnx"] | None = None  # run its networks, or its program, which needs no PyTorch
     out: str | None = None  # write rows and answers to this .parquet, .csv or .jsonl file, however many; docs/batch.md
     json: bool = False  # the last line of standard output is the result as JSON

@@ -7,14 +7,13 @@ for; of those 80 % become the mask, 10 % another token, and 10 % stay. Which win
 B windows, T tokens of each with its beginning and end, M places that are asked for
 """
 
-from collections.abc import Iterator
-
 import numpy as np
 import torch
 from torch import Tensor
 
 from gipi.data.stream import generator
 from gipi.data.tokenizers import Tokenizer
+from gipi.data.windows import Windows
 
 SHARE = 0.15  # of a window's tokens, that are asked for
 MASKED, CHANGED = 0.8, 0.1  # of those: become the mask, become another token; the rest stays
@@ -58,57 +57,39 @@ def masked(x: Tensor, mask: int, words: Tensor, asked: int, random: torch.Genera
     return seen, places, there.where(is_asked, -1)
 
 
-def windows(tokens: np.ndarray, starts: Tensor, tokenizer: Tokenizer, context: int) -> Tensor:
-    """`(B, T)`: `[begin] tokens [end]` from each start, as a text is shown to the network in every other task."""
+def edged(ids: Tensor, tokenizer: Tokenizer) -> Tensor:
+    """Windows `(B, T - 2)` with their beginning and their end, as a text is shown to the network in every task."""
+    edge = ids.new_ones(len(ids), 1)
+    return torch.cat([edge * tokenizer.begin, ids, edge * tokenizer.end], 1)
+
+
+def covering(tokens: np.ndarray, context: int, tokenizer: Tokenizer, most: int) -> Tensor:
+    """`(n, T)`: windows that cover the tokens once; at most so many of them, evenly spread."""
     room = min(context - EDGES, len(tokens))
-    rows = np.stack([tokens[start : start + room] for start in starts.tolist()]).astype(np.int64)
-    edge = torch.ones(len(rows), 1, dtype=torch.int64)
-    return torch.cat([edge * tokenizer.begin, torch.from_numpy(rows), edge * tokenizer.end], 1)
+    starts = np.arange(0, len(tokens) - room + 1, room)
+    starts = starts[np.linspace(0, len(starts) - 1, min(most, len(starts))).round().astype(np.int64)]
+    ids = np.stack([tokens[start : start + room] for start in starts]).astype(np.int64)
+    return edged(torch.from_numpy(ids), tokenizer)
 
 
-def in_order(tokens: np.ndarray, context: int, most: int) -> Tensor:
-    """Where windows begin that cover the tokens once; at most so many of them, evenly spread."""
-    room = min(context - EDGES, len(tokens))
-    starts = torch.arange(0, len(tokens) - room + 1, room)
-    return starts[torch.linspace(0, len(starts) - 1, min(most, len(starts))).round().long()]
-
-
-class MaskedStream(Iterator[tuple[Tensor, Tensor, Tensor]]):
-    """Batches `(x, places, y)` of random windows of a token stream, for ever.
+def masked_windows(
+    tokens: np.ndarray, batch_size: int, context: int, tokenizer: Tokenizer, seed: int, device: torch.device
+) -> Windows:
+    """A stream of batches `(x, places, y)`, see `masked`: windows of a token stream, for ever.
 
     Args:
         tokens: `(n,)`, in memory or on disk.
         batch_size: B.
         context: T.
         tokenizer: Says what may be asked for.
-        seed: Decides windows and masks, with the position.
-        device: Where batches go.
+        seed: Decides windows and masks, with the position in the stream.
+        device: Where batches are wanted.
     """
+    words = ordinary(tokenizer)
 
-    def __init__(
-        self,
-        tokens: np.ndarray,
-        batch_size: int,
-        context: int,
-        tokenizer: Tokenizer,
-        seed: int,
-        device: torch.device | None = None,
-    ):
-        self.tokens, self.batch_size, self.context, self.tokenizer = tokens, batch_size, context, tokenizer
-        self.words, self.seed, self.device = ordinary(tokenizer), seed, device
-        self.position = 0  # batches consumed since the beginning
+    def prepare(ids: Tensor, position: int) -> tuple[Tensor, ...]:
+        x = edged(ids.cpu(), tokenizer)
+        batch = masked(x, tokenizer.mask, words, most_asked(x.shape[1]), generator(seed, "masks", position))
+        return tuple(part.to(device) for part in batch)
 
-    def __next__(self) -> tuple[Tensor, Tensor, Tensor]:
-        random = generator(self.seed, "masks", self.position)
-        self.position += 1
-        room = min(self.context - EDGES, len(self.tokens))
-        starts = torch.randint(len(self.tokens) - room + 1, (self.batch_size,), generator=random)
-        x = windows(self.tokens, starts, self.tokenizer, self.context)
-        x, places, y = masked(x, self.tokenizer.mask, self.words, most_asked(x.shape[1]), random)
-        return x.to(self.device), places.to(self.device), y.to(self.device)
-
-    def state_dict(self) -> dict:
-        return {"position": self.position}
-
-    def load_state_dict(self, state: dict) -> None:
-        self.position = state["position"]
+    return Windows(tokens, context - EDGES, batch_size, seed, device, prepare)

@@ -25,6 +25,7 @@ import numpy as np
 
 from gipi.data.delimited import is_korean
 from gipi.data.kept import cannot_keep, scratch
+from gipi.data.marks import composed
 from gipi.errors import DataError, reason_of
 from gipi.messages import _
 
@@ -71,7 +72,7 @@ def _cleaned(text: str) -> tuple[str, int]:
     text, replaced = (text, 0) if is_whole else LONE.subn("\ufffd", text)
     if "\r\n" in text:
         text = text.replace("\r\n", "\n")
-    return (text if unicodedata.is_normalized("NFC", text) else unicodedata.normalize("NFC", text)), replaced
+    return (text if unicodedata.is_normalized("NFC", text) else composed(text)), replaced
 
 
 @dataclass

@@ -64,15 +64,7 @@ _OF_ROUNDS = ("epochs", "batch_size", "patience")
 _OF_TEXTS = ("text", "tokenizer", "vocabulary", "context")
 _OF_RUNNING = (
     *(name for name in _OF_PARTS if name != "task"),
-    "averaging",
-    "group",
-    "time",
-    "no_target",
-    "scale",
-    "picture_size",
-    "clusters",
-    "folds",
-    "augment",
+    *("averaging", "group", "time", "no_target", "scale", "picture_size", "clusters", "folds", "augment"),
 )
 _OF_ONE = ("noise", "ignore")  # of one task alone
 _IN_FLOAT64 = ("classify", "regress", "segment", "upscale", "stream")
@@ -89,8 +81,8 @@ NO_USE = {
     "write": (*_OF_ONE, *_OF_RUNNING, "target", "test", "valid", "loss"),
     "chat": (*_OF_ONE, *_OF_RUNNING, "loss"),
     "translate": (*_OF_ONE, *(name for name in _OF_RUNNING if name != "label_smoothing"), "loss"),
-    "fill": (*_OF_ONE, *_OF_RUNNING, "target", "test", "valid", "loss"),
-    "tag": (*_OF_ONE, *_OF_RUNNING, "loss"),
+    "fill": (*_OF_ONE, *_OF_RUNNING, "averaging", "target", "test", "valid", "loss"),
+    "tag": (*_OF_ONE, *_OF_RUNNING, "averaging", "target", "text", "loss"),
     "relate": (*_OF_ONE, *_OF_RUNNING, *_OF_WEIGHTS, "target", "test", "valid", "loss", "tokenizer"),
     "act": (*_OF_ONE, *_OF_ANSWERS, *_OF_DATA, "averaging", "augment", "epochs", "clusters"),
     "stream": (*_OF_ONE, *_OF_PARTS, *_OF_DATA, *_OF_ROUNDS, "averaging", "augment", "clusters", "folds"),

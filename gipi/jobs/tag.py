@@ -34,7 +34,7 @@ from gipi.training.member import Member, Plan, Progress
 
 FEWEST = 30  # sentences; of fewer none is set aside
 FEWEST_STEPS = 1000  # by default, unless nothing improves any more
-PATIENCE = 6  # looks at validation without improvement, by default
+PATIENCE, PATIENT_STEPS = 4, 500  # looks, and steps, without improvement before it stops, by default
 LOOKED_AT = 1000  # validation sentences at each look
 SHOWN = 12  # sentences with mistakes in the report
 
@@ -101,7 +101,7 @@ class Tag(Job):
         every = -(-rows // batch_size)
         epochs = options.epochs or max(self.defaults.get("epochs", 12), FEWEST_STEPS // every)
         steps = options.steps or epochs * every
-        patience = PATIENCE if options.patience is None else options.patience
+        patience = max(PATIENCE, PATIENT_STEPS // every) if options.patience is None else options.patience
         return batch_size, Plan(steps, min(every, steps), patience, watch="f1", higher=True)
 
     def _facts(self) -> list[str]:

@@ -25,7 +25,7 @@ from gipi.jobs import judge
 from gipi.jobs.first_batch import check_network
 from gipi.jobs.job import Job, Outcome, Setting, layers_of
 from gipi.jobs.running import parts_of
-from gipi.jobs.texts import context_for, tokenizer_for
+from gipi.jobs.texts import TOKENIZER, context_for, tokenizer_for
 from gipi.messages import _
 from gipi.release.model import Model
 from gipi.report.page import Table
@@ -40,6 +40,7 @@ STEPS = 2000  # by default, where the system does not say
 LOOKS = 10  # at validation in a run
 LOOKED_AT = 32_768  # tokens at each look, about
 FEWEST = 10  # pairs; of fewer none is set aside
+SHORT = 5_000_000  # letters; of fewer the words are seen too seldom, so letters are what is learned, unless asked
 SAMPLES, LONG = 3, 300  # texts in a report, and tokens of each
 TALKED = 12  # answers in a report
 WARMTH = 0.8  # temperature of what is written for a report
@@ -75,7 +76,8 @@ def running(source: Any, setting: Setting, progress: Any) -> Texts:
     options = setting.options
     corpus = open_corpus(source, options.text, progress)
     parts = parts_of(corpus, options)
-    tokenizer = tokenizer_for(setting, parts["train"].texts)
+    letters = sum(map(len, parts["train"].texts))
+    tokenizer = tokenizer_for(setting, parts["train"].texts, "characters" if letters < SHORT else TOKENIZER)
     tokens = {part: tokens_of(some, tokenizer, progress) for part, some in parts.items()}
     tokens = {part: some for part, some in tokens.items() if len(some) > 1 or part == "train"}
     if len(tokens["train"]) < 2:

@@ -1,4 +1,4 @@
-"""A grid of how much rows have to do with columns: the words of a translation and those that were looked at for each."""
+"""A grid of how much rows have to do with columns: words of a translation and those that were looked at for each."""
 
 from collections.abc import Sequence
 from typing import Any

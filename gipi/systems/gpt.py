@@ -48,9 +48,9 @@ BASE = 10_000.0  # of the wavelengths of positions: RoFormer, section 3.2.2
 @dataclass(frozen=True)
 class Config:
     size: str = "tiny"  # mini, tiny, small, gpt2, gpt2-medium, gpt2-large, gpt2-xl: sets layers, heads and width
-    layers: int = 0  # 0: as size has it
-    heads: int = 0  # of each layer's attention; 0: as size has it
-    width: int = 0  # numbers that stand for a token; 0: as size has it
+    layers: int | None = None  # by the size if not given
+    width: int | None = None  # numbers that each token is at each layer; by the size if not given
+    heads: int | None = None  # of each layer's attention; by the size if not given
     positions: Literal["auto", "learned", "rotary"] = "auto"  # auto: learned in the sizes of GPT-2, else rotary
     activation: str = "auto"  # gelu (as GPT-2 computes it) or relu2, a squared relu; auto: gelu in the sizes of GPT-2
     dropout: float = 0.0  # share of what each layer gives that is switched off at each step
@@ -84,7 +84,11 @@ def shape_of(config: Config) -> Shape:
     if config.activation not in ("auto", "gelu", "relu2"):
         raise UsageError(_("a gpt's activation is gelu or relu2; '{name}' came", name=config.activation))
     layers, width, heads = SIZES[config.size]
-    layers, width, heads = config.layers or layers, config.width or width, config.heads or heads
+    layers, width, heads = (
+        config.layers or layers,
+        config.width or width,
+        config.heads or heads,
+    )
     is_published = config.size.startswith("gpt2")
     is_rotary = config.positions == "rotary" or (config.positions == "auto" and not is_published)
     is_gelu = config.activation == "gelu" or (config.activation == "auto" and is_published)

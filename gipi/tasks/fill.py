@@ -17,7 +17,7 @@ from torch import Tensor
 
 from gipi.data.asked import texts_asked
 from gipi.data.encode import tokenizer_in
-from gipi.data.masking import EDGES, in_order, masked, most_asked, ordinary, windows
+from gipi.data.masking import EDGES, covering, masked, most_asked, ordinary
 from gipi.data.schema import Schema
 from gipi.data.stream import generator
 from gipi.data.tokenizers import Tokenizer
@@ -51,7 +51,7 @@ def headline(schema: Schema) -> str:
 
 def held_out(tokens: Array, tokenizer: Tokenizer, context: int, seed: int, most: int = MOST) -> Masked:
     """Windows that cover a part once, at most so many, with masks that are the same each time."""
-    x = windows(tokens, in_order(tokens, context, most), tokenizer, context)
+    x = covering(tokens, context, tokenizer, most)
     return masked(x, tokenizer.mask, ordinary(tokenizer), most_asked(x.shape[1]), generator(seed, "held out"))
 
 

@@ -117,7 +117,9 @@ def looked(model: Any, x: Tensor, found: Sequence[Said]) -> list[tuple[list[str]
         if weights is None:
             return None
         names = [_name(source, token) for token in tokens.tolist()]
-        seen.append((names, [_name(tokenizer, token) for token in (*one.tokens, tokenizer.end)], weights[0].cpu().numpy()))
+        seen.append(
+            (names, [_name(tokenizer, token) for token in (*one.tokens, tokenizer.end)], weights[0].cpu().numpy())
+        )
     return seen
 
 
