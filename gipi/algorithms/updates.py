@@ -242,6 +242,45 @@ def orthogonal(matrix: Tensor, iterations: int = NEWTON_SCHULZ_STEPS) -> Tensor:
     return (x.T if is_tall else x).to(matrix.dtype).contiguous()
 
 
+def muon_of_layers(momentum: float, parts: int = 1) -> Update:
+    """Muon for layers that are alike, those of a transformer: equal matrices are worked on together, as one product.
+
+    The matrices are `(inputs, outputs)`, as GPT-2's are kept; `parts`: each is so many matrices side by side (queries,
+    keys, values), which have directions of their own.
+    """
+
+    def update(params: Tensors, gradients: Tensors, memory: list[Tensors], counts: Tensors, move: Move):
+        (average,) = memory
+        torch._foreach_lerp_(average, gradients, 1 - momentum)
+        ahead = torch._foreach_lerp(gradients, average, momentum)
+        if move.decay:
+            torch._foreach_mul_(params, 1 - move.lr * move.decay)
+        for shape in dict.fromkeys(param.shape for param in params):
+            alike = [place for place, param in enumerate(params) if param.shape == shape]
+            inputs, outputs = shape[0], shape[1] // parts
+            stack = torch.stack([ahead[place] for place in alike])  # (layers, inputs, parts outputs)
+            pieces = stack.view(-1, inputs, parts, outputs).transpose(1, 2).reshape(-1, inputs, outputs)
+            found = orthogonal_all(pieces).view(-1, parts, inputs, outputs).transpose(1, 2).reshape(stack.shape)
+            scale = math.sqrt(max(1.0, outputs / inputs))
+            torch._foreach_add_([params[place] for place in alike], list(found), alpha=-move.lr * scale)
+
+    return update
+
+
+def orthogonal_all(matrices: Tensor, iterations: int = NEWTON_SCHULZ_STEPS) -> Tensor:
+    """`orthogonal` of each of many matrices `(n, rows, columns)`; in bfloat16 where the hardware multiplies in it."""
+    a, b, c = NEWTON_SCHULZ
+    is_quick = matrices.is_cuda or torch.cpu._is_amx_tile_supported()
+    x = matrices.bfloat16() if is_quick and matrices.dtype != torch.float64 else matrices
+    is_tall = x.shape[1] > x.shape[2]
+    x = x.mT if is_tall else x
+    x = x / (x.norm(dim=(1, 2), keepdim=True) + 1e-7)
+    for _step in range(iterations):
+        square = x @ x.mT
+        x = torch.baddbmm(x, torch.baddbmm(square, square, square, beta=b, alpha=c), x, beta=a)
+    return (x.mT if is_tall else x).to(matrices.dtype)
+
+
 def lars(momentum: float, trust: float = 0.001) -> Update:
     """v <- momentum v + lr local (g + decay p); p <- p - v, where local = trust |p| / (|g| + decay |p|), by tensor.
 

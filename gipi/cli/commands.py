@@ -97,7 +97,7 @@ def _said(answer: dict[str, Any]) -> str:
         return clean("  ".join(f"{name}: {_said(of_target)}" for name, of_target in answer.items()))
     parts = []
     for name, value in answer.items():
-        if name in ("label", "value", "labels", "file", "action", "cluster"):
+        if name in ("label", "value", "labels", "file", "action", "cluster", "word"):
             parts.append(
                 f"{value:.6g}"
                 if isinstance(value, float)
@@ -105,6 +105,8 @@ def _said(answer: dict[str, Any]) -> str:
                 if isinstance(value, list)
                 else str(value)
             )
+        elif name == "near":
+            parts.append(", ".join(f"{one['word']} {one['cosine']:.3f}" for one in value))
         elif name == "vector":
             parts.append(" ".join(f"{number:.6g}" for number in value))
         elif name == "probability":

@@ -8,6 +8,7 @@ had written it: it travels in bundles.
 import json
 from collections.abc import Iterable
 from functools import lru_cache
+from os import PathLike
 from typing import Any
 
 from gipi.data import learned_tokens, own_tokens
@@ -17,7 +18,7 @@ from gipi.data.tokens import BEGIN, END, MASK, Tokenizer, Writer, whole
 from gipi.errors import DataError, UsageError, nearest
 from gipi.messages import _
 
-__all__ = ["BEGIN", "END", "KINDS", "MASK", "Tokenizer", "Writer", "tokenizer_of", "train"]
+__all__ = ["BEGIN", "END", "KINDS", "MASK", "Tokenizer", "Writer", "open_tokenizer", "tokenizer_of", "train"]
 
 KINDS = ("characters", "words", "bpe", "wordpiece", "unigram")
 LARGEST = 1 << 24  # characters of JSON
@@ -97,6 +98,25 @@ def tokenizer_of(text: str) -> Tokenizer:
         _symbols([*words, *marks])
         return Words(words, marks)
     return Learned(checked(said))
+
+
+def open_tokenizer(path: str | PathLike) -> Tokenizer:
+    """A tokenizer from a file, the folder of a published model, or a run or kept model of gipi.
+
+    Args:
+        path: tokenizer.json; vocab.txt of BERT; vocab.json or merges.txt of GPT-2, side by side; a folder that has
+            them; a run's folder; a .gipi file.
+
+    Raises:
+        UsageError: There is no such file, or a folder has none of these.
+        DataError: It is damaged, or of a kind that is not read; says what.
+
+    Example:
+        >>> open_tokenizer("runs/reviews-1")                                # doctest: +SKIP
+    """
+    from gipi.data.published_tokens import published
+
+    return published(path)
 
 
 def _symbols(value: Any, is_text: bool = False) -> list[str]:

@@ -173,6 +173,8 @@ class Model:
             return []
         if "centers" in self.extra:
             return task.place(x.numpy(), self.sizes, self.extra["centers"])
+        if hasattr(task, "told"):  # token by token
+            return task.told(self, x)
         return task.decode(*self.answers(x), self.schema)
 
     def answer(self, x: np.ndarray) -> np.ndarray:

@@ -27,7 +27,7 @@ def schema(engine: Engine, limits: Limits, pixels: int) -> dict[str, Any]:
         "system": model.system,
         "runtime": runtime(model),
         "gipi": __version__,
-        "inputs": [_input(field, model.task) for field in ([] if model.task in MADE else model.schema.inputs)],
+        "inputs": [_input(field, model.task, limits) for field in ([] if model.task in MADE else model.schema.inputs)],
         "targets": [_target(field, model) for field in model.schema.targets],
         "examples": examples(engine),
         "drawing": _drawing(model),
@@ -58,8 +58,8 @@ def card(model: Any) -> dict[str, Any]:
 def examples(engine: Engine) -> list[Any]:
     """Rows that can be asked, as JSON has them: made up, of nobody's data."""
     model = engine.model
-    if engine.examples is None or model.task == "generate":
-        return []
+    if engine.examples is None or model.task == "generate" or model.schema.is_text:
+        return []  # of a text they would be tokens by chance, which nobody can read
     if model.task == "stream":
         return [row.tolist() for row in engine.examples[:EXAMPLES]]
     if model.schema.is_picture:
@@ -81,8 +81,10 @@ def _usual(value: Any, field: Field) -> Any:
     return float(round(value)) if is_whole else float(f"{value:.3g}")
 
 
-def _input(field: Field, task: str) -> dict[str, Any]:
+def _input(field: Field, task: str, limits: Limits) -> dict[str, Any]:
     said: dict[str, Any] = {"name": field.name, "kind": field.kind}
+    if field.kind == "text":
+        return said | {"characters": limits.characters, "tokens": field.shape[0]}
     if field.kind == "picture":
         channels, height, width = field.shape
         is_any = task in ANY_SIZE

@@ -3,7 +3,7 @@
 import asyncio
 import math
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,6 +12,7 @@ from pydantic_core import to_json
 from gipi.errors import DataError
 from gipi.messages import _, language, use
 from gipi.server.engine import USUAL, Said, said_of
+from gipi.server.reading import Reader
 from gipi.server.refusal import SAFE, Headers, RefusedError
 from gipi.server.state import Served, State
 
@@ -23,6 +24,7 @@ SMALL = 1 << 16  # bytes up to which a body is read where requests are; beyond, 
 PIECE = 1 << 18  # bytes of an answer that are sent at once
 MOMENT = 0.002  # seconds, likewise
 TOGETHER = 512  # rows of a table that are made ready at once
+MOST_LETTERS = 100_000  # of them
 FEW = 4  # and up to which each is by itself
 ANSWERED = 3  # a picture and those that are made of it take so many times its bytes
 JSON = b"application/json"
@@ -91,18 +93,18 @@ async def _beside(state: State, served: Served, read: Callable[[], list], is_alo
         use(spoken)
         end = time.monotonic() + limits.read_seconds
         found, size, rows = [], 0, read()
-        together = TOGETHER if served.reader.is_table else 1
-        for place in range(0, len(rows), together):
+        for piece in _pieces(served.reader, rows):
             if time.monotonic() > end:
                 text = _(
                     "the rows take longer than {seconds} seconds to be read: send them in parts",
                     seconds=f"{limits.read_seconds:g}",
                 )
                 raise RefusedError(413, text)
-            found += _made_together(served, rows[place : place + together], start + place, is_alone)
-            size += unpacked(found[place:])
+            made = _made_together(served, piece, start + len(found), is_alone)
+            found += made
+            size += unpacked(made)
             if size > limits.bodies and len(found) > 1:
-                raise RefusedError(413, _("the pictures are too large together: send them in parts"))
+                raise RefusedError(413, _("the rows are too large together: send them in parts"))
         return found
 
     spoken = language()
@@ -111,6 +113,21 @@ async def _beside(state: State, served: Served, read: Callable[[], list], is_alo
         return await asyncio.get_running_loop().run_in_executor(state.beside, work)
     finally:
         state.reading -= 1
+
+
+def _pieces(reader: Reader, rows: list) -> Iterator[list]:
+    """Rows that are made ready at once: of a table, of texts that are not too long together; pictures one by one."""
+    most = TOGETHER if reader.is_table else 1
+    piece, letters = [], 0
+    for row in rows:
+        own = reader.letters(row)
+        if piece and (len(piece) >= most or letters + own > MOST_LETTERS):
+            yield piece
+            piece, letters = [], 0
+        piece.append(row)
+        letters += own
+    if piece:
+        yield piece
 
 
 def _made_together(served: Served, rows: list, start: int, is_alone: bool) -> list[Made]:

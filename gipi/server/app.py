@@ -27,6 +27,7 @@ from gipi.server.answering import (
 )
 from gipi.server.batches import FullError
 from gipi.server.decided import explained, explains
+from gipi.server.decided_words import explained_words
 from gipi.server.engine import Said
 from gipi.server.guard import single
 from gipi.server.refusal import SAFE, RefusedError
@@ -145,15 +146,16 @@ class App:
         return await asyncio.get_running_loop().run_in_executor(self.state.writing, event, answer)
 
     async def _explain(self, served: Served, made: list[Made], send: Send) -> int:
-        """What decided, for pictures that are classified."""
+        """What decided, for pictures that are classified, and for texts."""
         if not explains(served.engine.model):
             raise RefusedError(404, _("this model does not say what decided; see GET /schema"))
         if len(made) != 1:
-            raise RefusedError(422, _("one picture was expected, {came} came", came=len(made)))
+            raise RefusedError(422, _("one row was expected, {came} came", came=len(made)))
         (row,) = made
         found: Said = {"error": row.error}
         if row.error is None:
-            found = await explained(served.engine.model, served.batches.answers, row.ready)
+            explain = explained_words if served.reader.texts else explained
+            found = await explain(served.engine.model, served.batches.answers, row.ready)
         await respond(send, 200, as_json([found], "explanations"), TYPES[JSON])
         return 200
 

@@ -126,6 +126,7 @@ class Batches:
         """The rows of the next batch: those that came first, of one shape, a long request a piece at a time."""
         pieces: list[tuple[_Job, int, list[Array]]] = []
         room, shape = self.engine.batch, None
+        shape_of, room_for = self.engine.shape_of, self.engine.room_for
         later: list[_Job] = []
         while self.queue and room:
             job = self.queue.popleft()
@@ -133,9 +134,11 @@ class Batches:
                 self._wait(job.taken - len(job.rows))
                 continue
             start = job.taken
-            shape = job.rows[start].shape if shape is None else shape
+            if shape is None:
+                shape = shape_of(job.rows[start])
+                room = room_for(shape)
             stop = start
-            while stop < len(job.rows) and stop - start < room and job.rows[stop].shape == shape:
+            while stop < len(job.rows) and stop - start < room and shape_of(job.rows[stop]) == shape:
                 stop += 1
             if stop > start:
                 pieces.append((job, start, job.rows[start:stop]))

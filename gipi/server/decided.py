@@ -22,7 +22,9 @@ STRONGEST = 0.65  # how much of a pixel the colour is, at most
 
 
 def explains(model: Any) -> bool:
-    """Whether the model can say what decided: of a picture that is one class of several."""
+    """Whether the model can say what decided: of a picture that is one class of several, of a text always."""
+    if model.schema.is_text:
+        return model.task in ("classify", "regress")
     return model.schema.is_picture and model.task == "classify" and model.schema.targets[0].kind == "class"
 
 

@@ -87,7 +87,7 @@ def _predict(served: Served, path: str) -> dict[str, Any]:
 def _explain(served: Served, path: str) -> dict[str, Any]:
     said = {"type": "object", "required": ["explanations"], "properties": {"explanations": NUMBERS}}
     name = f"explain{path.replace('/', '_')}"
-    made = _operation(served, name, "What decided, in colour on the picture.", {JSON: said})
+    made = _operation(served, name, "What decided: in colour on the picture, or by which words.", {JSON: said})
     made["requestBody"]["content"][JSON]["schema"]["properties"]["rows"] |= {"minItems": 1, "maxItems": 1}
     return made
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from gipi.data.schema import MISSING
+from gipi.data.tokenizers import tokenizer_of
 from gipi.errors import DataError, RunError, UsageError
 from gipi.messages import _
 from gipi.release.described import ANY_SIZE
@@ -39,7 +40,7 @@ class Engine:
         is_quick: A batch takes no longer than `AT_ONCE`.
         seconds: What a full batch takes.
         alone: What a row takes that is answered alone.
-        size: Numbers in a row that was measured.
+        size: Numbers, or tokens, in a row that was measured.
     """
 
     name: str
@@ -75,7 +76,9 @@ class Engine:
         return [(ready, self._warnings(row, ready)) for row, ready in zip(rows, found, strict=True)]
 
     def _warnings(self, row: Any, ready: Array) -> list[str]:
-        """What is to be said of a row: words that no training row had."""
+        """What is to be said of a row: words that no training row had, a text that was not read to its end."""
+        if self.model.schema.is_text:
+            return self._cut(row, ready)
         if not self.categories or ready.ndim != 1 or ready[self.categories[0][0] :].all():
             return []
         unknown = [name for place, name in self.categories if not ready[place] and row.get(name) not in (None, MISSING)]
@@ -87,6 +90,27 @@ class Engine:
             )
             for name in unknown
         ]
+
+    def _cut(self, row: Any, ready: Array) -> list[str]:
+        """Whether a text was too long."""
+        inputs = self.model.schema.inputs
+        most = inputs[0].shape[0]
+        if ready.size < most:
+            return []
+        tokenizer = tokenizer_of(inputs[0].tokenizer)
+        count = 1 + sum(len(tokenizer.encode(row[field.name] or "")) + 1 for field in inputs)
+        if count <= most:
+            return []
+        return [_("the text has {count} tokens; the model reads {most} of them", count=count, most=most)]
+
+    def shape_of(self, ready: Array) -> tuple[int, ...]:
+        """Rows of one shape are answered together: of texts those that are about as long, as the shorter are padded."""
+        return (1 << (ready.size - 1).bit_length(),) if self.model.schema.is_text else ready.shape
+
+    def room_for(self, shape: tuple[int, ...]) -> int:
+        """How many rows of a shape are answered at once: of longer texts than were measured fewer."""
+        longer = max(1, shape[0] // max(1, self.size)) if self.model.schema.is_text else 1
+        return max(1, self.batch // longer)
 
     def run(self, ready: list[Array]) -> list[Said]:
         """The answers to rows that were made ready; a row that cannot be answered has an error in its place.
@@ -116,14 +140,24 @@ class Engine:
                 break
             self.batch, self.seconds, self.size = size, seconds, examples[0].size
             self.alone = self.alone or seconds
-        self.is_quick = self.seconds <= AT_ONCE
+        slowest = max(self.seconds, self._longest(examples[0]))
+        self.is_quick = slowest <= AT_ONCE
+
+    def _longest(self, example: Array) -> float:
+        """Seconds that the longest text takes that the model reads."""
+        if not self.model.schema.is_text:
+            return 0.0
+        row = np.resize(example, self.model.schema.inputs[0].shape)
+        return min(self._timed([row]) for _try in range(TRIES))
 
     def _made_ready(self) -> list[Array]:
-        """Examples of one shape, so that they go in together."""
+        """Examples of one shape, so that they go in together; of texts the longest."""
         given = [] if self.examples is None else self.examples
         if self.model.task == "generate":
             given = [np.append(noise, np.float32(0)) for noise in given]
         rows = [self.model.ready(row) for row in given]
+        if self.model.schema.is_text:
+            return sorted(rows, key=len)[-1:]
         return [row for row in rows if row.shape == rows[0].shape]
 
     def _timed(self, rows: list[Array]) -> float:

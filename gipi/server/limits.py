@@ -22,6 +22,8 @@ class Limits:
         rows: Rows of one request.
         values: Numbers, texts and so on of one request; a list or an object counts as several.
         made: Things that one request asks to be made.
+        characters: Of one text. A network reads no more than its first tokens, and to find those of hostile texts takes
+            up to 30 µs a character.
         pixels: Of a picture, before it is decoded; half as many with opacity or as WebP, which take more memory.
         queue: Rows that may wait; who comes later is told to come back.
         patience: Seconds that a row may wait, as far as that can be known: of a slow model fewer may wait.
@@ -46,6 +48,7 @@ class Limits:
     rows: int = 10_000
     values: int = 1 << 20
     made: int = 256
+    characters: int = 50_000
     pixels: int = 16_000_000
     queue: int = 2048
     patience: float = 1.0

@@ -1,4 +1,4 @@
-"""A request's body as rows: JSON, CSV or a picture, each within limits, each refused in a sentence where it is none.
+"""A request's body as rows: JSON, CSV, a text or a picture, each within limits, each refused in a sentence where it is none.
 
 Nothing in a body is ever a path or an address: pictures are bytes, and no text is opened as a file.
 """
@@ -37,10 +37,12 @@ FIRST = 20  # things that are wrong and named
 WORST = 200  # letters of what is quoted
 EVERY = 7  # where each pixel is answered as it is, a network takes so many times the memory of reading it
 FEW_PIXELS = 1 << 16  # of a picture that is read in a moment
+FEW_LETTERS = 400  # of a text whose tokens are found in a moment, whatever it says
 LIST = 6  # a list or an object takes the memory of so many numbers
 ENLARGED = 4  # a picture that is enlarged takes so many times the memory of the large one
 JSON = ("application/json",)
 CSV = ("text/csv", "application/csv")
+PLAIN = ("text/plain",)
 PICTURES = tuple(f"image/{kind}" for kind in ("png", "jpeg", "webp", "gif", "bmp"))
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP")  # what browsers and cameras send: fewer decoders for a stranger to try
 ANY = ("application/octet-stream", "application/x-www-form-urlencoded")  # what curl says who was not told
@@ -66,7 +68,7 @@ class Reader:
         self.task, self.schema, self.limits = engine.model.task, engine.model.schema, limits
         self.body: TypeAdapter = body_type(self.task, self.schema, limits)
         self.validate: Callable[[bytes], Any] = self.body.validator.validate_json
-        self.row = None if self.task == "generate" else row_adapter(self.task, self.schema)
+        self.row = None if self.task == "generate" else row_adapter(self.task, self.schema, limits)
         self.is_picture = self.schema.is_picture and self.task != "generate"
         factor = engine.model.extra.get("factor", 0) if self.task == "upscale" else 0
         pixels = limits.pixels // (ENLARGED * factor**2 if factor else EVERY if self.task in ANY_SIZE else 1)
@@ -79,11 +81,12 @@ class Reader:
         self.drawing = None if drawing is None else Drawing.from_json(drawing)
         self.latent = int(engine.model.config.get("latent", 0))
         self.is_table = not self.is_picture and self.task not in ("generate", "stream")
+        self.texts = [field.name for field in self.schema.inputs] if self.schema.is_text else []
 
     @property
     def kinds(self) -> tuple[str, ...]:
         """The media types that are understood."""
-        return JSON + CSV * self.is_table + PICTURES * self.is_picture
+        return JSON + CSV * self.is_table + PLAIN * (len(self.texts) == 1) + PICTURES * self.is_picture
 
     def read(self, kind: str, body: bytes, is_drawing: bool = False) -> Rows:
         """The rows of a body; of a model that makes things, the random numbers that they are made of.
@@ -104,6 +107,8 @@ class Reader:
             if is_drawing and self.drawing is None:
                 raise RefusedError(422, _("this model's pictures are no drawings; see GET /schema"))
             return [Drawn(body) if is_drawing else body]
+        if kind in PLAIN and len(self.texts) == 1:
+            return self._of_text(body)
         known = ", ".join(self.kinds)
         raise RefusedError(
             415, _("the type of the content is {came}; this model takes {known}", came=quoted(kind) or "-", known=known)
@@ -120,6 +125,13 @@ class Reader:
             noise = noise_of(said["count"], self.latent, said.get("seed", 0))
             return [*np.column_stack([noise, np.arange(len(noise), dtype=np.float32)])]
         return [row["picture"] for row in said["rows"]] if self.is_picture else said["rows"]
+
+    def _of_text(self, body: bytes) -> Rows:
+        """The one text that the body is."""
+        try:
+            return self.checked([body.decode("utf-8-sig")])
+        except UnicodeDecodeError as error:
+            raise RefusedError(400, _("the text is not UTF-8: byte {place}", place=error.start)) from None
 
     def of_csv(self, body: bytes, names: list[str] | None = None) -> Rows:
         """A table with a header.
@@ -178,17 +190,23 @@ class Reader:
 
     # --- pictures ------------------------------------------------------------------------------------------------
 
+    def letters(self, row: Any) -> int:
+        """How long the texts of a row are."""
+        return sum(len(row[name] or "") for name in self.texts)
+
     def opened(self, row: Any, is_quick: bool = False) -> Any:
         """What a row came as, as what the model reads: a picture as an array.
 
         Args:
             row: One of `read`.
-            is_quick: Only if it is soon done; 413 for a picture of more than some pixels.
+            is_quick: Only if it is soon done; 413 for a picture of more than some pixels, a text of more than some letters.
 
         Raises:
             DataError: It is no picture.
             RefusedError: 413: it claims more pixels than are read.
         """
+        if is_quick and self.letters(row) > FEW_LETTERS:
+            raise RefusedError(413, _("the text is too long: {most} characters at most", most=FEW_LETTERS))
         if not self.is_picture:
             return row
         bounds = self.few if is_quick else self.bounds
@@ -276,6 +294,8 @@ def quoted(value: Any) -> str:
 
 def _cell(text: str, kind: str) -> Any:
     """A cell of a table, as JSON would have said it."""
+    if kind == "text":
+        return text
     text = text.strip()
     if kind == "category":
         return text or None
@@ -292,7 +312,7 @@ def _cell(text: str, kind: str) -> Any:
 def _details(row: int | None, error: ValidationError) -> list[dict[str, Any]]:
     """What pydantic says, by row and field."""
     said: dict[tuple, dict[str, Any]] = {}
-    for one in error.errors(include_url=False, include_context=False, include_input=False)[: 4 * FIRST]:
+    for one in error.errors(include_url=False, include_input=False)[: 4 * FIRST]:
         place = [part for part in one["loc"] if isinstance(part, str)]
         field = place[0] if place else None
         key = (row, field)
@@ -303,13 +323,14 @@ def _details(row: int | None, error: ValidationError) -> list[dict[str, Any]]:
 
 def _reason(said: Any) -> str:
     """One of pydantic's reasons in our words; those of our own validators are sentences already."""
+    if said["type"] == "string_too_long":
+        return _("the text is too long: {most} characters at most", most=said["ctx"]["max_length"])
     usual = {
         "missing": _("it is missing"),
         "float_type": _("a number was expected"),
         "finite_number": _("a finite number was expected"),
         "string_type": _("a text was expected"),
         "bool_type": _("true or false was expected"),
-        "string_too_long": _("the text is too long"),
         "list_type": _("a list was expected"),
         "dict_type": _("an object with the columns' names was expected"),
         "int_type": _("a whole number was expected"),

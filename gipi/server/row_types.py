@@ -52,7 +52,7 @@ Truth = Annotated[
 Pixels = list[Any]  # nested lists; what is wrong with them is said by what reads pictures
 
 
-def row_type(task: str, schema: Schema) -> Any:
+def row_type(task: str, schema: Schema, limits: Limits) -> Any:
     """The type of one row; None where nothing goes in but how many are wanted."""
     if task == "generate":
         return None
@@ -61,7 +61,22 @@ def row_type(task: str, schema: Schema) -> Any:
     if schema.is_picture:
         text = Annotated[str, Described(description="a PNG, JPEG, WebP ... in base64, or as a data: URL")]
         return TypedDict("Picture", {"picture": text | Pixels})  # type: ignore[misc]
+    if schema.is_text:
+        return _texts(schema, limits)
     return TypedDict("Row", {field.name: _type_of(field) for field in schema.inputs})  # type: ignore[misc]
+
+
+def _texts(schema: Schema, limits: Limits) -> Any:
+    """A text by the name of its column, two of a pair; of one alone, the text itself is a row too."""
+    text = Annotated[str, Described(max_length=limits.characters)]
+    about = Annotated[text | None, Described(description="a text; null says nothing")]
+    named = TypedDict("Row", {field.name: about for field in schema.inputs})  # type: ignore[misc]
+    if len(schema.inputs) > 1:
+        return named
+    name = schema.inputs[0].name
+    said = {"anyOf": [TypeAdapter(named).json_schema(), {"type": "string", "maxLength": limits.characters}]}
+    bare = BeforeValidator(lambda row: {name: row} if isinstance(row, str) else row)
+    return Annotated[named, bare, WithJsonSchema(said)]
 
 
 def _type_of(field: Field) -> Any:
@@ -83,13 +98,13 @@ def body_type(task: str, schema: Schema, limits: Limits) -> TypeAdapter:
         count = Annotated[int, Described(ge=1, le=limits.made), BeforeValidator(_whole)]
         seed = Annotated[int, Described(ge=0, lt=SEED), BeforeValidator(_whole)]
         return TypeAdapter(_optional("Wanted", {"count": count}, {"seed": seed}))
-    rows = Annotated[list[row_type(task, schema)], Described(max_length=limits.rows), FailFast()]
+    rows = Annotated[list[row_type(task, schema, limits)], Described(max_length=limits.rows), FailFast()]
     return TypeAdapter(TypedDict("Rows", {"rows": rows}))  # type: ignore[misc]
 
 
-def row_adapter(task: str, schema: Schema) -> TypeAdapter:
+def row_adapter(task: str, schema: Schema, limits: Limits) -> TypeAdapter:
     """One row alone: to say what is wrong with each."""
-    return TypeAdapter(row_type(task, schema))
+    return TypeAdapter(row_type(task, schema, limits))
 
 
 def _optional(name: str, needed: dict[str, Any], others: dict[str, Any]) -> Any:

@@ -27,7 +27,7 @@ from gipi.training.player import Player, learner
 
 tasks = ("fill", "classify", "regress", "tag")
 kinds = ("text",)
-defaults = {"epochs": 12, "batch_size": 32, "schedule": "one-cycle", "clip": 1.0}
+defaults = {"epochs": 12, "batch_size": 32, "schedule": "one-cycle", "tokenizer": "wordpiece", "context": 128}
 
 # layers, D, heads: tiny to medium are table 1 of Turc et al., base and large section 3 of the paper
 SIZES = {
@@ -70,7 +70,7 @@ class Embeddings(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         is_end = (x == self.end).long()
         segment = (is_end.cumsum(1) - is_end).clamp(max=1)  # (B, T): 0 up to and with the first end, then 1
-        where = self.position_embeddings.weight[: x.shape[1]]  # (T, D)
+        where = self.position_embeddings(torch.arange(x.shape[1], device=x.device))  # (T, D)
         return self.dropout(
             self.LayerNorm(self.word_embeddings(x.clamp(min=0)) + where + self.token_type_embeddings(segment))
         )

@@ -22,7 +22,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from gipi.algorithms.optimizers import from_config
 from gipi.data.schema import Sizes
-from gipi.training.player import learner
+from gipi.training.player import translator
 
 tasks = ("translate",)
 kinds = ("text",)
@@ -41,6 +41,8 @@ class Config:
     lr: float | Literal["auto"] | None = 2e-3  # largest step size, or auto; another optimizer brings its own
     momentum: float | None = None  # of sgd's relatives; each has its own if not given
     weight_decay: float = 0.01  # shrinks the weights at each step
+    beams: int = 4  # beginnings of a translation that are kept while it is looked for; 1: the greedy way
+    length_penalty: float = 0.6  # how much the length of a translation is forgiven; 0: not, so short ones win
 
 
 def recurrence(config: Config, inputs: int, layers: int, both_ways: bool = False) -> nn.RNNBase:
@@ -214,5 +216,5 @@ def table(vocabulary: int, width: int) -> nn.Embedding:
 
 
 def players(net: Net, config: Config, loss, schedule) -> dict:
-    """One learner that wants the loss small, for batches `(x, said, y)`."""
-    return learner(net, loss, from_config(config, schedule), inputs=2)
+    """One learner that wants the loss small, for batches `(x, y)`."""
+    return translator(net, loss, from_config(config, schedule))

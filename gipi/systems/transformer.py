@@ -22,7 +22,7 @@ from gipi.algorithms.optimizers import from_config
 from gipi.data.schema import Sizes
 from gipi.errors import UsageError, nearest
 from gipi.messages import _
-from gipi.training.player import learner
+from gipi.training.player import learner, translator
 
 tasks = ("translate", "classify", "regress")
 kinds = ("text",)
@@ -42,6 +42,8 @@ class Config:
     lr: float | Literal["auto"] | None = 1e-3  # largest step size, or auto; another optimizer brings its own
     momentum: float | None = None  # of sgd's relatives; each has its own if not given
     weight_decay: float = 0.01  # shrinks the weights at each step
+    beams: int = 4  # beginnings of a translation that are kept while it is looked for; 1: the greedy way
+    length_penalty: float = 0.6  # how much the length of a translation is forgiven; 0: not, so short ones win
 
 
 class Attention(nn.Module):
@@ -282,5 +284,5 @@ def size_of(size: str) -> tuple[int, int, int]:
 
 
 def players(net: Net, config: Config, loss, schedule) -> dict:
-    """One learner that wants the loss small; of a translation's batch `(x, said, y)` the first two go into the net."""
-    return learner(net, loss, from_config(config, schedule), inputs=1 if net.told is not None else 2)
+    """One learner that wants the loss small, for batches `(x, y)`: y a class or number, or a translation."""
+    return (translator if net.told is None else learner)(net, loss, from_config(config, schedule))

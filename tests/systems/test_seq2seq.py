@@ -160,7 +160,7 @@ def test_it_learns_to_turn_texts_round(attention, reached):
         words = torch.randint(3, 7, (32, 3), generator=draw)
         begin, end = torch.zeros(32, 1, dtype=torch.int64), torch.ones(32, 1, dtype=torch.int64)
         turned = words.flip(1)
-        batch = torch.cat([begin, words, end], 1), torch.cat([begin, turned], 1), torch.cat([turned, end], 1)
+        batch = torch.cat([begin, words, end], 1), torch.cat([begin, turned, end], 1)
         found.append(player.play(batch, step).item())
     assert np.mean(found[-10:]) < reached < 1.04 < found[0]
 

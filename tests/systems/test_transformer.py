@@ -211,6 +211,6 @@ def test_it_learns_to_turn_texts_round():
         words = torch.randint(3, 12, (32, 4), generator=draw)
         begin, end = torch.zeros(32, 1, dtype=torch.int64), torch.ones(32, 1, dtype=torch.int64)
         turned = words.flip(1)
-        batch = torch.cat([begin, words, end], 1), torch.cat([begin, turned], 1), torch.cat([turned, end], 1)
+        batch = torch.cat([begin, words, end], 1), torch.cat([begin, turned, end], 1)
         found.append(player.play(batch, step).item())
     assert np.mean(found[-10:]) < 0.2 < found[0]
