@@ -94,8 +94,16 @@ def texts_said(found: Sequence[Said], schema: Schema) -> list[str]:
 
 def told(model: Any, x: Tensor) -> list[dict[str, Any]]:
     """The answers to encoded rows: the translation, and its log-probability over the penalty of its length."""
-    beams, alpha = model.config["beams"], model.config["length_penalty"]
-    found = translated(model.members[0], x, model.schema, beams, alpha)
+    return in_words(model, found_by(model, x))
+
+
+def found_by(model: Any, x: Tensor) -> list[Said]:
+    """The best translations that a model finds, by its own settings."""
+    return translated(model.members[0], x, model.schema, model.config["beams"], model.config["length_penalty"])
+
+
+def in_words(model: Any, found: Sequence[Said]) -> list[dict[str, Any]]:
+    """What was found, for a person."""
     said = texts_said(found, model.schema)
     return [{"text": text, "score": round(one.score, 4)} for text, one in zip(said, found, strict=True)]
 

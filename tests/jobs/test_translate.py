@@ -19,7 +19,16 @@ NOUNS = {"Hund": "dog", "Mann": "man", "Frau": "woman", "Kind": "child", "Katze"
 ADJECTIVES = {"rot": "red", "alt": "old", "klein": "small", "froh": "happy", "nass": "wet"}
 VERBS = {"rennt": "runs", "schläft": "sleeps", "singt": "sings", "springt": "jumps"}
 PLACES = {"": "", " im Park": " in the park", " am See": " at the lake"}
-SMALL = {"width": 48, "tokenizer": "words", "quiet": True, "threads": 1, "seed": 0, "lr": 0.01, "batch_size": 16, "dropout": 0.1}
+SMALL = {
+    "width": 48,
+    "tokenizer": "words",
+    "quiet": True,
+    "threads": 1,
+    "seed": 0,
+    "lr": 0.01,
+    "batch_size": 16,
+    "dropout": 0.1,
+}
 
 
 def pairs():
@@ -78,6 +87,15 @@ def test_kept_it_answers_alike(run, tmp_path):
         kept = gipi.load(run.save(tmp_path / "kept.gipi"))
     assert kept.predict(asked) == run.predict(asked)
     assert kept.task == "translate"
+
+
+def test_where_it_looked_is_told(run):
+    (found,) = gipi.explain(run, "Hund rennt rot.")
+    assert found.of == "the red dog runs." and found.target[-1] == "⊣" and found.source[0] == "⊢"
+    assert np.array(found.weights).shape == (len(found.target), len(found.source))
+    assert np.allclose(np.sum(found.weights, 1), 1, atol=1e-3)
+    assert {said: source for said, source, _share in found.most()}["dog"] in ("Hund", "⊢", "rennt")
+    assert json.loads(json.dumps(found.json()))["weights"] == found.weights
 
 
 def test_evaluate_on_other_pairs(run, tmp_path):
