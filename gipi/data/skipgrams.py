@@ -46,7 +46,9 @@ def noise_shares(counts: np.ndarray) -> np.ndarray:
 def update_size(counts: np.ndarray, sample: float, window: int, lr: float) -> int:
     """How many words may move together: so many that even the most frequent one is not moved too often at once."""
     kept = counts * keeping(counts, sample)
-    most = max(1e-9, float(kept.max() / kept.sum()) * (window + 1) * lr)  # step size times pairs of the most frequent, for a word
+    most = max(
+        1e-9, float(kept.max() / kept.sum()) * (window + 1) * lr
+    )  # step size times pairs of the most frequent, for a word
     return int(min(MOST, max(1, OFTEN / most)))
 
 

@@ -34,7 +34,9 @@ STEP_SIZES = {"skip-gram": 0.025, "cbow": 0.05}  # as in the authors' program
 
 @dataclass(frozen=True)
 class Config:
-    architecture: Literal["skip-gram", "cbow"] = "skip-gram"  # a word says its neighbours, or they say the word (faster)
+    architecture: Literal["skip-gram", "cbow"] = (
+        "skip-gram"  # a word says its neighbours, or they say the word (faster)
+    )
     dimension: int = 100  # numbers of a word's vector
     window: int = 5  # neighbours on either side at most; each word draws how many, from 1 on
     negative: int = 5  # noise words for each pair, on average
@@ -148,7 +150,9 @@ class Neighbours:
 
     # --- skip-gram
 
-    def _pairs(self, spans: Tensor, reach: Tensor, noise: Tensor) -> tuple[tuple[Tensor, Tensor], Tensor, Tensor, Tensor]:
+    def _pairs(
+        self, spans: Tensor, reach: Tensor, noise: Tensor
+    ) -> tuple[tuple[Tensor, Tensor], Tensor, Tensor, Tensor]:
         """Numbers of words and of contexts, their vectors `(P, S, D)` and `(P, E + K, D)`, weights `(P, S, E + K)`."""
         words, contexts = self.params
         first, table = self._tables(reach, noise)
@@ -165,7 +169,9 @@ class Neighbours:
         (own, others), rows, columns, weights = self._pairs(spans, reach, noise)
         slope = torch.bmm(rows, columns.transpose(1, 2)).sigmoid_()  # (P, S, E + K)
         slope[:, :, : spans.shape[1]].sub_(1)
-        slope.mul_(weights).mul_(-lr)  # here, where there are fewest numbers: `alpha` of index_add_ takes twice its time
+        slope.mul_(weights).mul_(
+            -lr
+        )  # here, where there are fewest numbers: `alpha` of index_add_ takes twice its time
         words.index_add_(0, own, torch.bmm(slope, columns).flatten(0, 1))
         contexts.index_add_(0, others, torch.bmm(slope.transpose(1, 2), rows).flatten(0, 1))
 
