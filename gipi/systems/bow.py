@@ -71,14 +71,14 @@ class Pieces(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         is_first = firsts(x)
         found, count = self._of(self.tokens, x, is_first), is_first.sum(1)
-        runs = [] if self.grams is None else ngrams(x, self.longest, self.grams.num_embeddings)
-        if self.grams is not None and runs:
-            numbers = torch.cat(runs, 1)  # one look at the table for all: its gradient is as large as the table
+        if self.grams is not None:
+            numbers = torch.cat(ngrams(x, self.longest, self.grams.num_embeddings), 1)
             is_first = firsts(numbers)
-            added = self._of(self.grams, numbers, is_first).split([run.shape[1] for run in runs], 1)
-            for length, one in enumerate(added, 2):  # (B, T - length + 1, D) each
+            added = self._of(self.grams, numbers, is_first)  # one look for all: its gradient is as large as the table
+            for length in range(2, self.longest + 1):
+                one = added[:, (length - 2) * x.shape[1] : (length - 1) * x.shape[1]] / length  # (B, T, D)
                 for place in range(length):
-                    found = found + pad(one / length, (0, 0, place, length - 1 - place))
+                    found = found + pad(one, (0, 0, place, 0))[:, : x.shape[1]]
             count = count + is_first.sum(1)
         return found / count.clamp(min=1).to(found.dtype).sqrt()[:, None, None]
 
@@ -106,13 +106,16 @@ class Net(nn.Module):
 
 def firsts(numbers: Tensor) -> Tensor:
     """Where each number of a row `(B, T)` stands for the first time, `(B, T)` bool; below 0 nothing stands."""
-    ordered, order = numbers.sort(stable=True, dim=1)
-    is_new = torch.cat([ordered[:, :1] >= 0, (ordered[:, 1:] != ordered[:, :-1]) & (ordered[:, 1:] >= 0)], 1)
-    return torch.zeros_like(is_new).scatter(1, order, is_new)
+    longest = numbers.shape[1]
+    keys = (numbers + 1) * longest + torch.arange(longest, device=numbers.device)  # all different: equal ones in order
+    ordered = keys.sort(dim=1).values
+    which = ordered // longest
+    is_new = torch.cat([which[:, :1] > 0, (which[:, 1:] != which[:, :-1]) & (which[:, 1:] > 0)], 1)
+    return torch.zeros_like(is_new).scatter(1, ordered - which * longest, is_new)
 
 
 def ngrams(x: Tensor, longest: int, buckets: int) -> list[Tensor]:
-    """The row of the table for each run of 2, 3 ... `longest` tokens, -1 where the text has ended.
+    """The row of the table for each run of 2, 3 ... `longest` tokens, by its first; -1 where the text is too short.
 
     Args:
         x: `(B, T)` numbers of tokens, -1 where the text has ended.
@@ -120,13 +123,14 @@ def ngrams(x: Tensor, longest: int, buckets: int) -> list[Tensor]:
         buckets: Rows of the table.
 
     Returns:
-        For each length `(B, T - length + 1)`.
+        For each length `(B, T)`.
     """
     found = []
-    last = (x + 1) % MODULUS
-    for length in range(2, min(longest, x.shape[1]) + 1):
-        last = (last[:, :-1] * FACTOR + x[:, length - 1 :] + 1) % MODULUS
-        found.append((last % buckets).masked_fill(x[:, length - 1 :] < 0, -1))
+    run = (x + 1) % MODULUS
+    for length in range(2, longest + 1):
+        last = pad(x, (0, length - 1), value=-1)[:, length - 1 :]  # the token that ends the run, (B, T)
+        run = (run * FACTOR + last + 1) % MODULUS
+        found.append((run % buckets).masked_fill(last < 0, -1))
     return found
 
 
