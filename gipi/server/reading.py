@@ -82,8 +82,6 @@ class Reader:
         self.latent = int(engine.model.config.get("latent", 0))
         self.is_table = not self.is_picture and self.task not in ("generate", "stream")
         self.texts = [field.name for field in self.schema.inputs] if self.schema.is_text else []
-        if self.task == "relate":
-            self.texts = ["word"]
 
     @property
     def kinds(self) -> tuple[str, ...]:
@@ -163,7 +161,7 @@ class Reader:
             raise RefusedError(422, _("the column '{name}' is there twice", name=quoted(twice)))
         if len(lines) > self.limits.rows:
             raise self._too_many(len(lines))
-        kinds = dict.fromkeys(self.texts, "text") or {field.name: field.kind for field in self.schema.inputs}
+        kinds = {field.name: field.kind for field in self.schema.inputs}
         places = [(place, name, kinds[name]) for place, name in enumerate(names) if name in kinds]
         rows = []
         for number, line in enumerate(lines):

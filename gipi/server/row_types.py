@@ -77,8 +77,6 @@ def _texts(task: str, schema: Schema, limits: Limits) -> Any:
     text = Annotated[str, Described(max_length=limits.characters)]
     about = Annotated[text | None, Described(description="a text; null says nothing")]
     needed: dict[str, Any] = {field.name: about for field in schema.inputs}
-    if task == "relate":
-        needed = {"word": Annotated[text, Described(description="a word, or a sum: king - man + woman")]}
     named = _optional("Row", needed, _ways(task, text, limits))
     if len(needed) > 1:
         return named

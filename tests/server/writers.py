@@ -19,7 +19,7 @@ def of_texts(
     fields = tuple(Field(name, "text", (context,), tokenizer=tokenizer) for name in names)
     schema = Schema(fields, targets)
     of = systems.load(system)
-    config = of.Config()
+    config = of.Config(**({"buckets": 512} if system == "bow" else {"size": "tiny"}))
     torch.manual_seed(0)
     output = tasks.load(task).output(schema)
     sized = sizes(schema, output)
