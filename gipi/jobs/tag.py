@@ -102,7 +102,7 @@ class Tag(Job):
         epochs = options.epochs or max(self.defaults.get("epochs", 12), FEWEST_STEPS // every)
         steps = options.steps or epochs * every
         patience = max(PATIENCE, PATIENT_STEPS // every) if options.patience is None else options.patience
-        return batch_size, Plan(steps, min(every, steps), patience, watch="f1", higher=True)
+        return batch_size, Plan(steps, min(every, steps), patience)
 
     def _facts(self) -> list[str]:
         words = {"train": _("training"), "valid": _("validation"), "test": _("test")}
