@@ -58,8 +58,8 @@ class Tag(Job):
                 _("{rows} rows are too few to set any aside: all are for training, and the figures are theirs", **words)
             )
         else:
-            shares = {"test": options.test_share, "valid": options.valid_share}
-            self.parts = split(len(data), options.seed, given=data.parts, **shares)
+            test, valid = options.test_share, options.valid_share
+            self.parts = split(len(data), options.seed, test=test, valid=valid, given=data.parts)
         self.tokenizer = self._tokenizer()
         context = context_for(setting)
         if context < 8:

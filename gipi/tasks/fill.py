@@ -135,7 +135,7 @@ def parts_around(text: str, tokenizer: Tokenizer) -> list[str]:
 
 
 def _with_word(parts: list[str], tokenizer: Tokenizer, word: int) -> list[int]:
-    """The same by way of a text that has this word at each mark; nothing where it grows together with its neighbours."""
+    """The same by way of a text that has this word at each mark; nothing where it grows together with others."""
     filler = tokenizer.shown(word)
     ends = np.cumsum([len(part) + len(filler) for part in parts[:-1]]).tolist()
     marks = {(end - len(filler), end) for end in ends}

@@ -1,4 +1,4 @@
-"""Words left out: how many, which, what they become; by the counts that chance allows, and the same again from a seed."""
+"""Words left out: how many, which, what they become; as chance allows, and the same again from a seed."""
 
 import numpy as np
 import pytest
