@@ -80,7 +80,7 @@ NO_USE = {
     "upscale": (*_OF_ONE, *_OF_PIXELS, "class_weight"),
     "write": (*_OF_ONE, *_OF_RUNNING, "target", "test", "valid", "loss"),
     "chat": (*_OF_ONE, *_OF_RUNNING, "loss"),
-    "translate": (*_OF_ONE, *(name for name in _OF_RUNNING if name != "label_smoothing"), "loss"),
+    "translate": (*_OF_ONE, *(name for name in _OF_RUNNING if name not in ("label_smoothing", "averaging")), "loss"),
     "fill": (*_OF_ONE, *_OF_RUNNING, "averaging", "target", "test", "valid", "loss"),
     "tag": (*_OF_ONE, *_OF_RUNNING, "averaging", "target", "text", "loss"),
     "relate": (*_OF_ONE, *_OF_RUNNING, *_OF_WEIGHTS, "target", "test", "valid", "loss", "tokenizer"),

@@ -35,9 +35,7 @@ STEP_SIZES = {"skip-gram": 0.025, "cbow": 0.05}  # as in the authors' program
 
 @dataclass(frozen=True)
 class Config:
-    architecture: Literal["skip-gram", "cbow"] = (
-        "skip-gram"  # a word says its neighbours, or they say the word (faster)
-    )
+    architecture: Literal["skip-gram", "cbow"] = "skip-gram"  # a word says its neighbours, or they (faster) say it
     dimension: int = 100  # numbers of a word's vector
     window: int = 5  # neighbours on either side at most; each word draws how many, from 1 on
     negative: int = 5  # noise words for each pair, on average
@@ -216,5 +214,5 @@ def players(net: Net, config: Config, loss, schedule) -> dict:
     kind = config.architecture
     shared = SHARED[kind] if config.shared is None else config.shared
     pace = Pace(schedule(STEP_SIZES[kind] if config.lr is None else config.lr))
-    tables = [net.words.data, net.contexts.data]
+    tables: list[Tensor] = [net.words, net.contexts]
     return {"learner": Neighbours(tables, kind, config.window, config.negative, shared, pace)}
