@@ -1,6 +1,6 @@
 """Translate: pairs of texts in, a network that turns the one into the other out, judged on pairs that were set aside.
 
-Tokenizers learn from the training pairs alone: one for both languages, or one for each (`--no-shared`). Batches are of
+Tokenizers learn from the training pairs alone: one for both languages, or one for each (`--no-tied`). Batches are of
 pairs of like lengths. Which weights are kept is decided by the BLEU of validation texts, translated the greedy way.
 """
 
@@ -91,7 +91,7 @@ class Translate(Job):
         """How both languages become tokens, as training pairs have it; a tokenizer for both stands with the source."""
         train, context = self.parts["train"], context_for(self.setting)
         ours, theirs = ([texts[row] for row in train] for texts in (self.source, self.target))
-        if self.setting.config.shared:
+        if self.setting.config.tied:
             first, second = tokenizer_for(self.setting, [*ours, *theirs]).to_json(), ""
         else:
             first, second = (tokenizer_for(self.setting, texts).to_json() for texts in (ours, theirs))

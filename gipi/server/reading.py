@@ -1,4 +1,4 @@
-"""A request's body as rows: JSON, CSV, a text or a picture, each within limits, each refused in a sentence where it is none.
+"""A request's body as rows: JSON, CSV, a text or a picture, within limits, refused in a sentence where it is none.
 
 Nothing in a body is ever a path or an address: pictures are bytes, and no text is opened as a file.
 """
@@ -26,7 +26,7 @@ from gipi.release.described import ANY_SIZE
 from gipi.server.engine import Engine
 from gipi.server.limits import Limits
 from gipi.server.refusal import RefusedError
-from gipi.server.row_types import body_type, row_adapter
+from gipi.server.row_types import USUAL_TOKENS, WRITING, body_type, row_adapter
 from gipi.tasks.latent import noise_of
 
 Array = np.ndarray
@@ -124,6 +124,8 @@ class Reader:
         if self.task == "generate":
             noise = noise_of(said["count"], self.latent, said.get("seed", 0))
             return [*np.column_stack([noise, np.arange(len(noise), dtype=np.float32)])]
+        if self.task in WRITING:
+            self._check_tokens(said["rows"])
         return [row["picture"] for row in said["rows"]] if self.is_picture else said["rows"]
 
     def _of_text(self, body: bytes) -> Rows:
@@ -186,20 +188,25 @@ class Reader:
                     break
         if details:
             raise _wrong_rows(details)
+        if self.task in WRITING:
+            self._check_tokens(found)
         return found
 
     # --- pictures ------------------------------------------------------------------------------------------------
 
     def letters(self, row: Any) -> int:
-        """How long the texts of a row are."""
-        return sum(len(row[name] or "") for name in self.texts)
+        """How long the texts of a row are, with the talk before them."""
+        if not self.texts:
+            return 0
+        before = sum(len(text) for turn in row.get("before", ()) for text in turn)
+        return before + sum(len(row[name] or "") for name in self.texts)
 
     def opened(self, row: Any, is_quick: bool = False) -> Any:
         """What a row came as, as what the model reads: a picture as an array.
 
         Args:
             row: One of `read`.
-            is_quick: Only if it is soon done; 413 for a picture of more than some pixels, a text of more than some letters.
+            is_quick: Only if it is soon done; 413 for a picture or a text of more than some pixels or letters.
 
         Raises:
             DataError: It is no picture.
@@ -281,6 +288,19 @@ class Reader:
             )
             raise RefusedError(422, text)
 
+    def _check_tokens(self, rows: Rows) -> None:
+        """Raises:
+        RefusedError: 422: more is to be written than one request may ask for.
+        """
+        came, most = sum(row.get("tokens", USUAL_TOKENS) for row in rows), self.limits.tokens
+        if came > most:
+            text = _(
+                "{came} tokens are to be written; the most at once is {most}: send the rows in parts",
+                came=came,
+                most=most,
+            )
+            raise RefusedError(422, text)
+
     def _too_many(self, came: int) -> RefusedError:
         text = _("{came} rows came; the most at once is {most}: send them in parts", came=came, most=self.limits.rows)
         return RefusedError(422, text)
@@ -335,6 +355,9 @@ def _reason(said: Any) -> str:
         "dict_type": _("an object with the columns' names was expected"),
         "int_type": _("a whole number was expected"),
         "greater_than_equal": _("the number is too small"),
+        "greater_than": _("the number is too small"),
+        "too_short": _("the list is too short"),
+        "too_long": _("the list is too long"),
         "less_than_equal": _("the number is too large"),
         "less_than": _("the number is too large"),
     }

@@ -39,7 +39,7 @@ SIZES = {
     "large": (24, 1024, 16),
 }
 EPSILON = 1e-12  # of the norms
-SPREAD = 0.02  # of the weights at their beginning; appendix A.2 and the paper's code
+SPREAD = 0.02  # of the weights at their beginning; the paper's code
 
 
 @dataclass(frozen=True)
@@ -165,7 +165,7 @@ class Net(nn.Module):
             self.cls = nn.ModuleDict({"predictions": Words(sizes.vocabulary, width)})
         for part in self.modules():
             if isinstance(part, nn.Linear | nn.Embedding):
-                nn.init.trunc_normal_(part.weight, std=SPREAD, a=-2 * SPREAD, b=2 * SPREAD)
+                nn.init.normal_(part.weight, std=SPREAD)
             if isinstance(part, nn.Linear):
                 nn.init.zeros_(part.bias)
 
