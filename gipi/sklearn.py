@@ -113,7 +113,7 @@ class Classifier(ClassifierMixin, BaseEstimator):
         warmup: float = 0.0,
         clip: float | None = None,
         averaging: str | None = None,
-        label_smoothing: float = 0.0,
+        label_smoothing: float | None = None,
         class_weight: Any = None,
         ensemble: int = 1,
         precision: str = "float32",

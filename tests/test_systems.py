@@ -3,6 +3,7 @@
 import ast
 import dataclasses
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,15 +12,23 @@ import torch
 import gipi
 from gipi import losses, systems, tasks
 from gipi.data.schema import Sizes
+from gipi.data.skipgrams import Skipgrams
 from gipi.jobs.options import Fit
 from gipi.losses.dense import pixel_cross_entropy
 from gipi.training import fit as loop
 
-KINDS = ("table", "picture", "environment")
+KINDS = ("table", "picture", "text", "environment")
 SIZES = {
     "table": Sizes(input=(3,), output=3, categories=(2, 4)),
     "picture": Sizes(input=(1, 8, 8), output=3),
     "environment": Sizes(input=(4,), output=2),
+}
+TOKENS, WORDS = 10, 20  # of a text, and of the vocabulary
+TEXTS = {
+    "classify": {"output": 3},
+    "regress": {"output": 3},
+    "translate": {"target_vocabulary": WORDS},
+    "tag": {"tags": 3},
 }
 # Options that make a system small, where it has them: a contract is kept at any size.
 SMALL = {
@@ -33,7 +42,10 @@ SMALL = {
     "moves": 16,
     "batches": 8,
     "copy_every": 2,
+    "layers": 1,
+    "heads": 2,
 }
+SMALLEST = {"bert": {"size": "tiny", "width": 8}, "gpt": {"size": "tiny", "width": 8}}  # whose sizes have other names
 ROWS = 12
 STEPS = 3
 
@@ -72,7 +84,20 @@ def small(name: str):
     """The system's module and a small Config."""
     system = systems.load(name)
     known = {field.name for field in dataclasses.fields(system.Config)}
-    return system, system.Config(**{option: value for option, value in SMALL.items() if option in known})
+    return system, system.Config(**{option: value for option, value in small_options(name).items() if option in known})
+
+
+def small_options(name: str) -> dict:
+    """The options that make this system small."""
+    own = {option: value for option, value in SMALL.items() if option != "layers" or name != "resnet"}
+    return own | SMALLEST.get(name, {})
+
+
+def sizes_of(task: str, kind: str) -> Sizes:
+    """The sizes of a network that does this task with this kind of data."""
+    if kind != "text":
+        return SIZES[kind]
+    return Sizes(**{"input": (TOKENS,), "output": 0, "vocabulary": WORDS, "end": 1, **TEXTS.get(task, {})})
 
 
 def batches(system, task: str, kind: str, net, config):
@@ -80,6 +105,9 @@ def batches(system, task: str, kind: str, net, config):
     if hasattr(system, "stream"):
         return system.stream(World(), net, config, ROWS, 0)
     draws = torch.Generator().manual_seed(1)
+    if kind == "text":
+        batch = batch_of_texts(task, draws)
+        return iter(lambda: batch, None)
     x = torch.randn(ROWS, *SIZES[kind].input, generator=draws)
     if kind == "table":
         codes = [torch.randint(0, count + 1, (ROWS, 1), generator=draws) for count in SIZES[kind].categories]
@@ -97,13 +125,39 @@ def batches(system, task: str, kind: str, net, config):
     return iter(lambda: batch, None)
 
 
+def batch_of_texts(task: str, draws: torch.Generator) -> tuple[torch.Tensor, ...]:
+    """Rows of tokens, each of a length of its own, and what the task wants to be said of them."""
+    x = torch.randint(3, WORDS, (ROWS, TOKENS), generator=draws)
+    if task == "relate":
+        words = x.flatten().numpy().astype(np.int32)
+        lines, counts = np.arange(len(words)) // TOKENS, np.ones(WORDS, np.int64)
+        return next(Skipgrams(words, lines, counts, len(words), window=5, sample=0, update=32, seed=0))
+    ended = torch.arange(TOKENS) >= 3 + torch.arange(ROWS)[:, None] % 8
+    after = x.roll(-1, 1).masked_fill(ended.roll(-1, 1) | ended, -1)
+    x = x.masked_fill(ended, -1)
+    return {
+        "classify": (x, torch.arange(ROWS) % 3),
+        "regress": (x, torch.randn(ROWS, 3, generator=draws)),
+        "translate": (x, x.flip(0)),
+        "tag": (x, (x % 3).masked_fill(ended, -1)),
+        "fill": (x, torch.arange(2).expand(ROWS, 2), x[:, :2]),
+        "write": (x.clamp(min=0), after),
+        "chat": (x.clamp(min=0), after),
+    }[task]
+
+
+def at_tokens(output: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    """Cross entropy at the tokens that something is asked of."""
+    return torch.nn.functional.cross_entropy(output.flatten(0, 1), y.flatten(), ignore_index=-1)
+
+
 class Trained:
     """A small system, built from a seed and trained for some steps."""
 
     def __init__(self, name: str, task: str, kind: str, steps: int = STEPS, seed: int = 0):
         torch.manual_seed(seed)
         self.system, self.config = small(name)
-        self.net = self.system.Net(SIZES[kind], self.config)
+        self.net = self.system.Net(sizes_of(task, kind), self.config)
         self.before = {key: value.clone() for key, value in self.net.state_dict().items()}
         self.players = self.system.players(self.net, self.config, LOSS.get(task), lambda lr: lambda step: lr)
         self.after = self.system.after(self.net, self.config) if hasattr(self.system, "after") else lambda step: None
@@ -122,6 +176,7 @@ LOSS = {
     "regress": losses.mse,
     "segment": pixel_cross_entropy,
     "upscale": losses.mae,
+    **dict.fromkeys(("translate", "tag", "write", "chat"), at_tokens),
 }
 
 
@@ -221,7 +276,7 @@ def test_same_seed_same_bits(name, task, kind):
 @every_case
 def test_weights_go_into_a_new_network(name, task, kind):
     trained = Trained(name, task, kind)
-    fresh = trained.system.Net(SIZES[kind], trained.config)
+    fresh = trained.system.Net(sizes_of(task, kind), trained.config)
     fresh.load_state_dict(trained.net.state_dict())
     x = torch.randn(4, trained.config.latent) if task == "generate" else next(trained.stream)[0][:4]
     trained.net.eval()
@@ -283,9 +338,31 @@ def data_for(task: str, kind: str):
         if task == "upscale":  # small ones must not be too small
             return pictures[:60].repeat(4, 1).repeat(4, 2), {"task": task}, pictures[:3]
         return pictures, {"task": task}, 3 if task == "generate" else pictures[:3]
+    if kind == "text":
+        return texts_for(task)
     if task == "cluster":
         return "iris", {"no_target": True}, [IRIS]
     return {"classify": ("iris", {}, [IRIS]), "regress": ("grades", {}, [{"study": 7}])}[task]
+
+
+def texts_for(task: str):
+    """Rows of little texts, or a text, with what to ask."""
+    said = [f"the {'good' if number % 3 else 'bad'} film number {number % 7} was seen again" for number in range(60)]
+    if task in ("classify", "regress"):
+        answers = [number % 3 > 0 if task == "classify" else number % 7 + 0.5 for number in range(60)]
+        options = {"target": "answer", "text": "said", "task": task, "tokenizer": "characters", "vocabulary": 300}
+        return {"said": said, "answer": answers}, options, ["the good film", ""]
+    if task in ("chat", "translate"):
+        data = {"said": said, "answer": [f"no film {number % 7}" for number in range(60)]}
+        return data, {"task": task, "text": "said", "target": "answer", "vocabulary": 300}, ["the good film", ""]
+    if task == "tag":
+        tags = {"good": "B-KIND", "bad": "B-KIND"}
+        tagged = ["\n".join(f"{word}\t{tags.get(word, 'O')}" for word in text.split()) for text in said]
+        Path("tags.tsv").write_text("\n\n".join(tagged) + "\n")
+        return "tags.tsv", {"task": task}, ["the good film"]
+    own = {"min_count": 1} if task == "relate" else {"tokenizer": "characters", "vocabulary": 300}
+    asked = {"write": ["the "], "fill": ["the [MASK] film"], "relate": ["film"]}[task]
+    return said, {"task": task, **own}, asked
 
 
 IRIS = {"sepal length (cm)": 5.1, "sepal width (cm)": 3.5, "petal length (cm)": 1.4, "petal width (cm)": 0.2}
@@ -300,7 +377,7 @@ def test_fit_save_load_predict(name, task, kind, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     data, options, rows = data_for(task, kind)
     known = {option.name for option in systems.describe(name).options}
-    sized = {option: value for option, value in SMALL.items() if option in known}
+    sized = {option: value for option, value in small_options(name).items() if option in known}
     run = gipi.fit(
         data, system=name, steps=6, verdict=False, quiet=True, threads=1, run=str(tmp_path / "run"), **options, **sized
     )

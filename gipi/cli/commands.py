@@ -10,6 +10,7 @@ from typing import Any
 
 from gipi.cli.lines import Line, system_reader
 from gipi.cli.pictures import written, written_each
+from gipi.cli.writing import chat, generate  # noqa: F401  # two of the verbs
 from gipi.errors import RunError, UsageError, nearest
 from gipi.jobs.checks import flag
 from gipi.messages import _
@@ -97,7 +98,7 @@ def _said(answer: dict[str, Any]) -> str:
         return clean("  ".join(f"{name}: {_said(of_target)}" for name, of_target in answer.items()))
     parts = []
     for name, value in answer.items():
-        if name in ("label", "value", "labels", "file", "action", "cluster"):
+        if name in ("label", "value", "labels", "file", "action", "cluster", "word", "text"):
             parts.append(
                 f"{value:.6g}"
                 if isinstance(value, float)
@@ -105,10 +106,14 @@ def _said(answer: dict[str, Any]) -> str:
                 if isinstance(value, list)
                 else str(value)
             )
+        elif name == "near":
+            parts.append(", ".join(f"{one['word']} {one['cosine']:.3f}" for one in value))
         elif name == "vector":
             parts.append(" ".join(f"{number:.6g}" for number in value))
         elif name == "probability":
             parts.append(f"{value:.1%}")
+        elif name == "score":
+            parts.append(f"{value:.2f}")
         elif name in ("low", "high", "disagreement"):
             parts.append(f"{_(name)} {value:.4g}")
     return clean("  ".join(parts))  # labels are a stranger's words

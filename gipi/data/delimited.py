@@ -114,9 +114,9 @@ def decode(data: bytes, file: str, before: int = 0) -> tuple[str, list[str]]:
         text = data.decode(encoding, errors="replace")
         foreign = sum(map(len, re.findall(r"[^\x00-\x7f]+", text)))
         broken = text.count("\ufffd")
-        if encoding == "cp949" and not broken and _is_korean(text):
+        if encoding == "cp949" and not broken and is_korean(text):
             return text, [_("read as {encoding}, an encoding of Korean", encoding="CP949 (EUC-KR)")]
-        if broken and foreign - broken > 10 * broken and (encoding == "utf-8" or _is_korean(text)):
+        if broken and foreign - broken > 10 * broken and (encoding == "utf-8" or is_korean(text)):
             line = text[: text.index("\ufffd")].count("\n") + before + 1
             raise DataError(
                 _(
@@ -151,7 +151,7 @@ def _decode_marked(data: bytes, encoding: str, file: str) -> str:
         raise DataError(text + ". " + _("Save it again as CSV in UTF-8")) from None
 
 
-def _is_korean(text: str) -> bool:
+def is_korean(text: str) -> bool:
     """Mostly Hangul of KS X 1001, the everyday syllables: accented Latin letters read as CP949 give rare ones."""
     foreign = re.sub(r"[\x00-\x7f\ufffd]+", "", text)[:5000]
     everyday = sum(1 for letter in foreign if "가" <= letter <= "힣" and len(letter.encode("euc_kr", "ignore")) == 2)

@@ -1,4 +1,4 @@
-"""What was made of a person's data once and is kept for the next run: column files of a table, decoded pictures.
+"""What was made of a person's data once and is kept for the next run: columns of a table, decoded pictures, tokens.
 
 A kept set is a folder of the cache, named by what it was made of. It is written beside its place and moved there when
 it is whole; its list of files says how long each is and what its bytes add up to, and a set that does not agree is made
@@ -22,7 +22,7 @@ from gipi.messages import _
 LIST = "set.json"
 PIECE = 1 << 24  # bytes that are added up at once
 MARGIN = 1 << 28  # bytes that stay free on the disk
-SET_KINDS = ("tables", "pictures")
+SET_KINDS = ("tables", "pictures", "tokens")
 
 
 class CannotKeepError(DataError):
@@ -33,7 +33,7 @@ def kept_set(kind: str, key: str, needed: int, make: Callable[[Path], dict]) -> 
     """The folder of the set with this key, and what `make(folder)` said of it; made if it is not there, or not whole.
 
     Args:
-        kind: tables or pictures.
+        kind: tables, pictures or tokens.
         key: Names what it is made of.
         needed: Bytes that making it may take.
         make: Fills an empty folder; what it gives is kept as JSON beside its files.

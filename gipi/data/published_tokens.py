@@ -3,7 +3,7 @@
     tokenizer.json            the `tokenizers` package's own file; only the parts that these three kinds use are read
     vocab.txt                 BERT's WordPiece, a token a line; tokenizer_config.json beside it says about upper case
     vocab.json + merges.txt   byte pair encoding of GPT-2 and RoBERTa
-    run.json, model.gipi      what a run of gipi learned
+    model.gipi                what a run of gipi learned, in its folder or elsewhere
 
 A text that spells a special token, as `[SEP]`, stays text. BERT's tokenizer leaves out blanks and accents, so its text
 does not come back as it was.
@@ -50,11 +50,12 @@ def _of_folder(path: Path) -> Tokenizer:
         return _of_lines(path / "vocab.txt")
     if (path / "vocab.json").is_file() and (path / "merges.txt").is_file():
         return _of_pair(path)
-    if (path / "run.json").is_file():
-        return _of_schema(_json(path / "run.json"), path)
+    if (path / "model.gipi").is_file():
+        return _of_bundle(path / "model.gipi")
     raise UsageError(
         _(
-            "{path} has no tokenizer; expected tokenizer.json, vocab.txt, vocab.json with merges.txt, or a run.",
+            "{path} has no tokenizer; expected tokenizer.json, vocab.txt, vocab.json with merges.txt, or a run that is "
+            "finished.",
             path=path,
         )
     )

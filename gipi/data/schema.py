@@ -152,7 +152,7 @@ def _text_sizes(schema: Schema, output: int, is_class: bool, is_labels: bool) ->
     tokenizer = tokenizer_of(first.tokenizer)
     own |= {"vocabulary": tokenizer.size, "end": tokenizer.end}
     if targets and targets[0].kind == "text":
-        own["target_vocabulary"] = tokenizer_of(targets[0].tokenizer).size
+        own["target_vocabulary"] = tokenizer_of(targets[0].tokenizer or first.tokenizer).size
     return Sizes(first.shape, output, **own)
 
 

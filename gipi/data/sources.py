@@ -96,6 +96,7 @@ def _of_path(path: Path, size: Any, separator: str | None, progress: Any) -> Dat
     """An existing file or folder."""
     from gipi.data.cifar import BATCH, are_pickles, pickled, pictures_of_cifar_archive, pictures_of_cifar_folder
     from gipi.data.idx import is_idx, pictures_of_idx
+    from gipi.data.texts import form_of
     from gipi.data.zips import open_zip
 
     if path.is_dir():
@@ -134,6 +135,14 @@ def _of_path(path: Path, size: Any, separator: str | None, progress: Any) -> Dat
                 path=path,
             )
         )
+    if form_of(path) == "running":
+        raise DataError(
+            _(
+                "{path} is running text: it has no rows with answers. `gipi fit {path}` learns to write such text; to "
+                "tell texts apart, give a table with a column of texts, or a folder of text files for each class.",
+                path=path,
+            )
+        )
     return _of_table(path, size, separator, progress)
 
 
@@ -158,12 +167,27 @@ def _of_folder(path: Path, size: Any, progress: Any) -> Dataset:
     try:
         return folder_of_pictures(path, size, progress)
     except DataError as error:
+        if (texts := _texts_of_folder(path, progress)) is not None:
+            return texts
         tables = sorted(file for file in files if file.suffix.lower() in TABLES)
         if not tables:
             raise
         if len(tables) == 1 and (data := _of_table(tables[0], size, None, progress)).kind == "picture":
             return data
         raise DataError(str(error) + " " + _("Perhaps you mean the table {path}.", path=tables[0])) from None
+
+
+def _texts_of_folder(path: Path, progress: Any) -> Dataset | None:
+    from gipi.data.layout import is_picture, tree_of_folder
+    from gipi.data.text_sets import texts_of_tree
+
+    tree = tree_of_folder(path)
+    if any(map(is_picture, tree.files)):
+        return None
+    data = texts_of_tree(tree, lambda place: path.joinpath(*place).read_bytes(), progress)
+    if data is not None:
+        data.name, data.origin = path.resolve().name, str(path.resolve())
+    return data
 
 
 def _of_table(path: Path, size: Any, separator: str | None, progress: Any) -> Dataset:

@@ -27,6 +27,7 @@ EXCEL = (".xlsx", ".xls", ".xlsm", ".xlsb", ".ods")
 TABLES = (".csv", ".tsv", ".txt", ".data", ".dat", ".parquet", ".jsonl", ".ndjson", ".json", *EXCEL)
 WITH_COMMA = r"^[+-]?(\d+|\d{1,3}(\.\d{3})+)(,\d+)?$"
 SAMPLE = 1000  # rows that are looked at before all are
+DEEPEST, MOST_INSIDE = 4, 20  # records in records, and values in each, that become columns
 
 
 @dataclass
@@ -275,7 +276,7 @@ def _json(data: bytes, file: str) -> Table:
     for number, record in enumerate(records):
         if not isinstance(record, dict):
             raise DataError(_not_a_record(file, _("record {number}", number=number + 1), record))
-    return Table(records_frame(records))
+    return Table(records_frame([opened(record) for record in records]))
 
 
 def _json_lines(text: str, file: str) -> Table:
@@ -302,8 +303,25 @@ def json_records(text: str, file: str, first: int) -> tuple[list[dict], list[int
             ) from None
         if not isinstance(record, dict):
             raise DataError(_not_a_record(file, _("line {line}", line=number), record))
-        records.append(record)
+        records.append(opened(record))
     return records, [number for number, _line in lines]
+
+
+def opened(record: dict, depth: int = DEEPEST) -> dict:
+    """A record whose small records inside have become values of its own, by names with a point.
+
+    Example:
+        >>> opened({"text": "good", "labels": {"label": 4.9, "binary": 1}})
+        {'text': 'good', 'labels.label': 4.9, 'labels.binary': 1}
+    """
+    found = {}
+    for name, value in record.items():
+        if depth and isinstance(value, dict) and 0 < len(value) <= MOST_INSIDE:
+            inside = {f"{name}.{own}": one for own, one in opened(value, depth - 1).items()}
+            found |= {own: one for own, one in inside.items() if own not in record}
+        else:
+            found[name] = value
+    return found
 
 
 def _not_a_record(file: str, where: str, came: object) -> str:

@@ -25,6 +25,7 @@ class TextStream(Iterator[tuple[Tensor, ...]]):
         batch_size: Rows in a batch, at most.
         seed: Decides the order.
         part: `(number, parts)`: give this part of every batch only; the others are for other processes.
+        texts: So many of the tensors are texts, all of them cut: a text and its translation are two.
 
     Example:
         >>> x = torch.tensor([[5, 6, 7], [5, -1, -1], [6, 7, 5], [7, -1, -1]])
@@ -32,11 +33,14 @@ class TextStream(Iterator[tuple[Tensor, ...]]):
         True
     """
 
-    def __init__(self, tensors: tuple[Tensor, ...], batch_size: int, seed: int, part: tuple[int, int] = (0, 1)):
+    def __init__(
+        self, tensors: tuple[Tensor, ...], batch_size: int, seed: int, part: tuple[int, int] = (0, 1), texts: int = 1
+    ):
         self.held = tensors
         self.rows = len(tensors[0])
         assert self.rows > 0 and batch_size > 0 and all(len(tensor) == self.rows for tensor in tensors)
-        self.lengths = (tensors[0] != ENDED).sum(1).clamp(min=1).cpu()
+        lengths = [(tensor != ENDED).sum(1).clamp(min=1).cpu() for tensor in tensors[:texts]]
+        self.lengths = torch.stack(lengths, 1)  # (rows, texts)
         self.batches = -(-self.rows // batch_size)
         self.seed, self.part = seed, part
         self.position = 0  # batches consumed since the beginning
@@ -49,11 +53,11 @@ class TextStream(Iterator[tuple[Tensor, ...]]):
             self.order, self.epoch = self._batches(epoch), epoch
         self.position += 1
         whole = self.order[batch]
-        longest = int(self.lengths[whole].max())  # of the whole batch: every process sees the same shape
+        longest = self.lengths[whole].amax(0).tolist()  # of the whole batch: every process sees the same shape
         number, parts = self.part
         rows = whole.tensor_split(parts)[number].to(self.held[0].device)
-        x, *others = (tensor[rows] for tensor in self.held)
-        return (x[:, :longest].long(), *others)
+        texts = [tensor[rows, :most].long() for tensor, most in zip(self.held, longest, strict=False)]
+        return (*texts, *(tensor[rows] for tensor in self.held[len(longest) :]))
 
     def _batches(self, epoch: int) -> list[Tensor]:
         """The rows of each batch of an epoch."""
@@ -63,7 +67,9 @@ class TextStream(Iterator[tuple[Tensor, ...]]):
         count = max(1, self.batches // max(POOL[0], POOL[1] // sizes[0]))
         pools = [sizes[part[0] : part[-1] + 1] for part in torch.arange(self.batches).tensor_split(count)]
         for pool, chosen in zip(order.split([sum(pool) for pool in pools]), pools, strict=True):
-            batches += pool[self.lengths[pool].argsort(stable=True)].split(chosen)
+            for lengths in self.lengths.T:  # the last decides, those before it where it is the same
+                pool = pool[lengths[pool].argsort(stable=True)]
+            batches += pool.split(chosen)
         shuffled = torch.randperm(self.batches, generator=random)
         return [batches[place] for place in shuffled.tolist()]
 

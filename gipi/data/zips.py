@@ -16,6 +16,7 @@ from gipi.data.layout import Place, few, is_picture
 from gipi.data.picture_sets import pictures_of_tree
 from gipi.data.picture_tables import picture_column, pictures_of_table, tree_below
 from gipi.data.tables import read_table
+from gipi.data.text_sets import texts_of_tree
 from gipi.errors import DataError
 from gipi.messages import _
 
@@ -24,10 +25,10 @@ Progress = Callable[[str, int, int | None], None]
 
 
 def open_zip(path: Path, size: Any = None, separator: str | None = None, progress: Progress | None = None) -> Dataset:
-    """The pictures in a zip; see `sources.open_data` for the arguments.
+    """The pictures or texts in a zip; see `sources.open_data` for the arguments.
 
     Raises:
-        DataError: It is no zip, one that is not to be trusted (archives.py), or holds no pictures with labels.
+        DataError: It is no zip, one that is not to be trusted (archives.py), or holds nothing with labels.
     """
     with opened(path) as archive:
         data = _data_of(archive, size, separator, progress)
@@ -45,9 +46,12 @@ def _data_of(archive: Archive, size: Any, separator: str | None, progress: Progr
             {place[-1]: lambda place=place: archive.read(place) for place in tree.files}, tree.shown
         )
     if not any(map(is_picture, tree.files)):
+        if (data := texts_of_tree(tree, archive.read, progress)) is not None:
+            return data
         raise DataError(
             _(
-                "{path}: the archive holds no pictures, but {names}; unpack it and give the file that is meant.",
+                "{path}: the archive holds neither pictures nor texts of several classes, but {names}; unpack it and "
+                "give the file that is meant.",
                 path=archive.path,
                 names=few([place[-1] for place in tree.files]) or _("nothing"),
             )

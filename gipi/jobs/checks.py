@@ -24,13 +24,16 @@ MOST_THREADS = 1024
 _LIMITS: tuple[tuple[str, Callable[[], str], Callable[[Any], bool]], ...] = (
     ("lr head_lr bias_lr clip minutes temperature trunk_lr", lambda: _("a number above 0"), lambda v: v > 0),
     ("l2 weight_decay mixup cutmix verdict_seconds noise beta", lambda: _("a number, at least 0"), lambda v: v >= 0),
+    ("length_penalty", lambda: _("a number, at least 0"), lambda v: v >= 0),
     ("dropout momentum label_smoothing smoothing momentum_share", lambda: _("from 0 to below 1"), lambda v: 0 <= v < 1),
     ("test_share valid_share", lambda: _("a share, from 0 to below 1"), lambda v: 0 <= v < 1),
     ("warmup explore explore_last discount", lambda: _("from 0 to 1"), lambda v: 0 <= v <= 1),
     ("batch_size patience bins", lambda: _("a whole number, at least 0"), lambda v: v >= 0),
     ("epochs steps ensemble parts picture_size hidden", lambda: _("a whole number, at least 1"), lambda v: v >= 1),
     ("width widest latent code members embedding", lambda: _("a whole number, at least 1"), lambda v: v >= 1),
-    ("ray_workers projection", lambda: _("a whole number, at least 1"), lambda v: v >= 1),
+    ("ray_workers projection beams", lambda: _("a whole number, at least 1"), lambda v: v >= 1),
+    ("dimension window negative shared min_count", lambda: _("a whole number, at least 1"), lambda v: v >= 1),
+    ("sample", lambda: _("a number, at least 0"), lambda v: v >= 0),
     ("memory first_moves moves batches copy_every", lambda: _("a whole number, at least 1"), lambda v: v >= 1),
     ("vocabulary context", lambda: _("a whole number, at least {least}", least=2), lambda v: v >= 2),
     ("crop blocks", lambda: _("a whole number, at least 1"), lambda v: v >= 1),
@@ -61,7 +64,7 @@ _OF_ROUNDS = ("epochs", "batch_size", "patience")
 _OF_TEXTS = ("text", "tokenizer", "vocabulary", "context")
 _OF_RUNNING = (
     *(name for name in _OF_PARTS if name != "task"),
-    *("group", "time", "no_target", "scale", "picture_size", "clusters", "folds", "augment"),
+    *("averaging", "group", "time", "no_target", "scale", "picture_size", "clusters", "folds", "augment"),
 )
 _OF_ONE = ("noise", "ignore")  # of one task alone
 _IN_FLOAT64 = ("classify", "regress", "segment", "upscale", "stream")
@@ -77,9 +80,9 @@ NO_USE = {
     "upscale": (*_OF_ONE, *_OF_PIXELS, "class_weight"),
     "write": (*_OF_ONE, *_OF_RUNNING, "target", "test", "valid", "loss"),
     "chat": (*_OF_ONE, *_OF_RUNNING, "loss"),
-    "translate": (*_OF_ONE, *(name for name in _OF_RUNNING if name != "label_smoothing"), "loss"),
-    "fill": (*_OF_ONE, *_OF_RUNNING, "target", "test", "valid", "loss"),
-    "tag": (*_OF_ONE, *_OF_RUNNING, "loss"),
+    "translate": (*_OF_ONE, *(name for name in _OF_RUNNING if name not in ("label_smoothing", "averaging")), "loss"),
+    "fill": (*_OF_ONE, *_OF_RUNNING, "averaging", "target", "test", "valid", "loss"),
+    "tag": (*_OF_ONE, *_OF_RUNNING, "averaging", "target", "text", "loss"),
     "relate": (*_OF_ONE, *_OF_RUNNING, *_OF_WEIGHTS, "target", "test", "valid", "loss", "tokenizer"),
     "act": (*_OF_ONE, *_OF_ANSWERS, *_OF_DATA, "averaging", "augment", "epochs", "clusters"),
     "stream": (*_OF_ONE, *_OF_PARTS, *_OF_DATA, *_OF_ROUNDS, "averaging", "augment", "clusters", "folds"),
@@ -134,7 +137,7 @@ def check_use(options: Fit, task: str, target_kind: str, kind: str) -> None:
         for name in given & {"class_weight", "positive"}:
             raise UsageError(_("{option} is for one class of several, not for several labels", option=flag(name)))
     smoothed = "bce" if target_kind == "labels" else "cross_entropy"
-    if "label_smoothing" in given and options.loss not in (None, smoothed):
+    if options.label_smoothing and options.loss not in (None, smoothed):
         raise UsageError(_("--label-smoothing does not go with the loss {name}", name=options.loss))
     if kind != "text" and (odd := [name for name in _OF_TEXTS if name in given]):
         raise UsageError(_("{option} is for texts; the data has none", option=flag(odd[0])))

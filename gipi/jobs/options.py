@@ -29,7 +29,7 @@ class Fit:
     parts: int = 1  # that a batch is worked through in, to save memory; the gradient is the same
     averaging: str | None = None  # none, ema or swa: keep an average of the weights along the way
     patience: int | None = None  # epochs without improvement until it stops; 0: never, keep the last weights
-    label_smoothing: float = 0.0  # share of certainty that is given to the other classes
+    label_smoothing: float | None = None  # share of certainty that is given to the other classes
     mixup: float = 0.0  # alpha of the mixing of rows; 0: none
     cutmix: float = 0.0  # alpha of the patches that pictures take from each other; 0: none
     augment: tuple[str, ...] | None = None  # flip crop affine colour ... (docs/augmentation.md), or none

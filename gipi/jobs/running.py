@@ -32,9 +32,9 @@ def parts_of(corpus: Corpus, options: Fit) -> dict[str, Corpus]:
         corpus.notes.append(_("{count} characters are too few to set any aside: all are for training", count=total))
         return {"train": corpus}
     if not corpus.is_running and len(corpus.texts) >= 10:
-        shares = {"test": options.test_share, "valid": options.valid_share}
-        rows = split(len(corpus.texts), options.seed, given=corpus.parts, **shares)
-        return {part: _of(corpus, part, [corpus.texts[row] for row in some]) for part, some in rows.items()}
+        shares = options.test_share, options.valid_share
+        rows = split(len(corpus.texts), options.seed, given=corpus.parts, test=shares[0], valid=shares[1])
+        return {part: _of(corpus, part, [str(corpus.texts[row]) for row in some]) for part, some in rows.items()}
     test = round(total * options.test_share)
     valid = round((total - test) * options.valid_share)
     cuts = {
@@ -50,13 +50,14 @@ def _of(corpus: Corpus, part: str, texts: Sequence[str]) -> Corpus:
     return replace(corpus, name=f"{corpus.name} {part}", texts=texts, parts={})
 
 
-def _between(texts: Sequence[str], lengths: np.ndarray, start: int, stop: int) -> "Stretch":
-    """What of the texts lies between two places of all their characters."""
+def _between(texts: Sequence[str], lengths: np.ndarray, start: int, stop: int) -> Sequence[str]:
+    """What of the texts lies between two places of all their characters; of a large file read when it is asked for."""
     ends = np.cumsum(lengths)
     inside = np.flatnonzero((ends - lengths < stop) & (ends > start))
     begins = ends - lengths
     pieces = [(int(n), max(0, start - int(begins[n])), min(stop, int(ends[n])) - int(begins[n])) for n in inside]
-    return Stretch(texts, pieces)
+    found = Stretch(texts, pieces)
+    return list(found) if isinstance(texts, list) else found
 
 
 class Stretch(Sequence):

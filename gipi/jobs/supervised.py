@@ -121,7 +121,7 @@ class Supervised(Job):
             raise UsageError(text + nearest(options.loss, list(known)))
         if options.label_smoothing and self.material.task != "classify":
             raise UsageError(_("--label-smoothing is for classes"))
-        return self.task.loss(self.schema, options.loss, options.label_smoothing)
+        return self.task.loss(self.schema, options.loss, options.label_smoothing or 0.0)
 
     def _plan(self, rows: int) -> Plan:
         """As long as the system suggests; on few rows, where an epoch is a few steps, as many epochs as it takes."""

@@ -45,7 +45,7 @@ def search(
     *,
     begin: int,
     end: int,
-    most: int,
+    most: Tensor,
     beams: int = 4,
     alpha: float = 0.6,
 ) -> list[Said]:
@@ -58,14 +58,14 @@ def search(
         state: Before anything is said: tensors with B rows.
         begin: The token that begins.
         end: The token that ends.
-        most: Tokens at most, the end included.
+        most: `(B,)`: tokens at most, the end included.
         beams: K, beginnings that are kept of each row.
         alpha: How much length is forgiven; 0: not.
 
     Example:
-        >>> bigrams = torch.tensor([[0.0, 0.1, 0.5, 0.4], [0.0, 1, 0, 0], [0.0, 0.1, 0.1, 0.8], [0.0, 0.9, 0.1, 0.0]])
+        >>> bigrams = torch.tensor([[0.0, 0.1, 0.5, 0.4], [0.0, 1, 0, 0], [0.0, 0.4, 0.3, 0.3], [0.0, 0.9, 0.1, 0.0]])
         >>> chain = lambda tokens, source, state: (bigrams.log()[tokens], state)
-        >>> (found,) = search(chain, [torch.zeros(1)], [], begin=0, end=1, most=9, beams=3, alpha=0.0)
+        >>> (found,) = search(chain, [torch.zeros(1)], [], begin=0, end=1, most=torch.tensor([9]), beams=3, alpha=0.0)
         >>> found.tokens, round(found.log_probability, 3)
         ([3], -1.022)
     """
@@ -79,7 +79,7 @@ def search(
     said = torch.empty(rows, beams, 0, dtype=torch.int64, device=device)
     last = torch.full((rows * beams,), begin, device=device)
     found: list[Said | None] = [None] * rows
-    for _step in range(most):
+    for step in range(1, int(most.max()) + 1 if rows else 1):
         scores, state = follow(last, source, state)
         log = scores.float().log_softmax(1).unflatten(0, (-1, beams))  # (B, K, V)
         width = log.shape[2]
@@ -94,30 +94,27 @@ def search(
         lengths, ended = grown.gather(1, parent), ended.gather(1, parent) | (token == end)
         said = torch.cat([said.gather(1, parent[..., None].expand_as(said)), token[..., None]], 2)
         order = parent + beams * torch.arange(len(parent), device=device)[:, None]
-        settled = is_settled(totals, lengths, ended, alpha, most)
+        settled = is_settled(totals, lengths, ended, alpha, most) | (most <= step)
         if settled.any():
             _take(found, alive, settled, said, totals, lengths, ended, alpha)
             if settled.all():
                 break
             keep = ~settled
-            alive, order, token = alive[keep], order[keep], token[keep]
+            alive, most, order, token = alive[keep], most[keep], order[keep], token[keep]
             totals, lengths, ended, said = totals[keep], lengths[keep], ended[keep], said[keep]
             source = [part[keep] for part in source]
         state = [part.index_select(0, order.flatten()) for part in state]
         last = token.flatten()
-    else:
-        _take(found, alive, torch.ones_like(alive, dtype=torch.bool), said, totals, lengths, ended, alpha)
     assert all(one is not None for one in found)
     return found  # type: ignore[return-value]
 
 
-def is_settled(totals: Tensor, lengths: Tensor, ended: Tensor, alpha: float, most: int) -> Tensor:
+def is_settled(totals: Tensor, lengths: Tensor, ended: Tensor, alpha: float, most: Tensor) -> Tensor:
     """Rows `(B,)` whose best is found: nothing that goes on can become better than what has ended.
 
     A log-probability only falls, and what it is divided by is at most that of the greatest length.
     """
-    longest = torch.tensor(most, device=totals.device) if alpha > 0 else lengths.amin(1, keepdim=True)
-    reach = (totals / penalty(longest, alpha)).masked_fill(ended, -torch.inf).amax(1)
+    reach = (totals / penalty(most[:, None], alpha)).masked_fill(ended, -torch.inf).amax(1)
     score = (totals / penalty(lengths, alpha)).masked_fill(~ended, -torch.inf).amax(1)
     return score >= reach
 

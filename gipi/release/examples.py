@@ -26,6 +26,7 @@ LARGEST_SIDE = 48  # of a picture that is kept as an example: it is resized like
 MOST_SIDE = LARGEST_SIDE + 9  # of one that is another size, see `_sizes`
 TYPES = ("uint8", "int64", "float32", "float64")
 UNKNOWN = "?"  # a word that no training row had
+MARK = "[MASK]"  # what the task fill is asked about
 UNUSUAL = "\U00010348"  # a letter that needs four bytes
 
 
@@ -44,7 +45,10 @@ def example_rows(model: "Model") -> Any:
         return [_picture(random, size) for size in _sizes(field)]
     if model.schema.is_text:
         own = {"tokens": 8, "temperature": 0.0} if model.task in ("write", "chat") else {}
-        return [{f.name: _text(model.schema, random, n) for f in model.schema.inputs} | own for n in range(COUNT)]
+        mark = f" {MARK}" if model.task == "fill" else ""
+        return [
+            {f.name: _text(model.schema, random, n) + mark for f in model.schema.inputs} | own for n in range(COUNT)
+        ]
     return [{field.name: _value(field, random, number) for field in model.schema.inputs} for number in range(COUNT)]
 
 

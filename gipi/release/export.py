@@ -39,7 +39,8 @@ Inputs = dict[str, np.ndarray]
 Run = Callable[[Inputs], Inputs]
 
 FILES = {"onnx": ".onnx", "torch": ".pt2", "safetensors": ".safetensors"}
-SUFFIXES = FILES | {"sagemaker": ".tar.gz", "docker": "-docker"}  # the last two: release/containers.py
+WORDS = {"word2vec-text": ".txt", "word2vec-binary": ".bin"}  # release/word_vectors.py
+SUFFIXES = FILES | {"sagemaker": ".tar.gz", "docker": "-docker"} | WORDS  # containers: release/containers.py
 MOST = 1_900_000_000  # bytes of weights inside an .onnx file: protobuf ends at 2 GB
 SMALL = 1 << 10  # bytes of a constant that stays inside whatever happens
 

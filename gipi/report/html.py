@@ -18,9 +18,11 @@ from gipi.errors import RunError
 from gipi.messages import _
 from gipi.report import svg
 from gipi.report.canvas import STYLE, safe
+from gipi.report.grid import grid
 from gipi.report.page import (
     Classification,
     Clusters,
+    Grid,
     Mistake,
     Page,
     Pictures,
@@ -243,6 +245,8 @@ def _result(result: Result) -> list[str]:
     if isinstance(result, Whole):
         picture = f'<img class="whole" src="{png(result.picture, 1200)}" alt="{safe(result.name)}">'
         return [card(result.name, picture, wide=True, note=result.note)]
+    if isinstance(result, Grid):
+        return [card(name, grid(result.values, result.rows, result.columns), note=result.note)]
     if isinstance(result, Table):
         return [card(name, table_html(result.columns, result.rows), wide=len(result.columns) > 4)]
     return [card(name or _("Pictures it made"), _gallery(result), wide=True)]

@@ -102,7 +102,18 @@ class Table:
     name: str = ""
 
 
-Result = Classification | Regression | Clusters | Pictures | Whole | Values | Table
+@dataclass
+class Grid:
+    """How much each row has to do with each column, 0 to 1: where a translation looked, say."""
+
+    rows: Sequence[str]
+    columns: Sequence[str]
+    values: Sequence[Sequence[float]]
+    name: str = ""
+    note: str = ""
+
+
+Result = Classification | Regression | Clusters | Pictures | Whole | Values | Table | Grid
 
 
 @dataclass

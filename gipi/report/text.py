@@ -35,6 +35,7 @@ NAMES = (
     *("frechet", "frechet of real", "told apart", "variety", "return", "worst return"),
     *("mse", "psnr", "ssim", "linear probe", "neighbors", "alignment", "uniformity"),
     *("silhouette", "silhouette code", "agreement", "loss", "inspector", "forger", "learner", "player"),
+    *("nearer", "wordsim", "wordsim known", "analogies", "analogies known"),
     *("running", "done", "interrupted", "diverged", "failed"),
 )
 

@@ -27,7 +27,7 @@ from gipi.training.player import Player, learner
 
 tasks = ("fill", "classify", "regress", "tag")
 kinds = ("text",)
-defaults = {"epochs": 12, "batch_size": 32, "schedule": "one-cycle", "clip": 1.0}
+defaults = {"epochs": 12, "batch_size": 32, "schedule": "one-cycle", "tokenizer": "wordpiece", "context": 128}
 
 # layers, D, heads: tiny to medium are table 1 of Turc et al., base and large section 3 of the paper
 SIZES = {
@@ -39,7 +39,7 @@ SIZES = {
     "large": (24, 1024, 16),
 }
 EPSILON = 1e-12  # of the norms
-SPREAD = 0.02  # of the weights at their beginning; appendix A.2 and the paper's code
+SPREAD = 0.02  # of the weights at their beginning; the paper's code
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class Embeddings(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         is_end = (x == self.end).long()
         segment = (is_end.cumsum(1) - is_end).clamp(max=1)  # (B, T): 0 up to and with the first end, then 1
-        where = self.position_embeddings.weight[: x.shape[1]]  # (T, D)
+        where = self.position_embeddings(torch.arange(x.shape[1], device=x.device))  # (T, D)
         return self.dropout(
             self.LayerNorm(self.word_embeddings(x.clamp(min=0)) + where + self.token_type_embeddings(segment))
         )
@@ -165,7 +165,7 @@ class Net(nn.Module):
             self.cls = nn.ModuleDict({"predictions": Words(sizes.vocabulary, width)})
         for part in self.modules():
             if isinstance(part, nn.Linear | nn.Embedding):
-                nn.init.trunc_normal_(part.weight, std=SPREAD, a=-2 * SPREAD, b=2 * SPREAD)
+                nn.init.normal_(part.weight, std=SPREAD)
             if isinstance(part, nn.Linear):
                 nn.init.zeros_(part.bias)
 

@@ -12,7 +12,7 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import dropout, max_pool1d
+from torch.nn.functional import dropout
 
 from gipi.algorithms.optimizers import from_config
 from gipi.data.schema import Sizes
@@ -23,7 +23,7 @@ from gipi.training.player import learner
 
 tasks = ("classify", "regress")
 kinds = ("text",)
-defaults = {"epochs": 20, "batch_size": 64, "patience": 3}
+defaults = {"epochs": 20, "batch_size": 64, "patience": 2, "tokenizer": "bpe", "vocabulary": 4096}
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,7 @@ class Net(nn.Module):
         self.filters = nn.ModuleList(
             nn.Conv1d(config.width, config.channels, length, padding=length - 1) for length in config.lengths
         )
+        self.lengths = config.lengths
         self.drop = nn.Dropout(config.dropout)
         self.head = linear(config.channels * len(config.lengths), sizes.output)
 
@@ -59,15 +60,22 @@ class Net(nn.Module):
         there = (x >= 0).to(self.tokens.weight.dtype)  # (B, T)
         kept = dropout(there, self.word_dropout, self.training)
         tokens = (self.tokens(x.clamp(min=0)) * kept[..., None]).transpose(1, 2)  # (B, D, T), 0 where the text ended
-        return self.head(self.drop(torch.cat([_best(one, tokens, there) for one in self.filters], 1)))
+        found = [_best(one(tokens), there, length) for one, length in zip(self.filters, self.lengths, strict=True)]
+        return self.head(self.drop(torch.cat(found, 1)))
 
 
-def _best(one: nn.Module, tokens: Tensor, there: Tensor) -> Tensor:
-    """The largest answer of each filter among the windows that hold a token, `(B, C)`; below 0 nothing is found."""
-    found = one(tokens)  # (B, C, T + length - 1)
-    reach = one.kernel_size[0] - 1  # type: ignore[index]
-    holds = max_pool1d(nn.functional.pad(there[:, None], (reach, reach)), reach + 1, 1)  # (B, 1, T + length - 1)
-    return found.masked_fill(holds == 0, float("-inf")).amax(2).relu()
+def _best(answers: Tensor, there: Tensor, length: int) -> Tensor:
+    """The largest answer of each filter among the windows that hold a token, `(B, C)`; below 0 nothing is found.
+
+    Args:
+        answers: `(B, C, T + length - 1)`.
+        there: `(B, T)`, 1 where a token is.
+        length: Of the filters.
+    """
+    length_of_text = there.sum(1, keepdim=True)  # (B, 1)
+    last = torch.where(length_of_text > 0, length_of_text + length - 1, 0)  # behind the last window with a token
+    holds = torch.arange(answers.shape[2], device=answers.device) < last  # (B, T + length - 1)
+    return answers.masked_fill(~holds[:, None], float("-inf")).amax(2).relu()
 
 
 def players(net: Net, config: Config, loss, schedule) -> dict:

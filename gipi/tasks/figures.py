@@ -13,6 +13,11 @@ def metric_title(metric: str) -> str:
         "balanced_accuracy": _("balanced accuracy"),
         "f1_macro": _("F1 (mean of the classes)"),
         "f1_micro": _("F1 (all labels together)"),
+        "f1": _("F1 of whole stretches"),
+        "precision": _("precision"),
+        "recall": _("recall"),
+        "token_accuracy": _("accuracy of single tokens"),
+        "perplexity": _("perplexity"),
         "auc": _("area under the ROC curve"),
         "log_loss": _("log loss"),
         "brier": _("Brier score"),
@@ -30,11 +35,17 @@ def metric_title(metric: str) -> str:
         "mse": _("mean squared error"),
         "psnr": _("PSNR in dB"),
         "ssim": _("structural similarity"),
+        "nearer": _("neighbours nearer than words from elsewhere"),
+        "bleu": _("BLEU"),
+        "chrf": _("chrF"),
     }
     return titles.get(metric, metric)
 
 
-SHARES = ("accuracy", "balanced_accuracy", "f1_macro", "f1_micro", "subset_accuracy", "coverage")  # said in per cent
+SHARES = (  # said in per cent
+    *("accuracy", "balanced_accuracy", "f1_macro", "f1_micro", "subset_accuracy", "coverage"),
+    *("f1", "precision", "recall", "token_accuracy", "nearer"),
+)
 
 
 def figure(metric: str, value: Metric | float, with_interval: bool = False) -> str:

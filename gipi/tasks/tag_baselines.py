@@ -8,6 +8,7 @@ N tokens of all sentences, K tags, V distinct tokens, F features
 import time
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -15,7 +16,6 @@ from torch import Tensor
 
 from gipi.data.tags import Sentence, Span, numbered, runs
 from gipi.messages import _
-from gipi.tasks.baselines import Baseline
 from gipi.tasks.intervals import Array
 from gipi.tasks.spans import best_path
 
@@ -24,16 +24,36 @@ EPOCHS, BATCH, STEP_SIZE = 8, 256, 0.1  # of the regression: by Adagrad (Duchi 2
 OUTSIDE = "\0"  # the token before the first and behind the last
 
 
+@dataclass(frozen=True)
+class Tagger:
+    """A simpler way and what it found.
+
+    Attributes:
+        name: frequent_tag or window.
+        spans: The stretches of each test sentence.
+        seconds: What fitting and finding cost.
+        settings: How it was fitted, for a person.
+    """
+
+    name: str
+    spans: list[list[Span]]
+    seconds: float
+    settings: str
+
+
 def fit_taggers(
     train: Sequence[Sentence], test: Sequence[Sentence], labels: Sequence[str], seconds: float, seed: int = 0
-) -> list[Baseline]:
-    """The stretches that each simpler way finds in test sentences, as `predictions`: a list of spans for each."""
-    found = []
-    for name, fit in (("frequent_tag", _frequent), ("window", _window)):
-        begin = time.perf_counter()
-        said, settings, used = fit(train, test, labels, seconds, seed)
-        found.append(Baseline(name, said, time.perf_counter() - begin, None, settings, used))  # type: ignore[arg-type]
-    return found
+) -> list[Tagger]:
+    """What each simpler way finds in test sentences; the regression learns for so many seconds at most."""
+    begin = time.perf_counter()
+    said, settings = _frequent(train, test, labels)
+    middle = time.perf_counter()
+    found, how = _window(train, test, labels, seconds, seed)
+    end = time.perf_counter()
+    return [
+        Tagger("frequent_tag", said, middle - begin, settings),
+        Tagger("window", found, end - middle, how),
+    ]
 
 
 def title(name: str) -> str:
@@ -54,7 +74,9 @@ def _words(sentence: Sentence) -> list[str]:
     return [sentence.text[start:stop] for start, stop in sentence.tokens]
 
 
-def _frequent(train, test, labels, seconds, seed) -> tuple[list[list[Span]], str, int]:
+def _frequent(
+    train: Sequence[Sentence], test: Sequence[Sentence], labels: Sequence[str]
+) -> tuple[list[list[Span]], str]:
     """A token that was never seen has no label."""
     counts: dict[str, Counter] = defaultdict(Counter)
     for sentence in train:
@@ -70,10 +92,12 @@ def _frequent(train, test, labels, seconds, seed) -> tuple[list[list[Span]], str
     said = [
         spans_of(one, best_path(np.stack([shares.get(word, unseen) for word in _words(one)])), labels) for one in test
     ]
-    return said, _("{count} different tokens", count=len(counts)), len(train)
+    return said, _("{count} different tokens", count=len(counts))
 
 
-def _window(train, test, labels, seconds, seed) -> tuple[list[list[Span]], str, int]:
+def _window(
+    train: Sequence[Sentence], test: Sequence[Sentence], labels: Sequence[str], seconds: float, seed: int
+) -> tuple[list[list[Span]], str]:
     """As many epochs as there is time for, at most EPOCHS."""
     known: list[Array] = []
     x, y = torch.from_numpy(_features(train, known)), torch.from_numpy(_tags(train, labels))
@@ -95,7 +119,7 @@ def _window(train, test, labels, seconds, seed) -> tuple[list[list[Span]], str, 
     ]
     words = {"window": WINDOW, "features": features, "epochs": epochs}
     how = _("{window} tokens on each side and pairs of neighbours: {features} features, {epochs} epochs", **words)
-    return said, how, len(train)
+    return said, how
 
 
 def _learn(weights: Tensor, squares: Tensor, x: Tensor, y: Tensor) -> None:

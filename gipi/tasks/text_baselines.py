@@ -78,10 +78,7 @@ def fit_text_baselines(
 
 def as_columns(texts: Texts) -> Array:
     """`(n, columns)` strings."""
-    held = np.empty((len(texts), len(texts[0]) if len(texts) else 1), object)
-    for place, row in enumerate(texts):
-        held[place] = row
-    return held
+    return np.array([[*row] for row in texts], object).reshape(len(texts), -1)
 
 
 def linear(name: str, rows: Rows, limit: float | None, to_predict: int) -> Fitted:
@@ -127,7 +124,7 @@ def features_of(name: str, texts: Array) -> tuple[Callable[[Array], Any], Any, s
         counted = TfidfVectorizer(ngram_range=WORDS, sublinear_tf=True, token_pattern=r"(?u)\b\w+\b")
         said = _("1 or {most} words in a row", most=WORDS[1])
     else:
-        least, most = SYLLABLES if has_syllables(texts[:1000].ravel()) else LETTERS
+        least, most = SYLLABLES if has_syllables(texts[:1000].ravel().tolist()) else LETTERS
         counted = TfidfVectorizer(analyzer="char_wb", ngram_range=(least, most), sublinear_tf=True)
         said = _("{least} to {most} characters in a row", least=least, most=most)
     if texts.shape[1] == 1:
@@ -136,7 +133,8 @@ def features_of(name: str, texts: Array) -> tuple[Callable[[Array], Any], Any, s
     counted.fit(texts.ravel())
 
     def features(texts: Array) -> Any:
-        a, b = (counted.transform(texts[:, place]) for place in (0, 1))
+        a: Any = counted.transform(texts[:, 0])
+        b: Any = counted.transform(texts[:, 1])
         both = a.multiply(b).tocsr()
         return sparse.hstack([a, b, both, abs(a - b), sparse.csr_matrix(both.sum(1))], format="csr")
 

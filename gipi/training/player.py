@@ -198,17 +198,27 @@ def clipped(gradients: list[Tensor], limit: float, is_stacked: bool = False) -> 
     return list(torch._foreach_mul(gradients, torch.clamp(limit / (norm + 1e-6), max=1.0)))
 
 
-def learner(
-    net: nn.Module, loss: Callable[..., Tensor], optimizer: Callable[[list[Tensor]], Optimizer], inputs: int = 1
-) -> dict:
-    """The one player of supervised learning: it wants `loss(net(x), *target)` small, for batches `(x, *target)`.
+def learner(net: nn.Module, loss: Callable[..., Tensor], optimizer: Callable[[list[Tensor]], Optimizer]) -> dict:
+    """The one player of supervised learning: it wants `loss(net(x), *target)` small, for batches `(x, *target)`."""
+    params: list[Tensor] = [p for p in net.parameters() if p.requires_grad]
 
-    `inputs`: so many tensors of a batch go into the network.
+    def objective(batch: Batch) -> Tensor:
+        x, *target = batch
+        return loss(net(x), *target)
+
+    coupled = any(isinstance(part, nn.modules.batchnorm._BatchNorm) for part in net.modules())
+    return {"learner": Player(params, objective, optimizer(params), splittable=not coupled)}
+
+
+def translator(net: nn.Module, loss: Callable[..., Tensor], optimizer: Callable[[list[Tensor]], Optimizer]) -> dict:
+    """The one player of translation: from a source x and what was said so far the next token, at each place of y.
+
+    Batches are `(x (B, S), y (B, T))`, tokens with -1 behind the end of each row; the loss is a mean over tokens.
     """
     params: list[Tensor] = [p for p in net.parameters() if p.requires_grad]
 
     def objective(batch: Batch) -> Tensor:
-        return loss(net(*batch[:inputs]), *batch[inputs:])
+        x, y = batch
+        return loss(net(x, y[:, :-1]), y[:, 1:])
 
-    coupled = any(isinstance(part, nn.modules.batchnorm._BatchNorm) for part in net.modules())
-    return {"learner": Player(params, objective, optimizer(params), splittable=not coupled)}
+    return {"learner": Player(params, objective, optimizer(params))}

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any, Literal
 from gipi.errors import ProgramWarning, UsageError, nearest
 from gipi.messages import _
 from gipi.verbs.inspect import bundle_of
-from gipi.verbs.load import load
+from gipi.verbs.load import load, load_networks
 
 if TYPE_CHECKING:
     from gipi.release.export import Exported
 
-Format = Literal["onnx", "torch", "safetensors", "sagemaker", "docker"]
+Format = Literal["onnx", "torch", "safetensors", "sagemaker", "docker", "word2vec-text", "word2vec-binary"]
 Precision = Literal["float32", "int8", "bf16"]
 
 PRECISIONS = ("float32", "int8", "bf16")
@@ -34,7 +34,8 @@ def export(
         path: The file; None: named after the run, in the folder where one stands.
         to: "onnx": one .onnx file for any ONNX runtime; "torch": a .pt2 file for PyTorch, which gipi itself never
             reads; "safetensors": the weights alone, by the names that the network has; "sagemaker": model.tar.gz for
-            Amazon SageMaker; "docker": a folder that Docker makes an image of.
+            Amazon SageMaker; "docker": a folder that Docker makes an image of; "word2vec-text" and "word2vec-binary":
+            words with their vectors, as gensim and others read them.
         precision: Of an .onnx file: "int8" and "bf16" are measured beside the model, and written only if they are
             faster and hardly worse.
         loss_of_quality: By how much the first metric may be worse then: 0.01 of an accuracy, f1 or R², 0.01 of the
@@ -79,6 +80,10 @@ def export(
             return write_archive(_released(source, Path(aside)), into)
     if to == "safetensors":
         return _weights(source, into)
+    if to in ("word2vec-text", "word2vec-binary"):
+        from gipi.release.word_vectors import write_words
+
+        return write_words(load_networks(source), into, is_binary=to == "word2vec-binary")
     model = load(source)
     if precision != "float32":
         from gipi.verbs.measured import variant

@@ -6,9 +6,14 @@ import math
 import pytest
 import torch
 
-from gipi.models.beam import penalty, search
+from gipi.models import beam
+from gipi.models.beam import penalty
 
 V, END = 4, 1
+
+
+def search(follow, source, state, *, most, **options):
+    return beam.search(follow, source, state, most=torch.full((len(source[0]),), most), **options)
 
 
 def chains(rows=3, seed=0, sharpness=2.0):
@@ -108,3 +113,19 @@ def test_the_penalty_is_equation_14():
     for length, alpha in ((1, 0.6), (10, 0.2), (30, 1.0)):
         assert penalty(torch.tensor(length), alpha).item() == pytest.approx((5 + length) ** alpha / (5 + 1) ** alpha)
     assert math.isclose(penalty(torch.tensor(9), 0.0).item(), 1.0)
+
+
+def test_each_row_has_its_own_greatest_length():
+    _table, follow, source, state = chains(rows=4, sharpness=0.1)
+    most = torch.tensor([1, 5, 2, 9])
+    found = beam.search(follow, source, state, begin=0, end=END, most=most, beams=3)
+    for row in range(4):
+        part = slice(row, row + 1)
+        (alone,) = search(follow, [source[0][part]], [state[0][part]], begin=0, end=END, most=int(most[row]), beams=3)
+        assert alone == found[row] and len(alone.tokens) + alone.is_ended <= most[row]
+
+
+def test_no_row_is_no_answer():
+    _table, follow, _source, _state = chains()
+    nothing = torch.zeros(0, dtype=torch.int64)
+    assert beam.search(follow, [nothing], [nothing], begin=0, end=END, most=nothing) == []

@@ -1,4 +1,4 @@
-"""The words that decided: they add up to the change of the answer, whatever the network, and belong to their letters."""
+"""The words that decided: they add up to the change of the answer, whatever the network; each has its letters."""
 
 import dataclasses
 import json

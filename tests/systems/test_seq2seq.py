@@ -138,9 +138,9 @@ def test_what_is_looked_at_sums_to_one_and_leaves_padding_out(attention):
     assert torch.allclose(found.sum(2), torch.ones(2, 5)) and not found[1, :, 4:].any()
 
 
-def test_shared_tables_are_one():
+def test_tied_tables_are_one():
     assert build().output is None and build().target_embedding is None
-    apart = build(shared=False)
+    apart = build(tied=False)
     assert apart.output is not None and apart.target_embedding is not None
     other = build(sizes=Sizes((20,), 0, vocabulary=30, target_vocabulary=40, end=1))
     assert other.target_embedding is not None and other(texts([4])).shape == (1, 1, 40)
@@ -160,7 +160,7 @@ def test_it_learns_to_turn_texts_round(attention, reached):
         words = torch.randint(3, 7, (32, 3), generator=draw)
         begin, end = torch.zeros(32, 1, dtype=torch.int64), torch.ones(32, 1, dtype=torch.int64)
         turned = words.flip(1)
-        batch = torch.cat([begin, words, end], 1), torch.cat([begin, turned], 1), torch.cat([turned, end], 1)
+        batch = torch.cat([begin, words, end], 1), torch.cat([begin, turned, end], 1)
         found.append(player.play(batch, step).item())
     assert np.mean(found[-10:]) < reached < 1.04 < found[0]
 

@@ -4,6 +4,7 @@ import contextlib
 import json
 import random
 import warnings
+import zipfile
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -151,11 +152,14 @@ def test_tokenizer_of_a_run_and_of_a_file_of_ours(tmp_path):
     run = tmp_path / "run"
     run.mkdir()
     fields = [{"name": "n", "kind": "number"}, {"name": "text", "kind": "text", "tokenizer": kept.to_json()}]
-    (run / "run.json").write_text(json.dumps({"schema": {"inputs": fields}}), encoding="utf-8")
-    assert open_tokenizer(run).to_json() == kept.to_json()
-    (run / "run.json").write_text(json.dumps({"schema": {"inputs": fields[:1]}}), encoding="utf-8")
-    with pytest.raises(UsageError, match="without text"):
-        open_tokenizer(run)
+    for kept_fields, is_text in ((fields, True), (fields[:1], False)):
+        with zipfile.ZipFile(run / "model.gipi", "w") as archive:
+            archive.writestr("bundle.json", json.dumps({"schema": {"inputs": kept_fields}}))
+        if is_text:
+            assert open_tokenizer(run).to_json() == open_tokenizer(run / "model.gipi").to_json() == kept.to_json()
+        else:
+            with pytest.raises(UsageError, match="without text"):
+                open_tokenizer(run)
 
 
 # --- what cannot be read -----------------------------------------------------------------------------------------
