@@ -130,7 +130,7 @@ def opened(name: str, source: Any, runtime: "Runtime | None", threads: int, limi
 
     torch.set_num_threads(threads)
     networks = _settled(name, model, examples, limits)
-    if model.task in WRITING + WHOLE:
+    if model.task in ("translate", *WRITING, *WHOLE):
         text = _("{name} has no program, as it writes or reads texts step by step: PyTorch answers", name=name)
         print(f"gipi: {text}", file=sys.stderr, flush=True)
         return networks
