@@ -1,4 +1,4 @@
-"""A small GPT on characters beside plain PyTorch, transformers and Keras: the cost of a step, how soon it knows, writing.
+"""A small GPT on characters beside plain PyTorch, transformers, Keras: the cost of a step, how soon it knows, writing.
 
     python bench/gpt.py [--quick] [--turns 3] [--steps 200] [--work step|reach|decode]
 
