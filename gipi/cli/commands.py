@@ -98,7 +98,7 @@ def _said(answer: dict[str, Any]) -> str:
         return clean("  ".join(f"{name}: {_said(of_target)}" for name, of_target in answer.items()))
     parts = []
     for name, value in answer.items():
-        if name in ("label", "value", "labels", "file", "action", "cluster", "word"):
+        if name in ("label", "value", "labels", "file", "action", "cluster", "word", "text"):
             parts.append(
                 f"{value:.6g}"
                 if isinstance(value, float)
@@ -112,6 +112,8 @@ def _said(answer: dict[str, Any]) -> str:
             parts.append(" ".join(f"{number:.6g}" for number in value))
         elif name == "probability":
             parts.append(f"{value:.1%}")
+        elif name == "score":
+            parts.append(f"{value:.2f}")
         elif name in ("low", "high", "disagreement"):
             parts.append(f"{_(name)} {value:.4g}")
     return clean("  ".join(parts))  # labels are a stranger's words

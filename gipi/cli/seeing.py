@@ -34,6 +34,8 @@ def explained(run: str, inputs: list[str], say: Callable[[dict[str, Any]], str] 
                 print(_("written to {path}", path=path))
         elif say and hasattr(found, "words"):
             _print_words(found)
+        elif say and hasattr(found, "weights"):
+            _print_looks(found)
         elif say:
             _print_columns(found)
         answers.append(answer)
@@ -47,6 +49,13 @@ def _print_columns(found: Any) -> None:
     rows = [[name, found.values[name], f"{change:+.4g}"] for name, change in ordered]
     title = _("what each column adds to {name}: the answer, minus that with an empty value there", name=found.of)
     print_table(title, [_("column"), _("value"), _("adds")], rows)
+
+
+def _print_looks(found: Any) -> None:
+    from gipi.report.tables import print_table
+
+    rows = [[token, source, f"{share:.2f}"] for token, source, share in found.most()]
+    print_table(_("where it looked most"), [_("said"), _("source"), _("share")], rows)
 
 
 def _print_words(found: Any) -> None:

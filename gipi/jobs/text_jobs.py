@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from gipi.jobs.pieces import Progress
 
 ALSO = {"generate": "write", "embed": "relate"}  # what a person may call a task on texts, as its kin on pictures
-OF_FORM = {"running": ("write", "fill", "relate"), "pairs": ("translate",), "tags": ("tag",)}
+OF_FORM = {"running": ("write", "fill", "relate"), "pairs": ("translate",), "tags": ("tag",), "answers": ("chat",)}
 
 
 def text_task(source: Any, options: Fit) -> str | None:
@@ -25,7 +25,7 @@ def text_task(source: Any, options: Fit) -> str | None:
     form = form_of(source)
     if options.task in ALSO and (form == "running" or options.text):
         return ALSO[options.task]
-    if options.task is not None or options.target:
+    if options.task is not None or (options.target and form != "pairs"):
         return None
     can = systems.describe(options.system).tasks if options.system in systems.names() else ()
     only_texts = bool(can) and all(task in OF_TEXTS for task in can)

@@ -1,5 +1,5 @@
 """Why a model answered as it did: for a picture where it looked, for a row of a table what each column did, for a text
-which words decided (release/text_saliency.py).
+which words decided (release/text_saliency.py), for a translation where it looked (release/looked.py).
 
 Pictures: Grad-CAM and integrated gradients (release/saliency.py) of what was answered, or of what is asked for. Tables:
 each column is emptied in turn, and the answer changes by so much. Categories enter a network as codes, which have no
@@ -23,6 +23,7 @@ from gipi.data.encode import normalize
 from gipi.data.schema import Schema
 from gipi.errors import UsageError, nearest
 from gipi.messages import _
+from gipi.release.looked import LookExplanation, look_explanations
 from gipi.release.rows import as_rows
 from gipi.release.saliency import examined, grad_cam, integrated_gradients, last_layer
 from gipi.release.text_saliency import TextExplanation, text_explanations
@@ -88,8 +89,11 @@ class RowExplanation:
 
 def explanations(
     model: "Model", rows: Any, target: Any = None, layer: str | None = None, baseline: Any = None
-) -> Iterator[PictureExplanation | RowExplanation | TextExplanation]:
+) -> Iterator[PictureExplanation | RowExplanation | TextExplanation | LookExplanation]:
     """One explanation for each row, as they are found; see `Model.explain`."""
+    if model.task == "translate":
+        yield from look_explanations(model, rows)
+        return
     if model.task not in ("classify", "regress"):
         text = _(
             "only what a model says of pictures, texts and tables can be explained; this one's task is {task}",

@@ -28,6 +28,7 @@ from gipi.release.rows import as_rows, rows_at_once
 
 if TYPE_CHECKING:
     from gipi.release.explain import PictureExplanation, RowExplanation
+    from gipi.release.looked import LookExplanation
     from gipi.release.text_saliency import TextExplanation
 
 
@@ -145,7 +146,7 @@ class Model:
 
     def explain(
         self, rows: Any, target: Any = None, layer: str | None = None, baseline: Any = None
-    ) -> "list[PictureExplanation | RowExplanation | TextExplanation]":
+    ) -> "list[PictureExplanation | RowExplanation | TextExplanation | LookExplanation]":
         """Why it answers as it does, for each row: where in a picture it looks, which words of a text decided, what
         each column of a table does.
 

@@ -26,7 +26,14 @@ from gipi.training.player import translator
 
 tasks = ("translate",)
 kinds = ("text",)
-defaults = {"epochs": 10, "batch_size": 64, "schedule": "one-cycle", "label_smoothing": 0.1, "clip": 1.0}
+defaults = {
+    "epochs": 10,
+    "batch_size": 64,
+    "schedule": "one-cycle",
+    "label_smoothing": 0.1,
+    "clip": 1.0,
+    "vocabulary": 4000,
+}
 
 
 @dataclass(frozen=True)
@@ -35,7 +42,7 @@ class Config:
     attention: Literal["additive", "dot", "none"] = "dot"  # how the source is looked at; none: only its last state
     width: int = 256  # numbers in a state, one direction, and in a word's vector
     layers: int = 1  # one upon the other
-    shared: bool = True  # one table of embeddings for source, target and output, where they have one vocabulary
+    tied: bool = True  # one vocabulary and one table of embeddings for both languages and for the output
     dropout: float = 0.2  # share of what each layer gives that is switched off at each step
     optimizer: str = "adamw"  # sgd momentum nag adagrad adadelta rmsprop adam adamw muon lbfgs lars
     lr: float | Literal["auto"] | None = 2e-3  # largest step size, or auto; another optimizer brings its own
@@ -104,7 +111,7 @@ class Net(nn.Module):
         looks = self.kind != "none"
         read = (2 if looks else 1) * width
         self.embedding = table(sizes.vocabulary, width)
-        is_one = config.shared and sizes.target_vocabulary == sizes.vocabulary
+        is_one = config.tied and sizes.target_vocabulary == sizes.vocabulary
         self.target_embedding = None if is_one else table(sizes.target_vocabulary, width)
         self.dropout = nn.Dropout(config.dropout)
         self.encoder = recurrence(config, width, layers, both_ways=looks)
@@ -113,7 +120,7 @@ class Net(nn.Module):
         self.decoder = recurrence(config, width + (read if self.kind == "additive" else 0), layers)
         self.readout = nn.Linear({"additive": 2 * width + read, "dot": width + read, "none": width}[self.kind], width)
         self.bias = nn.Parameter(torch.zeros(sizes.target_vocabulary))
-        self.output = None if config.shared else nn.Linear(width, sizes.target_vocabulary, bias=False)
+        self.output = None if config.tied else nn.Linear(width, sizes.target_vocabulary, bias=False)
 
     def forward(self, x: Tensor, said: Tensor | None = None) -> Tensor:
         """Scores `(B, T, V)` of what follows each of `said` `(B, T)`; nothing said stands for token 0, which begins."""

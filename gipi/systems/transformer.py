@@ -26,7 +26,14 @@ from gipi.training.player import learner, translator
 
 tasks = ("translate", "classify", "regress")
 kinds = ("text",)
-defaults = {"epochs": 20, "batch_size": 64, "schedule": "inverse-sqrt", "label_smoothing": 0.1, "clip": 1.0}
+defaults = {
+    "epochs": 10,
+    "batch_size": 64,
+    "schedule": "one-cycle",
+    "label_smoothing": 0.1,
+    "clip": 1.0,
+    "vocabulary": 4000,
+}
 
 # layers of the encoder and of the decoder, D, heads; base and big are the paper's table 3
 SIZES = {"mini": (2, 128, 4), "small": (3, 256, 4), "medium": (4, 384, 6), "base": (6, 512, 8), "big": (6, 1024, 16)}
@@ -34,12 +41,12 @@ SIZES = {"mini": (2, 128, 4), "small": (3, 256, 4), "medium": (4, 384, 6), "base
 
 @dataclass(frozen=True)
 class Config:
-    size: str = "small"  # mini, small, medium, base or big
+    size: str = "mini"  # mini, small, medium, base or big
     norm: str = "pre"  # pre: before each part, which needs no care; post: behind it, as in the paper
-    shared: bool = True  # one table of embeddings for source, target and output, where they have one vocabulary
+    tied: bool = True  # one vocabulary and one table of embeddings for both languages and for the output
     dropout: float = 0.1  # share of what each layer gives that is switched off at each step
     optimizer: str = "adamw"  # sgd momentum nag adagrad adadelta rmsprop adam adamw muon lbfgs lars
-    lr: float | Literal["auto"] | None = 1e-3  # largest step size, or auto; another optimizer brings its own
+    lr: float | Literal["auto"] | None = 2e-3  # largest step size, or auto; another optimizer brings its own
     momentum: float | None = None  # of sgd's relatives; each has its own if not given
     weight_decay: float = 0.01  # shrinks the weights at each step
     beams: int = 4  # beginnings of a translation that are kept while it is looked for; 1: the greedy way
@@ -181,11 +188,11 @@ class Net(nn.Module):
             nn.init.zeros_(self.told.weight)
             nn.init.zeros_(self.told.bias)
             return
-        is_one = config.shared and sizes.target_vocabulary == sizes.vocabulary
+        is_one = config.tied and sizes.target_vocabulary == sizes.vocabulary
         self.target_embedding = None if is_one else table(sizes.target_vocabulary, width)
         self.decoder = nn.ModuleList(DecoderLayer(width, heads, config) for _layer in range(layers))
         self.target_norm = nn.LayerNorm(width) if config.norm == "pre" else nn.Identity()
-        self.output = None if config.shared else nn.Linear(width, sizes.target_vocabulary, bias=False)
+        self.output = None if config.tied else nn.Linear(width, sizes.target_vocabulary, bias=False)
         if self.output is not None:
             nn.init.normal_(self.output.weight, std=width**-0.5)
 

@@ -75,7 +75,7 @@ def translated(net: nn.Module, x: Tensor, schema: Schema, beams: int, alpha: flo
     order = lengths.argsort(stable=True)
     order = order[lengths[order] > 2]  # more than a beginning and an end
     factor, more = LONGER
-    for rows in order.split(AT_ONCE):
+    for rows in order.split(AT_ONCE) if len(order) else ():
         most = (factor * lengths[rows] + more).clamp(max=longest).to(where)
         with torch.no_grad():
             source = net.read(x[rows, : int(lengths[rows].max())].long().to(where))
@@ -94,8 +94,16 @@ def texts_said(found: Sequence[Said], schema: Schema) -> list[str]:
 
 def told(model: Any, x: Tensor) -> list[dict[str, Any]]:
     """The answers to encoded rows: the translation, and its log-probability over the penalty of its length."""
-    beams, alpha = model.config["beams"], model.config["length_penalty"]
-    found = translated(model.members[0], x, model.schema, beams, alpha)
+    return in_words(model, found_by(model, x))
+
+
+def found_by(model: Any, x: Tensor) -> list[Said]:
+    """The best translations that a model finds, by its own settings."""
+    return translated(model.members[0], x, model.schema, model.config["beams"], model.config["length_penalty"])
+
+
+def in_words(model: Any, found: Sequence[Said]) -> list[dict[str, Any]]:
+    """What was found, for a person."""
     said = texts_said(found, model.schema)
     return [{"text": text, "score": round(one.score, 4)} for text, one in zip(said, found, strict=True)]
 

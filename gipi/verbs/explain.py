@@ -13,6 +13,7 @@ from gipi.verbs.load import load
 
 if TYPE_CHECKING:
     from gipi.release.explain import PictureExplanation, RowExplanation
+    from gipi.release.looked import LookExplanation
     from gipi.release.text_saliency import TextExplanation
 
 
@@ -48,7 +49,7 @@ def explain(
 class Explanations:
     """Explanations of rows, in their order; of pictures they can be drawn, and in Jupyter they show themselves."""
 
-    rows: "list[PictureExplanation | RowExplanation | TextExplanation]"
+    rows: "list[PictureExplanation | RowExplanation | TextExplanation | LookExplanation]"
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -56,7 +57,7 @@ class Explanations:
     def __getitem__(self, place: int) -> "PictureExplanation | RowExplanation | TextExplanation":
         return self.rows[place]
 
-    def __iter__(self) -> "Iterator[PictureExplanation | RowExplanation | TextExplanation]":
+    def __iter__(self) -> "Iterator[PictureExplanation | RowExplanation | TextExplanation | LookExplanation]":
         return iter(self.rows)
 
     def save(self, folder: str | Path) -> list[Path]:

@@ -10,6 +10,7 @@ from gipi.verbs.load import load, load_networks
 if TYPE_CHECKING:
     from gipi.release.bundle import Runtime
     from gipi.release.explain import PictureExplanation, RowExplanation
+    from gipi.release.looked import LookExplanation
     from gipi.release.text_saliency import TextExplanation
 
 
@@ -82,7 +83,7 @@ def answers_to(source: Any, inputs: list[str], runtime: "Runtime | None" = None)
 
 def explained(
     source: Any, inputs: list[str]
-) -> "Iterator[tuple[str, PictureExplanation | RowExplanation | TextExplanation]]":
+) -> "Iterator[tuple[str, PictureExplanation | RowExplanation | TextExplanation | LookExplanation]]":
     """Why the model answers so to what was typed: each input with the explanation of a row of it, as they are found."""
     from gipi.release.explain import explanations
 

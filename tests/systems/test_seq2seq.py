@@ -138,9 +138,9 @@ def test_what_is_looked_at_sums_to_one_and_leaves_padding_out(attention):
     assert torch.allclose(found.sum(2), torch.ones(2, 5)) and not found[1, :, 4:].any()
 
 
-def test_shared_tables_are_one():
+def test_tied_tables_are_one():
     assert build().output is None and build().target_embedding is None
-    apart = build(shared=False)
+    apart = build(tied=False)
     assert apart.output is not None and apart.target_embedding is not None
     other = build(sizes=Sizes((20,), 0, vocabulary=30, target_vocabulary=40, end=1))
     assert other.target_embedding is not None and other(texts([4])).shape == (1, 1, 40)

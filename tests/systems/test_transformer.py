@@ -154,7 +154,7 @@ def test_no_word_looks_ahead():
         assert torch.equal(net(x, said)[:, :5], net(x, other)[:, :5])
 
 
-@pytest.mark.parametrize("config", [{}, {"norm": "post"}, {"shared": False}])
+@pytest.mark.parametrize("config", [{}, {"norm": "post"}, {"tied": False}])
 def test_following_with_a_cache_is_writing_at_once(config):
     net = build(transformer.Config(size="mini", dropout=0.0, **config))
     x, said = texts([12, 5, 2]), texts([7, 7, 7], seed=1)
@@ -185,9 +185,9 @@ def test_texts_longer_than_the_table_of_places_are_read():
     assert seen.shape == (1, 700, 128) and torch.allclose(net.places[:700], transformer.sinusoids(700, 128))
 
 
-def test_shared_tables_are_one():
+def test_tied_tables_are_one():
     assert build().output is None and build().target_embedding is None
-    apart = build(transformer.Config(size="mini", shared=False))
+    apart = build(transformer.Config(size="mini", tied=False))
     assert apart.output is not None and apart.target_embedding is not None
     other = build(sizes=Sizes((20,), 0, vocabulary=30, target_vocabulary=40, end=1))
     assert other.target_embedding is not None and other(texts([4])).shape == (1, 1, 40)
