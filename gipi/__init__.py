@@ -13,11 +13,13 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from gipi.run import Run as Run
+    from gipi.verbs.chat import chat as chat
     from gipi.verbs.compare import compare as compare
     from gipi.verbs.evaluate import evaluate as evaluate
     from gipi.verbs.explain import explain as explain
     from gipi.verbs.export import export as export
     from gipi.verbs.fit import fit as fit
+    from gipi.verbs.generate import generate as generate
     from gipi.verbs.inspect import inspect as inspect
     from gipi.verbs.load import load as load
     from gipi.verbs.predict import predict as predict
@@ -27,11 +29,13 @@ if TYPE_CHECKING:
 
 _PLACES = {
     "Run": "gipi.run",
+    "chat": "gipi.verbs.chat",
     "compare": "gipi.verbs.compare",
     "evaluate": "gipi.verbs.evaluate",
     "explain": "gipi.verbs.explain",
     "export": "gipi.verbs.export",
     "fit": "gipi.verbs.fit",
+    "generate": "gipi.verbs.generate",
     "inspect": "gipi.verbs.inspect",
     "load": "gipi.verbs.load",
     "predict": "gipi.verbs.predict",
@@ -42,11 +46,13 @@ _PLACES = {
 
 __all__ = [
     "Run",
+    "chat",
     "compare",
     "evaluate",
     "explain",
     "export",
     "fit",
+    "generate",
     "inspect",
     "load",
     "predict",

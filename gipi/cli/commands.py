@@ -10,6 +10,7 @@ from typing import Any
 
 from gipi.cli.lines import Line, system_reader
 from gipi.cli.pictures import written, written_each
+from gipi.cli.writing import chat, generate  # noqa: F401  # two of the verbs
 from gipi.errors import RunError, UsageError, nearest
 from gipi.jobs.checks import flag
 from gipi.messages import _

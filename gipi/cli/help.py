@@ -12,6 +12,8 @@ ABOUT = {
     "fit": "train a model on data, judge it, keep it",
     "evaluate": "judge a kept model on other data",
     "predict": "the answers of a kept model",
+    "generate": "a text that goes on from yours, by a model that learned to write",
+    "chat": "a talk with a model that learned to answer",
     "resume": "go on with a run that was cut",
     "runs": "what has been done",
     "show": "one run: its data, model, numbers and verdict",

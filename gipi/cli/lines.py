@@ -42,7 +42,7 @@ class Shown:
     picture_size: int | None = None  # height and width that pictures are brought to
     target: tuple[str, ...] = ()  # column or columns to be predicted
     seed: int = 0  # of the run that would see them so
-    clear_cache: bool = False  # remove decoded pictures and columns of large tables that were kept; fetched sets stay
+    clear_cache: bool = False  # remove decoded pictures, tokens and columns of large tables that were kept; fetched sets stay
     json: bool = False  # the last line of standard output is the result as JSON
     lang: str | None = None  # en or ko; from the locale if not given
     quiet: bool = False  # say nothing
@@ -61,6 +61,35 @@ class Predict:
 
 
 @dataclass(frozen=True)
+class Generate:
+    """What `gipi generate` understands."""
+
+    prompt: str = ""  # the text to go on from, or the question; begins as texts of training do if not given
+    tokens: int = 200  # that are written, at most
+    temperature: float = 1.0  # 0: always the likeliest token; below 1: rather likely ones; 1: as it has learned
+    top_k: int = 0  # only the so many likeliest tokens are in question; 0: all
+    top_p: float = 1.0  # only the likeliest tokens that together are so likely are in question; 1: all
+    seed: int = 0  # the same one gives the same text
+    json: bool = False  # the last line of standard output is the result as JSON
+    lang: str | None = None  # en or ko; from the locale if not given
+    quiet: bool = False  # say nothing but the text
+
+
+@dataclass(frozen=True)
+class Chat:
+    """What `gipi chat` understands."""
+
+    tokens: int = 200  # that are written, at most
+    temperature: float = 1.0  # 0: always the likeliest token; below 1: rather likely ones; 1: as it has learned
+    top_k: int = 0  # only the so many likeliest tokens are in question; 0: all
+    top_p: float = 1.0  # only the likeliest tokens that together are so likely are in question; 1: all
+    seed: int = 0  # the same one gives the same text
+    json: bool = False  # the last line of standard output is the result as JSON
+    lang: str | None = None  # en or ko; from the locale if not given
+    quiet: bool = False  # say nothing but the text
+
+
+@dataclass(frozen=True)
 class Show:
     """What `gipi show` understands."""
 
@@ -75,7 +104,7 @@ class Show:
 class Export:
     """What `gipi export` understands."""
 
-    to: str = "onnx"  # onnx, torch (.pt2, which gipi never reads), safetensors (weights alone), sagemaker, docker, word2vec-text or -binary
+    to: str = "onnx"  # onnx, torch (.pt2), safetensors (weights alone), sagemaker, docker, word2vec-text or -binary
     precision: str = "float32"  # of ONNX: int8 or bf16 is written only if it is faster and hardly worse
     loss_of_quality: float = 0.01  # how much worse the first metric may be then; of an error a share of its value
     data: str | None = None  # what that is measured on; the run's own test part if not given
@@ -109,7 +138,16 @@ class Serve:
 
 
 # what a verb understands; `fit` has a page of its own, and all others Common
-OPTIONS = {"resume": Resume, "data": Shown, "predict": Predict, "show": Show, "export": Export, "serve": Serve}
+OPTIONS = {
+    "resume": Resume,
+    "data": Shown,
+    "predict": Predict,
+    "show": Show,
+    "export": Export,
+    "serve": Serve,
+    "generate": Generate,
+    "chat": Chat,
+}
 
 
 @dataclass
@@ -132,6 +170,8 @@ COUNTS = {
     "show": (0, 2),
     "compare": (2, 2),
     "save": (2, 2),
+    "generate": (1, 1),
+    "chat": (1, 1),
     "inspect": (1, 1),
     "export": (1, 2),
     "serve": (0, None),

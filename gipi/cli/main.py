@@ -17,6 +17,8 @@ VERBS = {
     "fit": "DATA [OPTIONS]",
     "evaluate": "RUN [DATA]",
     "predict": "RUN INPUT... [OPTIONS]",
+    "generate": "RUN [OPTIONS]",
+    "chat": "RUN [OPTIONS]",
     "resume": "[RUN] [OPTIONS]",
     "runs": "",
     "show": "[RUN] [PICTURE] [OPTIONS]",

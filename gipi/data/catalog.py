@@ -38,15 +38,16 @@ class Entry:
     Attributes:
         name: What a person types.
         about: One line on what it is.
-        task: What it is usually used for: classify, regress.
+        task: What it is usually used for: classify, regress; of texts also write, translate, chat, tag.
         target: What is predicted if nothing else is asked for.
         licence: Who may use it how; "no formal licence" where its origin states none.
         source: The page of its origin.
         files: What is fetched; none: it is embedded.
-        form: How the files are read: table, idx, cifar10.
+        form: How the files are read: table, idx, cifar10; of texts text, archive, parallel, rows, tags.
         columns: The names of the columns, for tables without a header.
         drop: Columns that are left out, because they give the answer away or only number the rows.
-        classes: The names of the labels 0, 1 ... of pictures.
+        classes: The names of the labels 0, 1 ... of pictures, 1, 2 ... of texts.
+        text: The columns with the texts; none for tables and pictures.
     """
 
     name: str
@@ -60,6 +61,7 @@ class Entry:
     columns: tuple[str, ...] = ()
     drop: tuple[str, ...] = ()
     classes: tuple[str, ...] = ()
+    text: tuple[str, ...] = ()
 
     @property
     def is_embedded(self) -> bool:

@@ -18,7 +18,7 @@ from gipi.data.budget import is_large
 from gipi.data.dataset import Dataset
 from gipi.data.layout import PARTS, few, tree_of_folder
 from gipi.data.text_files import HEAD, Noticed, Pieces, clean, cut, decoded, encoding_of, opened, read_text
-from gipi.data.texts import form_of, is_text_file, path_of, stem_of
+from gipi.data.texts import form_of, is_text_file, named, path_of, stem_of
 from gipi.errors import DataError, UsageError, nearest
 from gipi.messages import _
 
@@ -77,21 +77,30 @@ def open_corpus(source: Any, columns: Sequence[str] = (), progress: Progress | N
     if isinstance(source, list) and all(isinstance(text, str) for text in source):
         return _documents("texts", map(clean, source), [], None)
     if isinstance(source, str | PathLike):
-        path = path_of(source, progress)
-        if path is not None and path.is_dir() and form_of(source) == "running":
+        path, form = path_of(source, progress), form_of(source)
+        if path is not None and path.is_dir() and form == "running":
             return _of_folder(path, progress)
-        is_named_line = tuple(columns) == (LINE,)
-        if (
-            path is not None
-            and path.is_file()
-            and is_text_file(path)
-            and (is_named_line or form_of(source) == "running")
-        ):
-            return _of_file(path, columns, progress)
+        if path is not None and path.is_file() and is_text_file(path):
+            corpus = _of_text_file(path, form, columns, progress)
+            if (entry := named(source)) is not None:
+                corpus.name = corpus.origin = entry.name
+            return corpus
     return _of_rows(source, columns, progress)
 
 
 # --- a file ------------------------------------------------------------------------------------------------------
+
+
+def _of_text_file(path: Path, form: str, columns: Sequence[str], progress: Progress | None) -> Corpus:
+    """Running text, or a table that is called .txt."""
+    if form == "running" or tuple(columns) == (LINE,):
+        return _of_file(path, columns, progress)
+    try:
+        return _of_rows(path, columns, progress)
+    except (DataError, UsageError):
+        if columns:
+            raise
+        return _of_file(path, columns, progress)
 
 
 def _of_file(path: Path, columns: Sequence[str], progress: Progress | None) -> Corpus:

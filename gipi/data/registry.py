@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gipi.data.catalog import Entry, File, embedded_entries, public_entries
+from gipi.data.text_catalog import text_entries
 from gipi.errors import DataError, UsageError, nearest
 from gipi.messages import _
 
@@ -23,8 +24,8 @@ Progress = Callable[[str, int, int | None], None]  # the file's name, bytes so f
 
 
 def known() -> list[Entry]:
-    """Every data set with a name: the embedded ones, then the public ones."""
-    return [*embedded_entries(), *public_entries()]
+    """Every data set with a name: the embedded ones, then the public ones, those of texts last."""
+    return [*embedded_entries(), *public_entries(), *text_entries()]
 
 
 def entry_of(name: str) -> Entry | None:
@@ -55,7 +56,7 @@ def open_named(name: str, progress: Progress | None = None) -> "Dataset":
         return embedded.open_embedded(entry.name, entry.target)
     paths = [located(file, progress) for file in entry.files]
     data = _READERS[entry.form](entry, paths)
-    data.name, data.target, data.origin = entry.name, entry.target, entry.name
+    data.name, data.target, data.text, data.origin = entry.name, entry.target, entry.text, entry.name
     return data
 
 
@@ -123,4 +124,20 @@ def _read_cifar10(_entry: Entry, paths: list[Path]) -> "Dataset":
     return pictures_of_cifar_archive(paths[0])
 
 
-_READERS = {"table": _read_table, "idx": _read_idx, "cifar10": _read_cifar10}
+def _read_texts(entry: Entry, paths: list[Path]) -> "Dataset":
+    from gipi.data import named_texts
+
+    readers = {
+        "archive": named_texts.read_archive,
+        "parallel": named_texts.read_parallel,
+        "rows": named_texts.read_rows,
+    }
+    return readers.get(entry.form, named_texts.refuse_running)(entry, paths)
+
+
+_READERS = {
+    "table": _read_table,
+    "idx": _read_idx,
+    "cifar10": _read_cifar10,
+    **dict.fromkeys(("text", "archive", "parallel", "rows", "tags"), _read_texts),
+}

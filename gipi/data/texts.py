@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
@@ -25,11 +25,14 @@ from gipi.data.text_files import HEAD, PACKED, Noticed, clean, decoded, encoding
 from gipi.errors import DataError, UsageError, nearest
 from gipi.messages import _
 
+if TYPE_CHECKING:
+    from gipi.data.catalog import Entry
+
 __all__ = ["clean", "form_of", "open_rows"]
 
 TEXTS = (".txt", ".text", ".md")
 TAGGED = (".tsv", ".txt", ".conll", ".iob", ".bio", ".iob2")
-OF_ENTRY = {"text": "running", "parallel": "pairs", "tags": "tags"}
+OF_TASK = {"write": "running", "translate": "pairs", "tag": "tags", "chat": "answers"}
 SAME = 0.95  # of the lines of a table have the same number of cells
 OTHERS = {
     "py",
@@ -60,7 +63,7 @@ Progress = Callable[[str, int, int | None], None]
 
 
 def form_of(source: Any) -> str:
-    """running, pairs or tags; "" for rows and all that is no text. Nothing is refused here.
+    """running, pairs, tags or (questions with) answers; "" for rows and all that is no text. Nothing is refused here.
 
     Example:
         >>> form_of("tiny-shakespeare"), form_of(["one text", "another"]), form_of({"x": [1, 2]})
@@ -75,12 +78,11 @@ def form_of(source: Any) -> str:
     if two_of(source) is not None:
         return "pairs"
     try:
-        path = path_of(source)
-        if path is None:
-            from gipi.data.registry import entry_of
-
-            entry = entry_of(str(source))
-            return OF_ENTRY.get(entry.form, "") if entry else ""
+        if (entry := named(source)) is not None:
+            return OF_TASK.get(entry.task, "")
+        path = Path(source).expanduser()
+        if not path.exists():
+            return ""
         return _of_folder(path) if path.is_dir() else _of_file(path)
     except (OSError, DataError):  # opening it says what is wrong
         return ""
@@ -152,16 +154,28 @@ def stem_of(path: Path) -> str:
     return Path(name).stem or name
 
 
-def path_of(source: str | PathLike, progress: Progress | None = None) -> Path | None:
-    """Where a source lies: its own path, or that of a registered running text; None for anything else."""
-    from gipi.data.registry import entry_of, located
+def named(source: str | PathLike) -> "Entry | None":
+    """The entry that a source means by its name; None for a path."""
+    from gipi.data.registry import entry_of
 
-    text, path = str(source), Path(source).expanduser()
-    looks_like_path = isinstance(source, PathLike) or any(mark in text for mark in "/\\~") or bool(path.suffix)
-    entry = None if looks_like_path else entry_of(text)
-    if entry is None:
-        return path if path.exists() else None
-    return located(entry.files[0], progress) if entry.form == "text" else None
+    text = str(source)
+    if isinstance(source, PathLike) or any(mark in text for mark in "/\\~") or Path(text).suffix:
+        return None
+    return entry_of(text)
+
+
+def path_of(source: str | PathLike, progress: Progress | None = None) -> Path | None:
+    """Where a source lies: its own path, or that of a registered set of one file; None for anything else.
+
+    Raises:
+        DataError: It cannot be fetched.
+    """
+    from gipi.data.registry import located
+
+    if (entry := named(source)) is not None:
+        return located(entry.files[0], progress) if len(entry.files) == 1 else None
+    path = Path(source).expanduser()
+    return path if path.exists() else None
 
 
 # --- parallel files ----------------------------------------------------------------------------------------------
@@ -224,14 +238,14 @@ def open_pairs(pairs: Sequence[tuple[Path, Path]], name: str) -> Dataset:
             )
         for column, lines in zip(rows, both, strict=True):
             column += lines
-        parts += [_part_of(stem_of(files[0]))] * len(both[0])
+        parts += [part_of(stem_of(files[0]))] * len(both[0])
     frame = pl.DataFrame(dict(zip(columns, rows, strict=True)), schema=dict.fromkeys(columns, pl.String))
     known = [part for part in ("train", "valid", "test") if part in parts] if "train" in parts else []
     numbers = {part: np.flatnonzero(np.array(parts) == part) for part in known}
     return Dataset(name, frame, None, (columns[1],), notes, numbers, text=(columns[0],))
 
 
-def _part_of(stem: str) -> str:
+def part_of(stem: str) -> str:
     words = stem.lower().replace("-", "_").replace(".", "_").split("_")
     named = {**PARTS, "dev": "valid"}
     return next((named[word] for word in words if word in named), "")

@@ -19,7 +19,6 @@ from gipi.messages import _
 
 WORD = re.compile(r"\w+")
 LONGEST = 100  # letters of a word; what is longer is no word of a language
-AT_ONCE = 1 << 20  # letters of a text that are read at once, cut at a line's end where there is one
 
 Array = np.ndarray
 Progress = Callable[[str, int, int | None], None]
@@ -64,8 +63,7 @@ def read_words(texts: Sequence[str], is_running: bool, lower: bool, progress: Pr
             words.extend([numbers.setdefault(word, len(numbers)) for word in found])
             lengths.append(len(found))
             documents.append(document)
-    arrays = (np.array(one, np.int32) for one in (words, lengths, documents))
-    return Text(*arrays, list(numbers))
+    return Text(*(np.array(one, np.int32) for one in (words, lengths, documents)), names=list(numbers))
 
 
 def _lines(texts: Sequence[str], is_running: bool, progress: Progress | None) -> Iterator[tuple[int, str]]:
@@ -86,7 +84,7 @@ def _lines(texts: Sequence[str], is_running: bool, progress: Progress | None) ->
     yield 0, "".join(kept)
 
 
-def known_words(words: Array, names: Sequence[str], min_count: int, most: int | None) -> tuple[list[str], Array, Array]:
+def known_words(words: Array, names: list[str], min_count: int, most: int | None) -> tuple[list[str], Array, Array]:
     """The words that are known, the most frequent first; how often each is there; and the new number of each old one.
 
     Args:

@@ -32,6 +32,8 @@ _LIMITS: tuple[tuple[str, Callable[[], str], Callable[[Any], bool]], ...] = (
     ("epochs steps ensemble parts picture_size hidden", lambda: _("a whole number, at least 1"), lambda v: v >= 1),
     ("width widest latent code members embedding", lambda: _("a whole number, at least 1"), lambda v: v >= 1),
     ("ray_workers projection beams", lambda: _("a whole number, at least 1"), lambda v: v >= 1),
+    ("dimension window negative shared min_count", lambda: _("a whole number, at least 1"), lambda v: v >= 1),
+    ("sample", lambda: _("a number, at least 0"), lambda v: v >= 0),
     ("memory first_moves moves batches copy_every", lambda: _("a whole number, at least 1"), lambda v: v >= 1),
     ("vocabulary context", lambda: _("a whole number, at least {least}", least=2), lambda v: v >= 2),
     ("crop blocks", lambda: _("a whole number, at least 1"), lambda v: v >= 1),

@@ -120,11 +120,12 @@ class Relate(Job):
 
     def _stream(self, net: nn.Module, words: np.ndarray, lines: np.ndarray) -> Skipgrams:
         config: Any = self.setting.config
-        update = update_size(self.counts, config.sample, config.window, self._player(net).optimizer.size(0))
+        player = self._player(net)
+        update = update_size(self.counts, config.sample, config.window, player.optimizer.size(0))
         size = min(self.batch_size, len(words))
         options = self.setting.options
         workers = int(len(words) >= LARGE) if options.workers is None else options.workers
-        drawn = (config.window, config.sample, update, options.seed, config.shared)
+        drawn = (config.window, config.sample, update, options.seed, player.shared)
         return Skipgrams(words, lines, self.counts, size, *drawn, workers, self.setting.device)
 
     def build(self, number: int) -> Member:

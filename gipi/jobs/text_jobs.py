@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from gipi.jobs.pieces import Progress
 
 ALSO = {"generate": "write", "embed": "relate"}  # what a person may call a task on texts, as its kin on pictures
-OF_FORM = {"running": ("write", "fill", "relate"), "pairs": ("translate",), "tags": ("tag",)}
+OF_FORM = {"running": ("write", "fill", "relate"), "pairs": ("translate",), "tags": ("tag",), "answers": ("chat",)}
 
 
 def text_task(source: Any, options: Fit) -> str | None:

@@ -62,8 +62,8 @@ def said_of_texts(data: Dataset, aside: Sequence[str]) -> str:
     return said + ("; " + _("not looked at: {names}", names=", ".join(others[:12])) if others else "")
 
 
-def tokenizer_for(setting: Setting, texts: Sequence[str]) -> Tokenizer:
-    """How texts become tokens: as the weights know them, as was asked for, or as suits the system.
+def tokenizer_for(setting: Setting, texts: Sequence[str], kind: str = TOKENIZER) -> Tokenizer:
+    """How texts become tokens: as the weights know them, as was asked for, as suits the system, or of this kind.
 
     Raises:
         UsageError: There is no such tokenizer.
@@ -73,7 +73,7 @@ def tokenizer_for(setting: Setting, texts: Sequence[str]) -> Tokenizer:
     asked = options.tokenizer
     if setting.weights is not None and setting.weights.tokenizer and asked is None:
         return tokenizer_of(setting.weights.tokenizer)
-    kind = asked or suits.get("tokenizer", TOKENIZER)
+    kind = asked or suits.get("tokenizer", kind)
     if kind not in KINDS:
         if not any(mark in kind for mark in "./\\"):
             known = ", ".join(KINDS)

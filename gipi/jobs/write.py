@@ -3,7 +3,8 @@
 B rows, T tokens of a window
 """
 
-from collections.abc import Callable, Sequence
+import hashlib
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -25,7 +26,7 @@ from gipi.jobs import judge
 from gipi.jobs.first_batch import check_network
 from gipi.jobs.job import Job, Outcome, Setting, layers_of
 from gipi.jobs.running import parts_of
-from gipi.jobs.texts import context_for, tokenizer_for
+from gipi.jobs.texts import TOKENIZER, context_for, tokenizer_for
 from gipi.messages import _
 from gipi.release.model import Model
 from gipi.report.page import Table
@@ -38,8 +39,10 @@ from gipi.training.member import Member, Plan, Progress
 
 STEPS = 2000  # by default, where the system does not say
 LOOKS = 10  # at validation in a run
-LOOKED_AT = 32_768  # tokens at each look, about
+LOOKED_AT = 16_384  # tokens at each look, about
 FEWEST = 10  # pairs; of fewer none is set aside
+SHORT = 5_000_000  # letters; of fewer the words are seen too seldom, so letters are what is learned, unless asked
+HASHED = 1 << 24  # tokens at once
 SAMPLES, LONG = 3, 300  # texts in a report, and tokens of each
 TALKED = 12  # answers in a report
 WARMTH = 0.8  # temperature of what is written for a report
@@ -75,7 +78,8 @@ def running(source: Any, setting: Setting, progress: Any) -> Texts:
     options = setting.options
     corpus = open_corpus(source, options.text, progress)
     parts = parts_of(corpus, options)
-    tokenizer = tokenizer_for(setting, parts["train"].texts)
+    letters = sum(map(len, parts["train"].texts))
+    tokenizer = tokenizer_for(setting, parts["train"].texts, "characters" if letters < SHORT else TOKENIZER)
     tokens = {part: tokens_of(some, tokenizer, progress) for part, some in parts.items()}
     tokens = {part: some for part, some in tokens.items() if len(some) > 1 or part == "train"}
     if len(tokens["train"]) < 2:
@@ -104,8 +108,9 @@ def talk(source: Any, setting: Setting, progress: Any) -> Texts:
     if len(kept) < 2:
         raise DataError(_("{name}: two answered questions at least are needed", name=data.name))
     questions, answers = [questions[n] for n in kept], [answers[n] for n in kept]
-    shares = {"test": options.test_share, "valid": options.valid_share} if len(kept) >= FEWEST else {}
-    rows = split(len(kept), options.seed, **shares) if shares else {"train": np.arange(len(kept))}
+    rows = {"train": np.arange(len(kept))}
+    if len(kept) >= FEWEST:
+        rows = split(len(kept), options.seed, test=options.test_share, valid=options.valid_share)
     # neighbours in a file are often alike, and an answer would be read off the one before it
     mixed = np.random.default_rng([options.seed, *b"talk"]).permutation(rows["train"])
     tokenizer = tokenizer_for(setting, [text for n in rows["train"] for text in (questions[n], answers[n])])
@@ -146,9 +151,7 @@ class Write(Job):
         )
         self.record = {
             "task": "chat" if self.is_chat else "write",
-            "data": judge.fingerprint_of(
-                *(torch.from_numpy(self.tokens[part].astype(np.int32)) for part in self.tokens)
-            ),
+            "data": _fingerprint(self.tokens.values()),
             "schema": self.schema.record(),
             "rows": {part: len(some) for part, some in self.tokens.items()},
             "weights": setting.weights and setting.weights.sha256,
@@ -269,9 +272,9 @@ class Write(Job):
         train, valid, test = (self.tokens.get(part, none) for part in ("train", "valid", "test"))
         if not self.is_chat:
             return guesses(train, valid[: write.MOST], test[: write.MOST], self.sizes.vocabulary)
-        plain = [np.where(part < 0, ~part, part) for part in (train, valid, test)]
+        train, valid, test = (np.where(part < 0, ~part, part) for part in (train, valid, test))
         is_asked = np.concatenate([_shown(pair, self.context) for pair in self.texts.pairs["test"]])[1:]
-        found = guesses(*plain, self.sizes.vocabulary)
+        found = guesses(train, valid, test, self.sizes.vocabulary)
         return [replace(one, losses=[*one.losses[:-1], one.losses[-1][is_asked]]) for one in found]
 
     def _written(self, model: Model) -> Table:
@@ -292,6 +295,16 @@ class Write(Job):
             rows.append([question, said, tokenizer.decode(pair[pair >= 0])])
         names = [_("question"), _("its answer (the likeliest)"), _("the answer in the data")]
         return Table(names, rows, _("What it answers"))
+
+
+def _fingerprint(parts: Iterable[Array]) -> str:
+    """A hash of exactly these tokens, piece by piece: they may be a file larger than memory."""
+    digest = hashlib.sha256()
+    for tokens in parts:
+        digest.update(f"{tokens.dtype} {len(tokens)}".encode())
+        for start in range(0, len(tokens), HASHED):
+            digest.update(np.ascontiguousarray(tokens[start : start + HASHED]).data)
+    return digest.hexdigest()
 
 
 def _shown(pair: Array, context: int) -> Array:

@@ -74,8 +74,8 @@ def choose(scores: Tensor, temperature: float, top_k: int, top_p: float, draws: 
 def read(net: Any, tokens: Sequence[int], memory: list[Tensor] | None) -> tuple[Tensor, list[Tensor]]:
     """The scores `(V,)` of what comes behind these tokens, and the memory that has read them; None: it is new."""
     x = torch.tensor([tokens], device=next(net.parameters()).device)
-    scores, memory = net.follow(x, net.memory(1) if memory is None else memory)
-    return scores[0].float(), memory
+    scores, filled = net.follow(x, net.memory(1) if memory is None else memory)
+    return scores[0].float(), filled
 
 
 def generate(

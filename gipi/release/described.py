@@ -19,6 +19,7 @@ MOST_PIXELS = 1 << 22  # of a picture that goes in: a network of few weights wou
 WHITE = (1e-9, 1e9)  # the value of white in a picture, at least and at most
 MOST_MEMBERS = 1000
 PART, STEEPEST = 1e-3, 1e3  # of what a drawing says: the least part of a picture, the most that ink leans
+IN_STEPS = ("write", "chat", "translate", "fill", "tag", "relate")  # tasks whose answers take several steps: no program
 ANY_SIZE = ("segment", "upscale")  # tasks whose networks take pictures as large as they are, each for itself
 KEYS = {
     "format": int,

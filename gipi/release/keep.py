@@ -13,7 +13,7 @@ from gipi.errors import ProgramWarning, UsageError, cannot_write
 from gipi.messages import _
 from gipi.release import stored
 from gipi.release.alike import difference
-from gipi.release.described import FORMAT
+from gipi.release.described import FORMAT, IN_STEPS
 from gipi.release.examples import example_rows, packed, shortened, unit
 from gipi.release.model import Model
 from gipi.release.opened import program_from
@@ -53,9 +53,9 @@ def write_release(model: Model, path: Path) -> Path:
         weights |= made.constants
     except UsageError as error:
         why = str(error)
-        warnings.warn(
-            ProgramWarning(_("{path} is kept without a program: {reason}", path=path, reason=why)), stacklevel=3
-        )
+        if model.task not in IN_STEPS:  # of those nobody expects one
+            text = _("{path} is kept without a program: {reason}", path=path, reason=why)
+            warnings.warn(ProgramWarning(text), stacklevel=3)
     return _written(path, _parts(model, weights, rows, answers, made, why))
 
 

@@ -19,7 +19,7 @@ from gipi.data.text_rows import ENDED
 from gipi.errors import UsageError
 from gipi.messages import _
 from gipi.release import graph
-from gipi.release.described import ANY_SIZE
+from gipi.release.described import ANY_SIZE, IN_STEPS
 from gipi.release.graph_rules import check
 from gipi.release.session import onnxruntime
 from gipi.release.tensor_file import arrays, header
@@ -64,7 +64,7 @@ def ports(model: "Model") -> list[Port]:
     if model.schema.is_picture:
         return _picture_ports(model)
     if model.schema.is_text:
-        if model.task not in ("classify", "regress"):
+        if model.task in IN_STEPS:
             raise UsageError(_("the task {task} answers in several steps, so it is no single program", task=model.task))
         tokens = torch.ones(2, min(7, model.sizes.input[0]), dtype=torch.int64)
         tokens[1, -2:] = ENDED

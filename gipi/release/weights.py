@@ -19,7 +19,7 @@ from gipi.release.weight_files import Weights
 
 SHOWN = 4  # names that are said
 # what some programs put before each name: data parallel training, a network that is part of another
-BEFORE = ("", "module.", "model.", "bert.")
+BEFORE = ("", "module.", "model.", "transformer.", "bert.")
 # names of before, which published files may still have: what torchvision calls them since 2022, and BERT's norms
 OLDER = {
     ".mlp.linear_1.": ".mlp.0.",

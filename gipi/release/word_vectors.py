@@ -34,7 +34,9 @@ def write_words(model: Model, path: Path, is_binary: bool) -> Exported:
     vectors = model.members[0].words.detach().float().cpu().numpy()  # type: ignore[union-attr]  # a table
     write_atomically(path, *_pieces(words, vectors, is_binary))
     name = json.dumps(path.name)
-    usage = f"from gensim.models import KeyedVectors\nwords = KeyedVectors.load_word2vec_format({name}, binary={is_binary})"
+    usage = (
+        f"from gensim.models import KeyedVectors\nwords = KeyedVectors.load_word2vec_format({name}, binary={is_binary})"
+    )
     return Exported([path], usage)
 
 

@@ -10,6 +10,7 @@ from gipi.release.safe_json import plain
 from gipi.server.decided import explains
 from gipi.server.engine import Engine
 from gipi.server.limits import Limits
+from gipi.server.row_types import WRITING
 from gipi.server.writing import data_url
 
 EXAMPLES = 3
@@ -36,6 +37,7 @@ def schema(engine: Engine, limits: Limits, pixels: int) -> dict[str, Any]:
             "rows": limits.made if model.task == "generate" else limits.rows,
             "bytes": limits.body,
             "pixels": pixels,
+            **({"tokens": limits.tokens} if model.task in WRITING else {}),
         },
     }
 

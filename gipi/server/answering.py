@@ -3,7 +3,8 @@
 import asyncio
 import math
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterator
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,10 +12,11 @@ from pydantic_core import to_json
 
 from gipi.errors import DataError
 from gipi.messages import _, language, use
-from gipi.server.engine import USUAL, Said, said_of
+from gipi.server.engine import USUAL, Said, is_failure, said_of
 from gipi.server.reading import Reader
 from gipi.server.refusal import SAFE, Headers, RefusedError
 from gipi.server.state import Served, State
+from gipi.server.telling import FAILED, Teller
 
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
@@ -44,12 +46,34 @@ async def answers_to(served: Served, made: list[Made]) -> list[Said]:
     rows = [row.ready for row in made if row.error is None]
     if len(rows) < len(made):
         served.count.failed(len(made) - len(rows))
-    answers = iter(await served.batches.answers(rows))
+    if served.teller is None:
+        answers = iter(await served.batches.answers(rows))
+    else:
+        with served.teller.place():
+            answers = iter([await served.teller.answer(row) for row in rows])
     found = []
     for row in made:
         answer = {"error": row.error} if row.error is not None else next(answers)
         found.append(answer | {"warnings": row.warnings} if row.warnings else answer)
     return found
+
+
+async def told(teller: Teller, made: list[Made]) -> AsyncGenerator[tuple[str, Said], None]:
+    """The events of texts that are written: each piece as `piece`, and each answer when it is whole."""
+    for place, row in enumerate(made):
+        answer: Said = {"error": row.error}
+        if row.error is None:
+            said = []
+            async with aclosing(teller.pieces(row.ready)) as pieces:
+                try:
+                    async for piece in pieces:
+                        said.append(piece)
+                        yield "piece", {"row": place, "text": piece}
+                    answer = {"text": "".join(said)}
+                except FAILED as error:
+                    answer = {"error": said_of(error)}
+            teller.count.batch(1, is_failure(answer))
+        yield "", answer | ({"warnings": row.warnings} if row.warnings else {})
 
 
 async def made_ready(state: State, served: Served, body: bytes, read: Callable[[], list], is_alone: bool) -> list[Made]:
@@ -136,7 +160,7 @@ def _made_together(served: Served, rows: list, start: int, is_alone: bool) -> li
     if len(rows) <= FEW:
         return [_made(served, row, start + place, is_alone, False) for place, row in enumerate(rows)]
     try:
-        return [Made(*one) for one in served.engine.ready_all(rows, start)]
+        return [Made(*one) for one in served.ready_all(rows, start)]
     except USUAL:
         half = len(rows) // 2
         first = _made_together(served, rows[:half], start, is_alone)
@@ -146,7 +170,7 @@ def _made_together(served: Served, rows: list, start: int, is_alone: bool) -> li
 def _made(served: Served, row: Any, start: int, is_alone: bool, is_quick: bool) -> Made:
     """One row made ready, which so many stand before; with `is_quick` no large picture is."""
     try:
-        return Made(*served.engine.ready(served.reader.opened(row, is_quick), start))
+        return Made(*served.ready(served.reader.opened(row, is_quick), start))
     except USUAL as error:
         if is_alone and isinstance(error, DataError):  # the body is the row: there are no neighbours
             raise RefusedError(422, said_of(error)) from None

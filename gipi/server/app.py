@@ -6,6 +6,8 @@ does; all else is a few routes of FastAPI (routes.py), which also documents it.
 
 import asyncio
 import time
+from collections.abc import AsyncGenerator
+from contextlib import aclosing, nullcontext
 from functools import partial
 from typing import Any
 
@@ -22,6 +24,7 @@ from gipi.server.answering import (
     read_body,
     refuse,
     respond,
+    told,
     unless_gone,
     unpacked,
 )
@@ -93,7 +96,7 @@ class App:
         state = self.state
         if state.status != "ok":
             raise RefusedError(503, _("the server is {status}", status=state.status), headers=[(b"retry-after", b"1")])
-        if served.batches.is_full:
+        if served.is_full:
             raise busy(served.batches.wait_for(0))
         accept = wanted(headers.get(b"accept", b"").decode("latin-1"), (JSON,) if verb == "explain" else KINDS)
         kind = headers.get(b"content-type", b"").decode("latin-1").partition(";")[0].strip().lower()
@@ -116,9 +119,10 @@ class App:
             if verb == "explain":
                 return await self._explain(served, made, send)
             if accept == EVENTS:
-                return await self._stream(served, made, client, receive, send)
+                with nullcontext() if served.teller is None else served.teller.place():
+                    return await self._stream(served, made, client, receive, send)
             answering = answers_to(served, made)
-            if served.batches.wait_for(len(made)) > LONG:
+            if served.teller is not None or served.batches.wait_for(len(made)) > LONG:
                 answering = unless_gone(answering, receive, state.limits.answer_seconds)
             answers = await answering
             content = await self._written(accept, answers)
@@ -140,10 +144,16 @@ class App:
             return write(answers)
         return await asyncio.get_running_loop().run_in_executor(self.state.writing, write, answers)
 
-    async def _event(self, answer: Said) -> bytes:
+    async def _answers(self, served: Served, made: list[Made]) -> AsyncGenerator[tuple[str, Said], None]:
+        """The events of a stream: their names, which answers have none, and what they say."""
+        for start in range(0, len(made), STREAMED):
+            for answer in await answers_to(served, made[start : start + STREAMED]):
+                yield "", answer
+
+    async def _event(self, answer: Said, name: str) -> bytes:
         if pixels_of(answer) <= FEW_PIXELS:
-            return event(answer)
-        return await asyncio.get_running_loop().run_in_executor(self.state.writing, event, answer)
+            return event(answer, name)
+        return await asyncio.get_running_loop().run_in_executor(self.state.writing, event, answer, name)
 
     async def _explain(self, served: Served, made: list[Made], send: Send) -> int:
         """What decided, for pictures that are classified, and for texts."""
@@ -171,11 +181,13 @@ class App:
             headers = [(b"content-type", EVENTS.encode()), *SAFE]
             await send({"type": "http.response.start", "status": 200, "headers": headers})
             async with asyncio.timeout(state.limits.stream_seconds):
-                for start in range(0, len(made), STREAMED):
-                    if left.done():
-                        break
-                    for answer in await answers_to(served, made[start : start + STREAMED]):
-                        await send({"type": "http.response.body", "body": await self._event(answer), "more_body": True})
+                answers = self._answers(served, made) if served.teller is None else told(served.teller, made)
+                async with aclosing(answers):
+                    async for name, answer in answers:
+                        if left.done():
+                            break
+                        body = await self._event(answer, name)
+                        await send({"type": "http.response.body", "body": body, "more_body": True})
             end = event({}, "end")
         except FullError:
             end = event({"error": _("the server is busy: ask again later")}, "error")

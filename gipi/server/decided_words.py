@@ -101,7 +101,7 @@ def said_by(tokenizer: Tokenizer, ids: Sequence[int] | Array) -> tuple[str, list
 
 
 def _value(answer: dict, schema: Schema, of: Any = None) -> tuple[Any, float]:
-    """What is explained and its number: the probability of the likeliest class or label, or the first target's value."""
+    """What is explained and its number: the probability of the likeliest class or label, the first target's value."""
     if "probabilities" in answer:
         held = answer["probabilities"]
         of = answer.get("label", max(held, key=held.__getitem__)) if of is None else of

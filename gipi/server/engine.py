@@ -16,6 +16,7 @@ from gipi.data.tokenizers import tokenizer_of
 from gipi.errors import DataError, RunError, UsageError
 from gipi.messages import _
 from gipi.release.described import ANY_SIZE
+from gipi.server.row_types import WHOLE, WRITING
 
 Array = np.ndarray
 Said = dict[str, Any]
@@ -26,6 +27,23 @@ AT_ONCE = 0.002  # seconds up to which a batch is computed where requests are re
 MOST_NUMBERS = 1 << 22  # that go in at once
 TRIES = 3
 USUAL = (DataError, UsageError, RunError, ValueError)  # what is wrong with a row; the first three have our sentences
+
+
+@dataclass(frozen=True)
+class Given:
+    """A row that the task reads as it came.
+
+    Attributes:
+        row: It.
+        size: Its letters.
+    """
+
+    row: Said
+    size: int
+
+    @property
+    def nbytes(self) -> int:
+        return 64 * self.size  # a text takes a few numbers for each letter, on its way
 
 
 @dataclass
@@ -57,21 +75,25 @@ class Engine:
         fields = [one for one in self.model.schema.inputs if one.kind == "category"]
         self.categories = [(place - len(fields), one.name) for place, one in enumerate(fields)]
 
-    def ready(self, row: Any, start: int = 0) -> tuple[Array, list[str]]:
+    def ready(self, row: Any, start: int = 0) -> tuple[Any, list[str]]:
         """A row made ready, and what is to be said of it; `start` rows stand before it.
 
         Raises:
             DataError: A value cannot be read.
         """
+        if self.model.task in WHOLE:
+            return _given(row), []
         ready = self.model.ready(row, start)
         return ready, self._warnings(row, ready)
 
-    def ready_all(self, rows: list[Any], start: int = 0) -> list[tuple[Array, list[str]]]:
+    def ready_all(self, rows: list[Any], start: int = 0) -> list[tuple[Any, list[str]]]:
         """As `ready`, rows of a table together.
 
         Raises:
             DataError: A value of one of them cannot be read.
         """
+        if self.model.task in WHOLE:
+            return [(_given(row), []) for row in rows]
         found = self.model.ready_all(rows, start)
         return [(ready, self._warnings(row, ready)) for row, ready in zip(rows, found, strict=True)]
 
@@ -103,22 +125,25 @@ class Engine:
             return []
         return [_("the text has {count} tokens; the model reads {most} of them", count=count, most=most)]
 
-    def shape_of(self, ready: Array) -> tuple[int, ...]:
+    def shape_of(self, ready: Any) -> tuple[int, ...]:
         """Rows of one shape are answered together: of texts those that are about as long, as the shorter are padded."""
-        return (1 << (ready.size - 1).bit_length(),) if self.model.schema.is_text else ready.shape
+        return (1 << max(0, ready.size - 1).bit_length(),) if self.model.schema.is_text else ready.shape
 
     def room_for(self, shape: tuple[int, ...]) -> int:
         """How many rows of a shape are answered at once: of longer texts than were measured fewer."""
         longer = max(1, shape[0] // max(1, self.size)) if self.model.schema.is_text else 1
         return max(1, self.batch // longer)
 
-    def run(self, ready: list[Array]) -> list[Said]:
+    def run(self, ready: list[Any]) -> list[Said]:
         """The answers to rows that were made ready; a row that cannot be answered has an error in its place.
 
         One row may spoil the answer to all (a picture that makes the program fail), so they are then asked one by one.
         """
         try:
-            answers = self.model.answered(ready)
+            if self.model.task in WHOLE:
+                answers = self.model.predict([one.row for one in ready])
+            else:
+                answers = self.model.answered(ready)
         except (*USUAL, ArithmeticError, MemoryError, RuntimeError) as error:
             if len(ready) == 1:
                 return [{"error": said_of(error)}]
@@ -127,6 +152,11 @@ class Engine:
 
     def settle(self, batch: int | None = None) -> None:
         """Answer some examples, so that the first person waits no longer than others, and measure how many suit it."""
+        if self.model.task in WRITING:  # it answers token by token, see telling.py
+            self.is_quick = False
+            if self.examples is not None:
+                self.model.predict(self.examples[:1])
+            return
         examples = self._made_ready()
         if not examples:
             return
@@ -143,27 +173,33 @@ class Engine:
         slowest = max(self.seconds, self._longest(examples[0]))
         self.is_quick = slowest <= AT_ONCE
 
-    def _longest(self, example: Array) -> float:
+    def _longest(self, example: Any) -> float:
         """Seconds that the longest text takes that the model reads."""
-        if not self.model.schema.is_text:
+        if not self.model.schema.is_text or self.model.task in WHOLE:
             return 0.0
         row = np.resize(example, self.model.schema.inputs[0].shape)
         return min(self._timed([row]) for _try in range(TRIES))
 
-    def _made_ready(self) -> list[Array]:
+    def _made_ready(self) -> list[Any]:
         """Examples of one shape, so that they go in together; of texts the longest."""
         given = [] if self.examples is None else self.examples
         if self.model.task == "generate":
             given = [np.append(noise, np.float32(0)) for noise in given]
-        rows = [self.model.ready(row) for row in given]
+        rows = [self.ready(row)[0] for row in given]
         if self.model.schema.is_text:
-            return sorted(rows, key=len)[-1:]
+            return sorted(rows, key=lambda row: row.size)[-1:]
         return [row for row in rows if row.shape == rows[0].shape]
 
-    def _timed(self, rows: list[Array]) -> float:
+    def _timed(self, rows: list[Any]) -> float:
         start = time.perf_counter()
         self.run(rows)
         return time.perf_counter() - start
+
+
+def _given(row: Said) -> Given:
+    """A row as it came; a missing text says nothing."""
+    full = {name: "" if value is None else value for name, value in row.items()}
+    return Given(full, sum(len(value) for value in full.values() if isinstance(value, str)))
 
 
 def is_finite(value: Any) -> bool:

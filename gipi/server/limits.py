@@ -25,6 +25,8 @@ class Limits:
         characters: Of one text. A network reads no more than its first tokens, and to find those of hostile texts takes
             up to 30 µs a character.
         pixels: Of a picture, before it is decoded; half as many with opacity or as WebP, which take more memory.
+        tokens: Of all that one request asks to be written.
+        writers: Requests for which is written at once; who comes later is told to come back.
         queue: Rows that may wait; who comes later is told to come back.
         patience: Seconds that a row may wait, as far as that can be known: of a slow model fewer may wait.
         batch: Rows that are answered at once; None: found by measuring.
@@ -49,6 +51,8 @@ class Limits:
     values: int = 1 << 20
     made: int = 256
     characters: int = 50_000
+    tokens: int = 4096
+    writers: int = 16
     pixels: int = 16_000_000
     queue: int = 2048
     patience: float = 1.0

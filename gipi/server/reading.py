@@ -1,9 +1,8 @@
-"""A request's body as rows: JSON, CSV, a text or a picture, each within limits, each refused in a sentence where it is none.
+"""A request's body as rows: JSON, CSV, a text or a picture, within limits, refused in a sentence where it is none.
 
 Nothing in a body is ever a path or an address: pictures are bytes, and no text is opened as a file.
 """
 
-import base64
 import csv
 import io
 import json
@@ -24,9 +23,10 @@ from gipi.errors import DataError
 from gipi.messages import _
 from gipi.release.described import ANY_SIZE
 from gipi.server.engine import Engine
+from gipi.server.json_pictures import picture_of
 from gipi.server.limits import Limits
 from gipi.server.refusal import RefusedError
-from gipi.server.row_types import body_type, row_adapter
+from gipi.server.row_types import USUAL_TOKENS, WRITING, body_type, row_adapter
 from gipi.tasks.latent import noise_of
 
 Array = np.ndarray
@@ -46,7 +46,6 @@ PLAIN = ("text/plain",)
 PICTURES = tuple(f"image/{kind}" for kind in ("png", "jpeg", "webp", "gif", "bmp"))
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP")  # what browsers and cameras send: fewer decoders for a stranger to try
 ANY = ("application/octet-stream", "application/x-www-form-urlencoded")  # what curl says who was not told
-DATA_URL = re.compile(r"data:[a-z0-9.+/-]{0,40};base64,", re.IGNORECASE)
 
 
 @dataclass
@@ -124,6 +123,8 @@ class Reader:
         if self.task == "generate":
             noise = noise_of(said["count"], self.latent, said.get("seed", 0))
             return [*np.column_stack([noise, np.arange(len(noise), dtype=np.float32)])]
+        if self.task in WRITING:
+            self._check_tokens(said["rows"])
         return [row["picture"] for row in said["rows"]] if self.is_picture else said["rows"]
 
     def _of_text(self, body: bytes) -> Rows:
@@ -186,20 +187,25 @@ class Reader:
                     break
         if details:
             raise _wrong_rows(details)
+        if self.task in WRITING:
+            self._check_tokens(found)
         return found
 
     # --- pictures ------------------------------------------------------------------------------------------------
 
     def letters(self, row: Any) -> int:
-        """How long the texts of a row are."""
-        return sum(len(row[name] or "") for name in self.texts)
+        """How long the texts of a row are, with the talk before them."""
+        if not self.texts:
+            return 0
+        before = sum(len(text) for turn in row.get("before", ()) for text in turn)
+        return before + sum(len(row[name] or "") for name in self.texts)
 
     def opened(self, row: Any, is_quick: bool = False) -> Any:
         """What a row came as, as what the model reads: a picture as an array.
 
         Args:
             row: One of `read`.
-            is_quick: Only if it is soon done; 413 for a picture of more than some pixels, a text of more than some letters.
+            is_quick: Only if it is soon done; 413 for a picture or a text of more than some pixels or letters.
 
         Raises:
             DataError: It is no picture.
@@ -212,7 +218,7 @@ class Reader:
         bounds = self.few if is_quick else self.bounds
         if isinstance(row, Drawn):
             return self._drawn(row.file, bounds)
-        picture = _from_json(row, self.schema.inputs[0].white) if isinstance(row, str | list) else row
+        picture = picture_of(row, self.schema.inputs[0].white) if isinstance(row, str | list) else row
         try:
             if isinstance(picture, bytes):
                 return decoded(picture, _("the picture"), self.shape, bounds)
@@ -281,6 +287,19 @@ class Reader:
             )
             raise RefusedError(422, text)
 
+    def _check_tokens(self, rows: Rows) -> None:
+        """Raises:
+        RefusedError: 422: more is to be written than one request may ask for.
+        """
+        came, most = sum(row.get("tokens", USUAL_TOKENS) for row in rows), self.limits.tokens
+        if came > most:
+            text = _(
+                "{came} tokens are to be written; the most at once is {most}: send the rows in parts",
+                came=came,
+                most=most,
+            )
+            raise RefusedError(422, text)
+
     def _too_many(self, came: int) -> RefusedError:
         text = _("{came} rows came; the most at once is {most}: send them in parts", came=came, most=self.limits.rows)
         return RefusedError(422, text)
@@ -335,6 +354,9 @@ def _reason(said: Any) -> str:
         "dict_type": _("an object with the columns' names was expected"),
         "int_type": _("a whole number was expected"),
         "greater_than_equal": _("the number is too small"),
+        "greater_than": _("the number is too small"),
+        "too_short": _("the list is too short"),
+        "too_long": _("the list is too long"),
         "less_than_equal": _("the number is too large"),
         "less_than": _("the number is too large"),
     }
@@ -347,33 +369,3 @@ def _wrong_rows(details: list[dict[str, Any]]) -> RefusedError:
     if first["field"] is not None:
         place += ", " + _("column '{name}'", name=quoted(first["field"]))
     return RefusedError(422, f"{place}: {first['error']}", details[:FIRST])
-
-
-def _array(given: list) -> Array | None:
-    """Nested lists of numbers as an array; None: they are none.
-
-    First as objects, since among texts NumPy gives each the room of the longest: a few kB would take gigabytes.
-    """
-    try:
-        objects = np.array(given, object)
-        kinds = {*map(type, objects.flat)}
-        if not kinds <= {int, float}:
-            return None
-        return objects.astype(np.float64 if float in kinds else np.int64)
-    except (ValueError, OverflowError):
-        return None
-
-
-def _from_json(given: str | list, white: float) -> Any:
-    """A picture of JSON, as the bytes of a file or an array."""
-    if isinstance(given, list):
-        array = _array(given)
-        if array is None or array.ndim not in (2, 3) or not array.size:
-            raise DataError(_("an array of numbers was expected, (H, W) or (H, W, C)"))
-        is_bytes = white == 255 and array.dtype.kind in "ui" and array.min() >= 0 and array.max() <= 255
-        return array.astype(np.uint8) if is_bytes else array
-    start = DATA_URL.match(given)
-    try:
-        return base64.b64decode(given[start.end() :] if start else given, validate=True)
-    except ValueError as error:
-        raise DataError(_("a picture in base64 was expected")) from error

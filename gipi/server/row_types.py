@@ -18,6 +18,12 @@ from gipi.server.limits import Limits
 
 LONGEST_WORD = 10_000  # letters of a category, a date, an answer's name
 SEED = 1 << 63
+WRITING = ("write", "chat")  # tasks that answer token by token
+WHOLE = ("fill", "tag", "relate")  # and those that read a row as it came
+USUAL_TOKENS = 200  # that are written unless somebody says how many
+MOST_TURNS = 200  # of a talk that go before
+HOTTEST = 100.0  # temperature
+MOST_NEAR = 100  # words
 
 
 def _truth(value: Any) -> Any:
@@ -62,21 +68,39 @@ def row_type(task: str, schema: Schema, limits: Limits) -> Any:
         text = Annotated[str, Described(description="a PNG, JPEG, WebP ... in base64, or as a data: URL")]
         return TypedDict("Picture", {"picture": text | Pixels})  # type: ignore[misc]
     if schema.is_text:
-        return _texts(schema, limits)
+        return _texts(task, schema, limits)
     return TypedDict("Row", {field.name: _type_of(field) for field in schema.inputs})  # type: ignore[misc]
 
 
-def _texts(schema: Schema, limits: Limits) -> Any:
+def _texts(task: str, schema: Schema, limits: Limits) -> Any:
     """A text by the name of its column, two of a pair; of one alone, the text itself is a row too."""
     text = Annotated[str, Described(max_length=limits.characters)]
     about = Annotated[text | None, Described(description="a text; null says nothing")]
-    named = TypedDict("Row", {field.name: about for field in schema.inputs})  # type: ignore[misc]
-    if len(schema.inputs) > 1:
+    needed: dict[str, Any] = {field.name: about for field in schema.inputs}
+    named = _optional("Row", needed, _ways(task, text, limits))
+    if len(needed) > 1:
         return named
-    name = schema.inputs[0].name
+    (name,) = needed
     said = {"anyOf": [TypeAdapter(named).json_schema(), {"type": "string", "maxLength": limits.characters}]}
     bare = BeforeValidator(lambda row: {name: row} if isinstance(row, str) else row)
     return Annotated[named, bare, WithJsonSchema(said)]
+
+
+def _ways(task: str, text: Any, limits: Limits) -> dict[str, Any]:
+    """What else a row may say: how is written, how many words are wanted."""
+    if task == "relate":
+        return {"near": Annotated[int, Described(ge=1, le=MOST_NEAR), BeforeValidator(_whole)]}
+    if task not in WRITING:
+        return {}
+    turn = Annotated[list[text], Described(min_length=2, max_length=2, description="a question and its answer")]
+    before = {"before": Annotated[list[turn], Described(max_length=MOST_TURNS)]} if task == "chat" else {}
+    return before | {
+        "tokens": Annotated[int, Described(ge=1, le=limits.tokens), BeforeValidator(_whole)],
+        "temperature": Annotated[Number, Described(ge=0, le=HOTTEST)],
+        "top_k": Annotated[int, Described(ge=0, lt=SEED), BeforeValidator(_whole)],
+        "top_p": Annotated[Number, Described(gt=0, le=1)],
+        "seed": Annotated[int, Described(ge=0, lt=SEED), BeforeValidator(_whole)],
+    }
 
 
 def _type_of(field: Field) -> Any:

@@ -34,7 +34,9 @@ from gipi.server.limits import Limits
 from gipi.server.protocol import bounded, watch
 from gipi.server.reading import Reader
 from gipi.server.routes import small_routes
+from gipi.server.row_types import WRITING
 from gipi.server.state import Served, State
+from gipi.server.telling import Teller
 from gipi.signals import SIGNALS
 
 LINGER = 1.0  # seconds after SIGTERM in which connections are still taken: to be told that health is 503
@@ -115,7 +117,8 @@ def state_of(engines: list[Engine], guard: Guard, limits: Limits, counts: Counts
     served = {}
     for place, engine in enumerate(engines):
         count = counts.of(place)
-        served[engine.name] = Served(engine, Reader(engine, limits), Batches(engine, limits, count), count)
+        teller = Teller(engine, limits, count) if engine.model.task in WRITING else None
+        served[engine.name] = Served(engine, Reader(engine, limits), Batches(engine, limits, count), count, teller)
     return State(served, guard, limits, counts)
 
 
@@ -223,7 +226,7 @@ class Server(uvicorn.Server):
         for task in list(self.server_state.tasks):
             task.cancel()
         for served in self.state.served.values():
-            served.batches.close()
+            served.close()
         for thread in (self.state.beside, self.state.writing):
             thread.shutdown(wait=False, cancel_futures=True)
 

@@ -2,9 +2,10 @@
 
 Joulin et al., "Bag of Tricks for Efficient Text Classification" (fastText), 2016, https://arxiv.org/abs/1607.01759:
 embeddings of tokens and of n-grams, which share the rows of one table by their hash, and a linear layer on their sum.
-Ours differs: of characters the n-grams go up to four, which is what Korean endings and spellings need; the sum is
-divided by the root of how many there are, so long texts may be surer; n-grams begin at zero, so what training never saw
-says nothing; each is left out now and then (Iyyer et al. 2015); hidden layers may follow.
+Ours differs: of characters the n-grams go up to four, which is what Korean endings and spellings need; what stands in a
+text twice counts once (Wang and Manning 2012); the sum is divided by the root of how many there are, so long texts may
+be surer; n-grams begin at zero, so what training never saw says nothing; each is left out now and then (Iyyer et al.
+2015); hidden layers may follow.
 
 B rows, T tokens, D width, K outputs
 """
@@ -52,7 +53,10 @@ class Config:
 
 
 class Pieces(nn.Module):
-    """`(B, T)` to `(B, T, D)`: what each place of a text adds, its token and its share of every n-gram over it."""
+    """`(B, T)` to `(B, T, D)`: what each place of a text adds, its token and its share of every n-gram over it.
+
+    What stands in a text several times is counted where it stands first.
+    """
 
     def __init__(self, vocabulary: int, config: Config):
         super().__init__()
@@ -65,22 +69,21 @@ class Pieces(nn.Module):
             nn.init.zeros_(self.grams.weight)
 
     def forward(self, x: Tensor) -> Tensor:
-        found = self._of(self.tokens, x)
-        if self.grams is None:
-            return found
-        runs = ngrams(x, self.longest, self.grams.num_embeddings)
-        if not runs:
-            return found
-        widths = [run.shape[1] for run in runs]
-        # one look at the table for all: its gradient is as large as the table
-        added = self._of(self.grams, torch.cat(runs, 1)).split(widths, 1)  # (B, T - length + 1, D) each
-        for length, one in enumerate(added, 2):
-            for place in range(length):
-                found = found + pad(one / length, (0, 0, place, length - 1 - place))
-        return found
+        is_first = firsts(x)
+        found, count = self._of(self.tokens, x, is_first), is_first.sum(1)
+        if self.grams is not None:
+            numbers = torch.cat(ngrams(x, self.longest, self.grams.num_embeddings), 1)
+            is_first = firsts(numbers)
+            added = self._of(self.grams, numbers, is_first)  # one look for all: its gradient is as large as the table
+            for length in range(2, self.longest + 1):
+                one = added[:, (length - 2) * x.shape[1] : (length - 1) * x.shape[1]] / length  # (B, T, D)
+                for place in range(length):
+                    found = found + pad(one, (0, 0, place, 0))[:, : x.shape[1]]
+            count = count + is_first.sum(1)
+        return found / count.clamp(min=1).to(found.dtype).sqrt()[:, None, None]
 
-    def _of(self, table: nn.Embedding, numbers: Tensor) -> Tensor:
-        kept = dropout((numbers >= 0).to(table.weight.dtype), self.word_dropout, self.training)
+    def _of(self, table: nn.Embedding, numbers: Tensor, is_counted: Tensor) -> Tensor:
+        kept = dropout(is_counted.to(table.weight.dtype), self.word_dropout, self.training)
         return table(numbers.clamp(min=0)) * kept[..., None]
 
 
@@ -89,7 +92,6 @@ class Net(nn.Module):
 
     def __init__(self, sizes: Sizes, config: Config):
         super().__init__()
-        self.longest = config.grams
         self.pieces = Pieces(sizes.vocabulary, config)
         layers: list[nn.Module] = []
         width = config.width
@@ -99,14 +101,21 @@ class Net(nn.Module):
         self.head = nn.Sequential(*layers, linear(width, sizes.output))
 
     def forward(self, x: Tensor) -> Tensor:
-        pieces = self.pieces(x)  # (B, T, D)
-        length = (x >= 0).sum(1, keepdim=True)  # (B, 1)
-        count = sum((length - shorter).clamp(min=0) for shorter in range(self.longest))  # tokens and n-grams there
-        return self.head(pieces.sum(1) / count.clamp(min=1).to(pieces.dtype).sqrt())
+        return self.head(self.pieces(x).sum(1))  # (B, K)
+
+
+def firsts(numbers: Tensor) -> Tensor:
+    """Where each number of a row `(B, T)` stands for the first time, `(B, T)` bool; below 0 nothing stands."""
+    longest = numbers.shape[1]
+    keys = (numbers + 1) * longest + torch.arange(longest, device=numbers.device)  # all different: equal ones in order
+    ordered = keys.sort(dim=1).values
+    which = ordered // longest
+    is_new = torch.cat([which[:, :1] > 0, (which[:, 1:] != which[:, :-1]) & (which[:, 1:] > 0)], 1)
+    return torch.zeros_like(is_new).scatter(1, ordered - which * longest, is_new)
 
 
 def ngrams(x: Tensor, longest: int, buckets: int) -> list[Tensor]:
-    """The row of the table for each run of 2, 3 ... `longest` tokens, -1 where the text has ended.
+    """The row of the table for each run of 2, 3 ... `longest` tokens, by its first; -1 where the text is too short.
 
     Args:
         x: `(B, T)` numbers of tokens, -1 where the text has ended.
@@ -114,13 +123,14 @@ def ngrams(x: Tensor, longest: int, buckets: int) -> list[Tensor]:
         buckets: Rows of the table.
 
     Returns:
-        For each length `(B, T - length + 1)`.
+        For each length `(B, T)`.
     """
     found = []
-    last = (x + 1) % MODULUS
-    for length in range(2, min(longest, x.shape[1]) + 1):
-        last = (last[:, :-1] * FACTOR + x[:, length - 1 :] + 1) % MODULUS
-        found.append((last % buckets).masked_fill(x[:, length - 1 :] < 0, -1))
+    run = (x + 1) % MODULUS
+    for length in range(2, longest + 1):
+        last = pad(x, (0, length - 1), value=-1)[:, length - 1 :]  # the token that ends the run, (B, T)
+        run = (run * FACTOR + last + 1) % MODULUS
+        found.append((run % buckets).masked_fill(last < 0, -1))
     return found
 
 

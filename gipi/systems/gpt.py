@@ -11,6 +11,7 @@ B batch, T tokens, V vocabulary, D width, H heads, d = D / H, C context: the lon
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -287,6 +288,7 @@ class Net(nn.Module):
             h = h + self.wpe.weight[places]
         here = Here(places, stop, mask)
         for number, layer in enumerate(self.h):
+            assert isinstance(layer, Layer)
             h = layer.follow(h, turn, room[2 * number], room[2 * number + 1], here)
         return normed(self.ln_f, h[:, -1]) @ self.wte.weight.T, [*room, filled + n]
 
@@ -304,13 +306,13 @@ def players(net: Net, config: Config, loss, schedule) -> dict:
     lr = config.lr if isinstance(config.lr, float | int) else STEP_SIZES["muon"]
     decay = config.weight_decay
 
-    def by_muon(params: list[Tensor], parts: int) -> FirstOrder:
+    def by_muon(params: Sequence[Tensor], parts: int) -> FirstOrder:
         rule = Rule(muon_of_layers(momentum, parts), ("momentum",), is_elementwise=False)
-        return FirstOrder(params, schedule(lr), (rule, rule), decay)
+        return FirstOrder([*params], schedule(lr), (rule, rule), decay)
 
-    def by_adamw(params: list[Tensor]) -> FirstOrder:
+    def by_adamw(params: Sequence[Tensor]) -> FirstOrder:
         rule = Rule(adamw(beta2=0.95), ("mean", "square"), True, skips=True)
-        return FirstOrder(params, schedule(ADAMW * lr), (rule, rule), decay)
+        return FirstOrder([*params], schedule(ADAMW * lr), (rule, rule), decay)
 
     moved = [by_muon(params, parts) for params, parts in ((several, 3), (single, 1)) if params]
     optimizer = Together([*moved, by_adamw(rest)] if rest else moved)

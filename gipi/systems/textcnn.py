@@ -12,7 +12,7 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import dropout, max_pool1d, pad
+from torch.nn.functional import dropout
 
 from gipi.algorithms.optimizers import from_config
 from gipi.data.schema import Sizes
@@ -23,7 +23,7 @@ from gipi.training.player import learner
 
 tasks = ("classify", "regress")
 kinds = ("text",)
-defaults = {"epochs": 20, "batch_size": 64, "patience": 3}
+defaults = {"epochs": 20, "batch_size": 64, "patience": 2, "tokenizer": "bpe", "vocabulary": 4096}
 
 
 @dataclass(frozen=True)
@@ -72,8 +72,10 @@ def _best(answers: Tensor, there: Tensor, length: int) -> Tensor:
         there: `(B, T)`, 1 where a token is.
         length: Of the filters.
     """
-    holds = max_pool1d(pad(there[:, None], (length - 1, length - 1)), length, 1)  # (B, 1, T + length - 1)
-    return answers.masked_fill(holds == 0, float("-inf")).amax(2).relu()
+    length_of_text = there.sum(1, keepdim=True)  # (B, 1)
+    last = torch.where(length_of_text > 0, length_of_text + length - 1, 0)  # behind the last window with a token
+    holds = torch.arange(answers.shape[2], device=answers.device) < last  # (B, T + length - 1)
+    return answers.masked_fill(~holds[:, None], float("-inf")).amax(2).relu()
 
 
 def players(net: Net, config: Config, loss, schedule) -> dict:

@@ -6,11 +6,12 @@ Representations of Words and Phrases and their Compositionality", 2013, https://
 word says which words stand beside it. CBOW: the mean of the words beside it says which word it is; each of them then
 gets the whole of its error, as in the authors' program.
 Ours differs: the words of a short piece of text share their noise words, which is weighted so that each pair has as
-many as was asked for on average, so a piece is a few matrix products (Ji et al. 2016, https://arxiv.org/abs/1604.04661).
-Pieces that move the vectors together are few enough that no word is moved too often from one place.
+many as was asked for on average; a piece is then a few matrix products (Ji et al. 2016, arxiv.org/abs/1604.04661). Noise
+is drawn evenly (data/skipgrams.py), or sharing would cost a point of analogies. Pieces that move the vectors together
+are so few that no word is moved too often from one place.
 
-A batch is `(spans, reach, noise)`, see data/skipgrams.py: U updates of P pieces of S words, `spans` with W words more on
-either side. E = S + 2 W, K noise words of a piece, D numbers of a vector, V words
+A batch is `(spans, reach, noise)`, see data/skipgrams.py: U updates of P pieces of S words, `spans` with W words more
+on either side. E = S + 2 W, K noise words of a piece, D numbers of a vector, V words
 """
 
 from collections.abc import Callable
@@ -29,16 +30,17 @@ kinds = ("text",)
 defaults = {"epochs": 5, "batch_size": 16384, "schedule": "linear", "patience": 0}
 
 
+SHARED = {"skip-gram": 32, "cbow": 16}
 STEP_SIZES = {"skip-gram": 0.025, "cbow": 0.05}  # as in the authors' program
 
 
 @dataclass(frozen=True)
 class Config:
-    architecture: Literal["skip-gram", "cbow"] = "skip-gram"  # a word says its neighbours, or they say the word (faster)
+    architecture: Literal["skip-gram", "cbow"] = "skip-gram"  # a word says its neighbours, or they (faster) say it
     dimension: int = 100  # numbers of a word's vector
     window: int = 5  # neighbours on either side at most; each word draws how many, from 1 on
     negative: int = 5  # noise words for each pair, on average
-    shared: int = 32  # noise words that a span of 32 words shares; the fewer the faster, and the noisier
+    shared: int | None = None  # noise words that 32 words share; few are fast and noisy; 32 for skip-gram, 16 for cbow
     sample: float = 1e-3  # words more frequent than this share of the text are left out at times; 0: never
     min_count: int = 5  # words seen less often are left out
     lower: bool = True  # capital and small letters are the same
@@ -93,6 +95,7 @@ class Neighbours:
         architecture: skip-gram or cbow.
         window: Neighbours on either side at most.
         negative: Noise words for each pair.
+        shared: Noise words that a span should have.
         optimizer: How far a step goes.
         weights: Tables that weigh scores, see `_tables`.
     """
@@ -101,24 +104,25 @@ class Neighbours:
     architecture: str
     window: int
     negative: int
-    optimizer: "Pace"
+    shared: int
+    optimizer: Pace
     every: int = 1
     weights: dict[tuple, tuple[Tensor, ...]] = field(default_factory=dict, repr=False)
 
     def play(self, batch: tuple[Tensor, ...], step: int) -> Tensor:
-        """Gives the loss of a pair in the batch's first update; to work it out for all would take longer than to learn."""
+        """Gives the loss of a pair in the batch's first update; of all it would take as long as to learn."""
         lr = self.optimizer.size(step) * self.optimizer.scale
         move = self._skip_gram if self.architecture == "skip-gram" else self._cbow
         with torch.no_grad():
             loss = self.loss(tuple(part[0] for part in batch))
-            if not loss.isfinite():
-                raise NotFinite(self.optimizer)
             for spans, reach, noise in zip(*batch, strict=True):
                 move(spans, reach, noise, lr)
+            if not (loss + self.loss(tuple(part[-1] for part in batch))).isfinite():
+                raise NotFinite(self.optimizer)
         return loss
 
     def loss(self, update: tuple[Tensor, ...]) -> Tensor:
-        """Of an update's pairs (skip-gram) or words (cbow), the mean: -log s(x) for neighbours, -log s(-x) for noise."""
+        """The mean over an update's pairs (cbow: words) of -log s(x) for neighbours, and of -log s(-x) for noise."""
         spans, reach, noise = update
         if self.architecture == "skip-gram":
             _own, rows, columns, weights = self._pairs(spans, reach, noise)
@@ -133,9 +137,9 @@ class Neighbours:
 
     def _tables(self, reach: Tensor, noise: Tensor) -> tuple[Tensor, ...]:
         """What weighs the scores of a piece; made once for each size."""
-        key = (reach.shape[1], noise.shape[1], reach.device)
+        key = (reach.shape[1], noise.shape[1], reach.device, self.params[0].dtype)
         if key not in self.weights:
-            near = reaches(reach.shape[1], self.window)  # (S, codes, E)
+            near = reaches(reach.shape[1], self.window).to(self.params[0].dtype)  # (S, codes, E)
             counts = near.sum(2, keepdim=True)
             first = (torch.arange(reach.shape[1]) * near.shape[1])[None]  # where the rows of a place begin
             if self.architecture == "skip-gram":
@@ -148,7 +152,9 @@ class Neighbours:
 
     # --- skip-gram
 
-    def _pairs(self, spans: Tensor, reach: Tensor, noise: Tensor) -> tuple[tuple[Tensor, Tensor], Tensor, Tensor, Tensor]:
+    def _pairs(
+        self, spans: Tensor, reach: Tensor, noise: Tensor
+    ) -> tuple[tuple[Tensor, Tensor], Tensor, Tensor, Tensor]:
         """Numbers of words and of contexts, their vectors `(P, S, D)` and `(P, E + K, D)`, weights `(P, S, E + K)`."""
         words, contexts = self.params
         first, table = self._tables(reach, noise)
@@ -165,14 +171,16 @@ class Neighbours:
         (own, others), rows, columns, weights = self._pairs(spans, reach, noise)
         slope = torch.bmm(rows, columns.transpose(1, 2)).sigmoid_()  # (P, S, E + K)
         slope[:, :, : spans.shape[1]].sub_(1)
-        slope.mul_(weights).mul_(-lr)  # here, where there are fewest numbers: `alpha` of index_add_ takes twice its time
+        slope.mul_(weights).mul_(
+            -lr
+        )  # here, where there are fewest numbers: `alpha` of index_add_ takes twice its time
         words.index_add_(0, own, torch.bmm(slope, columns).flatten(0, 1))
         contexts.index_add_(0, others, torch.bmm(slope.transpose(1, 2), rows).flatten(0, 1))
 
     # --- cbow
 
     def _means(self, spans: Tensor, reach: Tensor, noise: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Numbers of the words that are asked for, means `(P, S, D)`, their columns `(P, S, D)`, noise's `(P, K, D)`."""
+        """Numbers of the words asked for, means `(P, S, D)`, the words' columns `(P, S, D)`, noise's `(P, K, D)`."""
         words, contexts = self.params
         first, mean, _sum = self._tables(reach, noise)
         pieces, size = reach.shape
@@ -204,6 +212,8 @@ class Neighbours:
 
 def players(net: Net, config: Config, loss, schedule) -> dict:
     """One learner, which needs no loss but its own."""
-    lr = STEP_SIZES[config.architecture] if config.lr is None else config.lr
-    tables = [net.words.data, net.contexts.data]
-    return {"learner": Neighbours(tables, config.architecture, config.window, config.negative, Pace(schedule(lr)))}
+    kind = config.architecture
+    shared = SHARED[kind] if config.shared is None else config.shared
+    pace = Pace(schedule(STEP_SIZES[kind] if config.lr is None else config.lr))
+    tables: list[Tensor] = [net.words, net.contexts]
+    return {"learner": Neighbours(tables, kind, config.window, config.negative, shared, pace)}

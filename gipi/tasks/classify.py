@@ -20,7 +20,7 @@ from gipi.tasks import metrics as measure
 from gipi.tasks.intervals import Metric
 from gipi.tasks.said import of_classes
 
-default = {"table": "tabm", "picture": "convnet", "text": "textcnn"}
+default = {"table": "tabm", "picture": "convnet", "text": "bow"}
 target_kinds = ("class", "labels")
 LOSSES = {"class": ("cross_entropy", "focal", "hinge", "bce"), "labels": ("bce",)}
 

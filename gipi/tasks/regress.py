@@ -19,7 +19,7 @@ from gipi.tasks import metrics as measure
 from gipi.tasks.intervals import Metric
 from gipi.tasks.said import interval, of_numbers, points
 
-default = {"table": "tabm", "picture": "convnet", "text": "textcnn"}
+default = {"table": "tabm", "picture": "convnet", "text": "bow"}
 target_kinds = ("number", "normal", "quantiles")
 LOSSES = {"number": ("mse", "mae", "huber"), "normal": ("nll",), "quantiles": ("quantile",)}
 LEVELS = (0.05, 0.5, 0.95)  # of the quantiles: the middle, and 90 % around it

@@ -140,7 +140,9 @@ def _answer(space: Space, row: Any) -> dict[str, Any]:
         raise DataError(_("a word is asked for by word, near and vector; {came} came", came=", ".join(map(str, odd))))
     count = asked.get("near", NEAR)
     if type(count) is not int or not 0 < count <= MOST_NEAR:
-        raise DataError(_("near is a whole number from 1 to {most}; {came} came", most=MOST_NEAR, came=repr(count)[:60]))
+        raise DataError(
+            _("near is a whole number from 1 to {most}; {came} came", most=MOST_NEAR, came=repr(count)[:60])
+        )
     text = str(asked["word"]).strip()
     parts = _parts(text, space)
     if asked.get("vector"):
@@ -275,10 +277,14 @@ def scored(space: Space, data: Any) -> dict[str, Metric]:
     width = len(rows[0][1]) if rows else 0
     if width not in (3, 4):
         expected = _("lines of two words and a number (wordsim353.tsv), or of four words (questions-words.txt)")
-        raise UsageError(_("vectors are judged by {expected}; {came} is neither", expected=expected, came=str(data)[:80]))
+        raise UsageError(
+            _("vectors are judged by {expected}; {came} is neither", expected=expected, came=str(data)[:80])
+        )
     for line, cells in rows:
         if len(cells) != width:
-            raise DataError(_("line {line}: {came} parts, {expected} expected", line=line, came=len(cells), expected=width))
+            raise DataError(
+                _("line {line}: {came} parts, {expected} expected", line=line, came=len(cells), expected=width)
+            )
     if width == 4:
         return analogies(space, [[*map(str, cells)] for _line, cells in rows])
     first = rows[1:] if len(rows) > 1 and _number(rows[0][1][2]) is None else rows  # a line of titles

@@ -1,4 +1,4 @@
-"""Word vectors without learning: counts of neighbours, their positive pointwise mutual information, its singular vectors.
+"""Word vectors that are counted: neighbours, their positive pointwise mutual information, its singular vectors.
 
 Levy & Goldberg, "Neural Word Embedding as Implicit Matrix Factorization", 2014, showed that word2vec factorises such a
 matrix; with the settings that Levy, Goldberg & Dagan 2015 found best (TACL 3): neighbours count by their distance as a
@@ -9,13 +9,13 @@ n words of a text, V that are known, D numbers of a vector
 """
 
 import time
+from typing import Any
 
 import numpy as np
-from scipy import sparse
-from sklearn.utils.extmath import randomized_svd
 
 from gipi.data.skipgrams import keeping
 from gipi.messages import _
+from gipi.tasks.baselines import preload
 from gipi.tasks.intervals import Array
 
 POWER = 0.75  # of a context's frequency
@@ -39,6 +39,7 @@ def counted_vectors(
         seconds: What it may take, about: of a long text a part is counted.
         seed: Of what is left out.
     """
+    preload()  # or a thread would be at it at the same time
     size = min(size, len(counts) - 1)
     pairs, used = _counted(words, lines, counts, window, sample, size, seconds, seed)
     found = _vectors(ppmi(pairs), size, seed)
@@ -50,8 +51,10 @@ def counted_vectors(
 
 def _counted(
     words: Array, lines: Array, counts: Array, window: int, sample: float, size: int, seconds: float, seed: int
-) -> tuple[sparse.csr_matrix, int]:
+) -> tuple[Any, int]:
     """How often words are near each other `(V, V)`, and how many words of the text were looked at."""
+    from scipy import sparse
+
     random, began = np.random.default_rng(seed), time.perf_counter()
     keep = keeping(counts, sample)
     pairs, used = sparse.csr_matrix((len(counts), len(counts))), 0
@@ -66,13 +69,15 @@ def _counted(
     return pairs, used
 
 
-def near_each_other(words: Array, lines: Array, window: int, known: int) -> sparse.csr_matrix:
+def near_each_other(words: Array, lines: Array, window: int, known: int) -> Any:
     """How often words `(n,)` of one line are near each other, `(V, V)`: 1 side by side, 1 / W at W places.
 
     Example:
         >>> near_each_other(np.array([0, 1, 2]), np.array([0, 0, 0]), 2, 3).toarray().tolist()
         [[0.0, 1.0, 0.5], [1.0, 0.0, 1.0], [0.5, 1.0, 0.0]]
     """
+    from scipy import sparse
+
     found = sparse.csr_matrix((known, known))
     for apart in range(1, min(window, len(words) - 1) + 1):
         together = lines[apart:] == lines[:-apart]
@@ -82,8 +87,10 @@ def near_each_other(words: Array, lines: Array, window: int, known: int) -> spar
     return (found + found.T).tocsr()
 
 
-def ppmi(pairs: sparse.csr_matrix) -> sparse.csr_matrix:
+def ppmi(pairs: Any) -> Any:
     """How much more often than by chance words `(V, V)` are near each other, as a logarithm; 0 where less often."""
+    from scipy import sparse
+
     found = pairs.tocoo()
     own = np.asarray(pairs.sum(1)).ravel()
     smoothed = np.asarray(pairs.sum(0)).ravel() ** POWER
@@ -92,8 +99,10 @@ def ppmi(pairs: sparse.csr_matrix) -> sparse.csr_matrix:
     return sparse.csr_matrix((values, (found.row, found.col)), shape=pairs.shape)
 
 
-def _vectors(matrix: sparse.csr_matrix, size: int, seed: int) -> Array:
+def _vectors(matrix: Any, size: int, seed: int) -> Array:
+    from sklearn.utils.extmath import randomized_svd
+
     if size < 1 or not matrix.nnz:
         return np.zeros((matrix.shape[0], max(1, size)))
-    left, values, _right = randomized_svd(matrix, size, n_iter=ROUNDS, random_state=seed)
-    return left * np.sqrt(values)
+    found: Any = randomized_svd(matrix, size, n_iter=ROUNDS, random_state=seed)  # type: ignore[arg-type]  # a number too
+    return found[0] * np.sqrt(found[1])

@@ -143,8 +143,8 @@ class Group:
     def slow_down(self) -> None:
         """Step sizes as small as the faults so far have made them; what a GPU's kernels had found is forgotten."""
         for player in self.players.values():
-            if hasattr(player, "optimizer"):
-                player.optimizer.scale = SLOWER ** len(self.members[0].progress.faults)
+            if (optimizer := getattr(player, "optimizer", None)) is not None:
+                optimizer.scale = SLOWER ** len(self.members[0].progress.faults)
             for optimizer in _first_orders(player):
                 optimizer.bad.zero_()
 

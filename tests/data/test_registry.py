@@ -80,7 +80,9 @@ def test_entries_are_whole():
     names = [entry.name for entry in known()]
     assert len(names) == len(set(names)) and {"students", "adult", "mnist", "fashion-mnist", "cifar10"} <= set(names)
     for entry in known():
-        assert entry.about and entry.licence and entry.target and entry.task in ("classify", "regress")
+        of_rows = entry.task in ("classify", "regress", "translate", "chat")
+        assert entry.about and entry.licence and (of_rows or entry.task in ("write", "tag"))
+        assert bool(entry.target) == of_rows
         assert entry.name == entry.name.lower() and "_" not in entry.name
         assert entry.is_embedded == (not entry.files)
         for file in entry.files:

@@ -7,6 +7,7 @@ import { bars, columns, interval, signedBars } from "./charts.js";
 import { button, foreign, make } from "./dom.js";
 import { count, number, percent } from "./format.js";
 import * as pictures from "./answer_pictures.js";
+import * as texts from "./answer_texts.js";
 import { say } from "./words.js";
 
 const TOP = 10; // bars; the rest is folded
@@ -27,6 +28,12 @@ const VIEWS = {
   ),
   segment: pictures.segmented,
   generate: pictures.made,
+  write: (answer, schema, given) => texts.written(answer, given),
+  chat: (answer, schema, given) => texts.talk(answer, given),
+  translate: (answer) => texts.translated(answer),
+  fill: (answer) => texts.filled(answer),
+  tag: (answer, schema, given) => texts.tagged(answer, given),
+  relate: (answer) => texts.related(answer),
 };
 
 /** The view of an answer, with its warnings; a row that could not be answered says why. */

@@ -71,6 +71,16 @@ function taskColumns(schema, answers, target) {
   if (schema.task === "cluster") return [{ title: say("group_title"), of: ({ cluster }) => cluster }];
   if (schema.task === "act") return [{ title: say("does"), of: ({ action }) => action }];
   if (schema.task === "embed") return [{ title: say("vector"), of: ({ vector }) => JSON.stringify(vector) }];
+  if (["write", "chat", "translate", "fill"].includes(schema.task)) {
+    return [{ title: say("answer"), of: ({ text }) => text }];
+  }
+  if (schema.task === "tag") {
+    const said = ({ spans }) => spans?.map(({ text, label }) => `${text}: ${label}`).join("; ");
+    return [{ title: target, of: said }];
+  }
+  if (schema.task === "relate") {
+    return [{ title: say("near_words"), of: ({ near }) => near?.map(({ word }) => word).join(", ") }];
+  }
   if (answers.some(({ labels }) => labels)) return [{ title: target, of: ({ labels }) => labels?.join(", ") }];
   return [
     { title: target, of: ({ label }) => label },

@@ -99,13 +99,14 @@ export async function card(model) {
   return read(await call(address(model, "card")));
 }
 
-/** The answers to a request of one of the inputs; `each(answer, place)` is called as they come. */
-export async function predict(model, request, { signal, each } = {}) {
+/** The answers to a request of one of the inputs; `each(answer, place)` is called as they come, `piece(text)` with each
+ * piece of a text that is being written. */
+export async function predict(model, request, { signal, each, piece } = {}) {
   const route = address(model, "predict") + (request.drawing ? "?drawing=1" : "");
   const headers = { "Content-Type": request.type, Accept: request.streams ? "text/event-stream" : "application/json" };
   const response = await call(route, { method: "POST", headers, body: request.body, signal });
   if (request.streams && response.headers.get("Content-Type")?.startsWith("text/event-stream")) {
-    return streamed(response, each);
+    return streamed(response, each, piece);
   }
   const { predictions } = await read(response);
   predictions.forEach((answer, place) => each?.(answer, place));
@@ -121,11 +122,12 @@ export async function explain(model, request, signal) {
 }
 
 /** Server-sent events of a POST; EventSource can only GET. */
-async function streamed(response, each) {
+async function streamed(response, each, piece) {
   const answers = [];
   let isWhole = false;
   for await (const { event, data } of events(response.body.pipeThrough(new TextDecoderStream()))) {
     if (event === "end") isWhole = true;
+    else if (event === "piece") piece?.(JSON.parse(data).text);
     else if (event === "error") throw new Trouble(503, JSON.parse(data)?.error ?? "");
     else {
       answers.push(JSON.parse(data));

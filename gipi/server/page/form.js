@@ -19,14 +19,15 @@ export function inputForm(state, result, code, needKey) {
   const { schema } = state;
   const kinds = inputsFor(schema);
   const { signal } = state.gone;
-  const room = { gone: signal, changed };
+  const room = { gone: signal, changed, cleared };
   const inputs = kinds.map((kind) => kind.build(schema, room));
   const panes = inputs.map(
     (input, place) => make("div", { class: "pane", hidden: place !== state.kind }, input.element),
   );
-  const send = make("button", { class: "main", text: say(schema.task === "generate" ? "ask_generate" : "ask") });
+  const asks = { generate: "ask_generate", write: "ask_write", chat: "ask_chat", translate: "ask_translate" };
+  const send = make("button", { class: "main", text: say(asks[schema.task] ?? "ask") });
   const stop = button(say("stop"), () => running?.abort(), { class: "quiet", hidden: true });
-  let [running, timer] = [null, 0];
+  let [running, timer, pieces] = [null, 0, ""];
 
   const submit = (event) => {
     event.preventDefault();
@@ -41,6 +42,11 @@ export function inputForm(state, result, code, needKey) {
       kinds.length > 1 ? tabs() : null,
     ),
     ...panes, make("div", { class: "send" }, send, stop));
+  form.addEventListener("keydown", (event) => { // in a box of several lines Enter alone begins another
+    if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey) || event.isComposing) return;
+    event.preventDefault();
+    form.requestSubmit();
+  });
   inputs.forEach((input, place) => place in state.kept && input.fill(state.kept[place]));
   signal.addEventListener("abort", () => {
     clearTimeout(timer);
@@ -90,6 +96,13 @@ export function inputForm(state, result, code, needKey) {
     if (!kinds[state.kind].waits || !isFirst) timer = setTimeout(() => ask(false), QUICK);
   }
 
+  function cleared() {
+    running?.abort();
+    state.last = null;
+    result.clear();
+    state.kept[state.kind] = inputs[state.kind].keep();
+  }
+
   /** Send what stands there; isAsked: by a button, so that focus and view may be moved to what needs them. */
   async function ask(isAsked) {
     clearTimeout(timer);
@@ -107,20 +120,25 @@ export function inputForm(state, result, code, needKey) {
     const mine = (running = new AbortController());
     state.kept[state.kind] = input.keep();
     code.update(request, input.file);
-    result.working();
+    result.working(request);
     stop.hidden = false;
+    pieces = "";
+    if (isAsked && result.isGrowing) reveal(result.element);
     try {
       const answers = await api.predict(
         state.model,
         request,
-        { signal: mine.signal, each: (answer, place) => mine === running && result.add(answer, place) },
+        {
+          signal: mine.signal,
+          each: (answer, place) => mine === running && result.add(answer, place),
+          piece: (text) => mine === running && grown(text),
+        },
       );
       if (mine !== running) return;
-      state.last = { request, answers, kind: state.kind };
-      result.show(request, answers);
+      shownAll(request, answers, input);
       if (isAsked) reveal(result.element);
     } catch (error) {
-      if (mine === running) failed(error, input);
+      if (mine === running) failed(error, input, request);
     } finally {
       if (mine === running) {
         stop.hidden = true;
@@ -129,8 +147,21 @@ export function inputForm(state, result, code, needKey) {
     }
   }
 
-  function failed(error, input) {
+  function grown(text) {
+    pieces += text;
+    result.grow(text);
+  }
+
+  function shownAll(request, answers, input) {
+    state.last = { request, answers, kind: state.kind };
+    result.show(request, answers);
+    input.answered?.(request, answers);
+    state.kept[state.kind] = input.keep();
+  }
+
+  function failed(error, input, request) {
     if (signal.aborted) return;
+    if (error.name === "AbortError" && pieces) return void shownAll(request, [{ text: pieces }], input); // it stays
     if (error.name === "AbortError") return void result.stopped();
     if (!(error instanceof api.Trouble)) throw error;
     if (error.status === 401) return void needKey();

@@ -6,9 +6,10 @@ import { bytes, count } from "./format.js";
 import { Unready } from "./unready.js";
 import { say } from "./words.js";
 import { takes as takesTable } from "./input_table.js";
+import { takes as takesText } from "./input_text.js";
 
 export const word = "many_rows";
-export const takes = takesTable;
+export const takes = (schema) => takesTable(schema) || takesText(schema);
 export const emptyRequest = { type: "text/csv", body: null };
 
 export function build(schema, room) {

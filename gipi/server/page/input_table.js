@@ -12,7 +12,7 @@ export const word = "one_row";
 export const waits = true; // for the button, before the first answer; later a changed field is answered at once
 
 export function takes(schema) {
-  return schema.inputs.length > 0 && schema.inputs.every((input) => input.kind !== "picture");
+  return schema.inputs.length > 0 && schema.inputs.every(({ kind }) => kind !== "picture" && kind !== "text");
 }
 
 export function build(schema, room) {

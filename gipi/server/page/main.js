@@ -99,8 +99,10 @@ function build() {
 
 /** What the model does, in a sentence. */
 function about(schema) {
-  const isPicture = schema.inputs[0]?.kind === "picture";
-  const given = isPicture ? say("given_picture") : say("given_row", { count: count(schema.inputs.length) });
+  const kind = schema.inputs[0]?.kind;
+  const texts = schema.inputs.length > 1 ? say("given_pair") : say("given_text");
+  const known = { picture: say("given_picture"), text: texts };
+  const given = known[kind] ?? say("given_row", { count: count(schema.inputs.length) });
   const target = schema.targets[0];
   const task = target?.kind === "labels" ? "labels" : schema.task;
   const names = schema.targets.map(({ name }) => name).join(", ");

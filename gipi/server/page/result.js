@@ -1,8 +1,8 @@
 // The panel with the answer: empty, at work, answered, or in trouble; one at a time, and always said aloud.
 
-import { explain } from "./api.js";
 import { viewOf } from "./answers.js";
-import { picture } from "./answer_pictures.js";
+import { growing } from "./answer_texts.js";
+import { decided, isExplained } from "./decided.js";
 import { tableOf } from "./answers_table.js";
 import { announce, button, foreign, make } from "./dom.js";
 import { count } from "./format.js";
@@ -10,13 +10,16 @@ import { say } from "./words.js";
 
 const BUSY = 503; // of which the server says no more than we do
 
-/** { element, working(), add(answer, place), show(request, answers), trouble(trouble, again), stale() } */
+const WRITING = ["write", "chat"]; // whose answers grow
+
+/** { element, isGrowing, working(request), add(answer, place), grow(text), show(request, answers), trouble(trouble, again),
+ *   stopped(), stale(), clear() } */
 export function resultPanel(model, schema) {
   const body = make("div", { class: "body" }, make("p", { class: "soft waiting", text: say("waiting") }));
   const note = make("p", { class: "remark", text: say("stale"), hidden: true });
   const element = make("section", { class: "panel result", "aria-labelledby": "answer-title" },
     make("h2", { id: "answer-title", text: say("answer") }), note, body);
-  let grid = null;
+  let [grid, live] = [null, null];
 
   function put(...children) {
     note.hidden = true;
@@ -25,10 +28,15 @@ export function resultPanel(model, schema) {
   }
 
   /** An answer that stands there already stays, pale, until the next one comes: no flicker between two quick ones. */
-  function working() {
+  function working(request) {
     note.hidden = true;
     element.setAttribute("aria-busy", "true");
-    grid = null;
+    [grid, live] = [null, null];
+    if (WRITING.includes(schema.task) && !request.table) {
+      live = growing(schema, request);
+      body.replaceChildren(live.element);
+      return;
+    }
     if (!body.querySelector(".answer")) body.replaceChildren(
       make("p", { class: "soft waiting", text: say("working") }),
     );
@@ -42,6 +50,13 @@ export function resultPanel(model, schema) {
       body.replaceChildren(grid);
     }
     grid.append(viewOf(answer, schema, null, place).element);
+  }
+
+  /** A piece of a text, as it is written; who reads its beginning is not carried off to its end. */
+  function grow(text) {
+    const isAtEnd = element.scrollHeight - element.scrollTop - element.clientHeight < 40;
+    live?.add(text);
+    if (isAtEnd) element.scrollTop = element.scrollHeight;
   }
 
   function show(request, answers) {
@@ -59,7 +74,8 @@ export function resultPanel(model, schema) {
       announce(say("pictures_ready", { count: count(answers.length) }));
     } else {
       const view = viewOf(answers[0], schema, request);
-      put(view.element, ...(isExplained(request, answers[0]) ? [decided(request)] : []));
+      put(view.element, ...(isExplained(schema, request, answers[0]) ? [decided(model, request)] : []));
+      if (schema.task === "chat") element.scrollTop = element.scrollHeight;
       announce(view.spoken);
     }
   }
@@ -87,32 +103,9 @@ export function resultPanel(model, schema) {
     note.hidden = !body.querySelector(".answer");
   }
 
-  function isExplained(request, answer) {
-    return schema.explains && request.picture && typeof answer.error !== "string";
+  function clear() {
+    put(make("p", { class: "soft waiting", text: say("waiting") }));
   }
 
-  /** What decided, when somebody asks: it costs many times what the answer did. */
-  function decided(request) {
-    const place = make("div", { class: "decided" });
-    const ask = button(say("what_decided"), async () => {
-      ask.disabled = true;
-      place.replaceChildren(make("p", { class: "soft", text: say("working") }));
-      try {
-        const found = await explain(model, request);
-        place.replaceChildren(...found.map(({ of, overlay, error }) => {
-          if (!overlay) return make("p", { class: "trouble" }, foreign(error ?? ""));
-          const title = say("decided_for", { of });
-          return make("figure", {}, picture(overlay, title), make("figcaption", {}, foreign(title)));
-        }));
-        place.scrollIntoView({ block: "nearest" }); // the panel scrolls in itself
-        announce(say("decided_ready"));
-      } catch (error) {
-        place.replaceChildren(make("p", { class: "trouble", role: "alert", text: error.sentence ?? String(error) }));
-        ask.disabled = false;
-      }
-    }, { class: "quiet" });
-    return make("div", { class: "part" }, ask, place);
-  }
-
-  return { element, working, add, show, trouble, stopped, stale };
+  return { element, isGrowing: WRITING.includes(schema.task), working, add, grow, show, trouble, stopped, stale, clear };
 }
