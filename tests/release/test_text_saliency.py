@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 import gipi
+from gipi import systems
 from gipi.cli.main import main
 from gipi.data.dataset import Dataset
 from gipi.data.schema import Field, Schema, sizes
@@ -98,6 +99,19 @@ def token_blank(model, one):
     if model.task == "classify":
         return float(answers[0, ["bad", "good", "odd"].index(one.of)])
     return float(answers[0, 0, 0])
+
+
+TINY = {"lstm": {"width": 6}, "transformer": {"size": "mini"}, "bert": {"layers": 1, "width": 8, "heads": 2}}
+
+
+@pytest.mark.parametrize("name", TINY)
+def test_other_systems_for_texts_are_explained_too(name):
+    system = systems.load(name)
+    model = model_of(lambda s: system.Net(s, system.Config(**TINY[name])))
+    (one,) = explanations(model, rows(["a fine film"]))
+    assert sum(word.adds for word in one.words) + one.rest == pytest.approx(one.change + one.gap, abs=1e-5)
+    assert abs(one.gap) <= 0.05 * max(abs(one.change), 0.05)
+    assert all(word.adds != 0 for word in one.words)
 
 
 def test_bag_without_layers_is_exact():
