@@ -106,7 +106,7 @@ class Show:
 class Export:
     """What `gipi export` understands."""
 
-    to: str = "onnx"  # onnx, torch (.pt2, which gipi never reads), safetensors (weights alone), sagemaker, docker, word2vec-text or -binary
+    to: str = "onnx"  # onnx, torch (.pt2), safetensors (weights alone), sagemaker, docker, word2vec-text or -binary
     precision: str = "float32"  # of ONNX: int8 or bf16 is written only if it is faster and hardly worse
     loss_of_quality: float = 0.01  # how much worse the first metric may be then; of an error a share of its value
     data: str | None = None  # what that is measured on; the run's own test part if not given

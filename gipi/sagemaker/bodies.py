@@ -5,7 +5,7 @@
 - JSON lines: a row on each line
 - CSV with a first line of names; or without one, as SageMaker's own algorithms take it, columns in the schema's order
 - .npy: numbers, a row for each first index; a picture `(H, W)` or `(H, W, C)` for each, or a table's columns in order
-- a picture's file
+- a picture's file; a text as text/plain
 
 F columns of a table, N rows
 """
@@ -20,7 +20,7 @@ import numpy as np
 from pydantic_core import from_json
 
 from gipi.messages import _
-from gipi.server.reading import CSV, JSON, Reader, Rows, quoted
+from gipi.server.reading import CSV, JSON, PLAIN, Reader, Rows, quoted
 from gipi.server.refusal import RefusedError
 
 Array = np.ndarray
@@ -58,11 +58,11 @@ def rows_of(reader: Reader, kind: str, body: bytes) -> Rows:
             return _checked(reader, [_parsed(line) for line in body.splitlines() if line.strip()])
         if kind in CSV and reader.is_table:
             return reader.of_csv(body, None if _has_names(reader, body) else _names(reader))
-        if kind in NPY:
+        if kind in NPY and not reader.texts:
             return _of_array(reader, _array(body))
-        if kind.startswith("image/"):
+        if kind.startswith("image/") or kind in PLAIN:
             return reader.read(kind, body)
-    known = reader.kinds if reader.task == "generate" else (*reader.kinds, LINES[0], *NPY)
+    known = reader.kinds if reader.task == "generate" else (*reader.kinds, LINES[0], *(() if reader.texts else NPY))
     text = _(
         "the type of the content is {came}; this model takes {known}", came=quoted(kind) or "-", known=", ".join(known)
     )

@@ -18,6 +18,7 @@ from gipi.server.answering import Receive, Scope, Send, answers_to, busy, made_r
 from gipi.server.batches import FullError
 from gipi.server.guard import single
 from gipi.server.limits import Limits
+from gipi.server.reading import PLAIN
 from gipi.server.refusal import Headers, RefusedError
 from gipi.server.state import Served, State
 from gipi.server.writing import JSON, wanted
@@ -89,12 +90,12 @@ class Contract:
         kind = headers.get(b"content-type", b"").decode("latin-1").partition(";")[0].strip().lower()
         state.active += 1
         try:
-            if served.batches.is_full:
+            if served.is_full:
                 raise busy(served.batches.wait_for(0))
             body = await read_body(state, headers, receive)
             size = len(body)
             read = partial(rows_of, served.reader, kind, body)
-            made = await made_ready(state, served, body, read, is_alone=kind.startswith("image/"))
+            made = await made_ready(state, served, body, read, is_alone=kind.startswith("image/") or kind in PLAIN)
             answers = await answers_to(served, made)
             if len(answers) <= MANY:
                 content = written(chosen, accept, answers)
@@ -111,13 +112,14 @@ class Contract:
 
 
 def execution_parameters(served: Served) -> dict[str, int | str]:
-    """How a batch transform should ask: pictures one by one, rows of tables as many as fit.
+    """How a batch transform should ask: pictures, and texts to go on from, one by one; other rows as many as fit.
 
     Example:
         {"MaxConcurrentTransforms": 2, "BatchStrategy": "MULTI_RECORD", "MaxPayloadInMB": 1}
     """
+    is_alone = served.reader.is_picture or served.teller is not None
     return {
         "MaxConcurrentTransforms": min(MOST_TRANSFORMS, os.cpu_count() or 1),
-        "BatchStrategy": "SINGLE_RECORD" if served.reader.is_picture else "MULTI_RECORD",
+        "BatchStrategy": "SINGLE_RECORD" if is_alone else "MULTI_RECORD",
         "MaxPayloadInMB": PICTURE if served.reader.is_picture else LINES,
     }

@@ -3,7 +3,7 @@
 import asyncio
 import math
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterator
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any
@@ -58,7 +58,7 @@ async def answers_to(served: Served, made: list[Made]) -> list[Said]:
     return found
 
 
-async def told(teller: Teller, made: list[Made]) -> AsyncIterator[tuple[str, Said]]:
+async def told(teller: Teller, made: list[Made]) -> AsyncGenerator[tuple[str, Said], None]:
     """The events of texts that are written: each piece as `piece`, and each answer when it is whole."""
     for place, row in enumerate(made):
         answer: Said = {"error": row.error}

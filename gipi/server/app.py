@@ -6,7 +6,7 @@ does; all else is a few routes of FastAPI (routes.py), which also documents it.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing, nullcontext
 from functools import partial
 from typing import Any
@@ -144,7 +144,7 @@ class App:
             return write(answers)
         return await asyncio.get_running_loop().run_in_executor(self.state.writing, write, answers)
 
-    async def _answers(self, served: Served, made: list[Made]) -> AsyncIterator[tuple[str, Said]]:
+    async def _answers(self, served: Served, made: list[Made]) -> AsyncGenerator[tuple[str, Said], None]:
         """The events of a stream: their names, which answers have none, and what they say."""
         for start in range(0, len(made), STREAMED):
             for answer in await answers_to(served, made[start : start + STREAMED]):

@@ -3,7 +3,6 @@
 Nothing in a body is ever a path or an address: pictures are bytes, and no text is opened as a file.
 """
 
-import base64
 import csv
 import io
 import json
@@ -24,6 +23,7 @@ from gipi.errors import DataError
 from gipi.messages import _
 from gipi.release.described import ANY_SIZE
 from gipi.server.engine import Engine
+from gipi.server.json_pictures import picture_of
 from gipi.server.limits import Limits
 from gipi.server.refusal import RefusedError
 from gipi.server.row_types import USUAL_TOKENS, WRITING, body_type, row_adapter
@@ -46,7 +46,6 @@ PLAIN = ("text/plain",)
 PICTURES = tuple(f"image/{kind}" for kind in ("png", "jpeg", "webp", "gif", "bmp"))
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP")  # what browsers and cameras send: fewer decoders for a stranger to try
 ANY = ("application/octet-stream", "application/x-www-form-urlencoded")  # what curl says who was not told
-DATA_URL = re.compile(r"data:[a-z0-9.+/-]{0,40};base64,", re.IGNORECASE)
 
 
 @dataclass
@@ -219,7 +218,7 @@ class Reader:
         bounds = self.few if is_quick else self.bounds
         if isinstance(row, Drawn):
             return self._drawn(row.file, bounds)
-        picture = _from_json(row, self.schema.inputs[0].white) if isinstance(row, str | list) else row
+        picture = picture_of(row, self.schema.inputs[0].white) if isinstance(row, str | list) else row
         try:
             if isinstance(picture, bytes):
                 return decoded(picture, _("the picture"), self.shape, bounds)
@@ -370,33 +369,3 @@ def _wrong_rows(details: list[dict[str, Any]]) -> RefusedError:
     if first["field"] is not None:
         place += ", " + _("column '{name}'", name=quoted(first["field"]))
     return RefusedError(422, f"{place}: {first['error']}", details[:FIRST])
-
-
-def _array(given: list) -> Array | None:
-    """Nested lists of numbers as an array; None: they are none.
-
-    First as objects, since among texts NumPy gives each the room of the longest: a few kB would take gigabytes.
-    """
-    try:
-        objects = np.array(given, object)
-        kinds = {*map(type, objects.flat)}
-        if not kinds <= {int, float}:
-            return None
-        return objects.astype(np.float64 if float in kinds else np.int64)
-    except (ValueError, OverflowError):
-        return None
-
-
-def _from_json(given: str | list, white: float) -> Any:
-    """A picture of JSON, as the bytes of a file or an array."""
-    if isinstance(given, list):
-        array = _array(given)
-        if array is None or array.ndim not in (2, 3) or not array.size:
-            raise DataError(_("an array of numbers was expected, (H, W) or (H, W, C)"))
-        is_bytes = white == 255 and array.dtype.kind in "ui" and array.min() >= 0 and array.max() <= 255
-        return array.astype(np.uint8) if is_bytes else array
-    start = DATA_URL.match(given)
-    try:
-        return base64.b64decode(given[start.end() :] if start else given, validate=True)
-    except ValueError as error:
-        raise DataError(_("a picture in base64 was expected")) from error

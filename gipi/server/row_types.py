@@ -19,7 +19,7 @@ from gipi.server.limits import Limits
 LONGEST_WORD = 10_000  # letters of a category, a date, an answer's name
 SEED = 1 << 63
 WRITING = ("write", "chat")  # tasks that answer token by token
-WHOLE = ("translate", "fill", "tag", "relate")  # and those that read a row as it came, and answer it as a whole
+WHOLE = ("fill", "tag", "relate")  # and those that read a row as it came
 USUAL_TOKENS = 200  # that are written unless somebody says how many
 MOST_TURNS = 200  # of a talk that go before
 HOTTEST = 100.0  # temperature

@@ -7,7 +7,7 @@ told to come back.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -100,7 +100,7 @@ class Teller:
             self.running -= 1
             self.count.waiting(self.running)
 
-    async def pieces(self, prompt: Prompt) -> AsyncIterator[str]:
+    async def pieces(self, prompt: Prompt) -> AsyncGenerator[str, None]:
         """What is written, piece by piece. Who stops to ask, or is cancelled, ends it."""
         loop, spoken = asyncio.get_running_loop(), language()
         task = tasks.load(self.model.task)

@@ -109,6 +109,7 @@ def serve(
 def opened(name: str, source: Any, runtime: "Runtime | None", threads: int, limits: "Limits") -> "Engine":
     """A model, opened and warm."""
     from gipi.server.engine import AT_ONCE
+    from gipi.server.row_types import WHOLE, WRITING
 
     if hasattr(source, "schema"):  # a model in memory
         from gipi.release.examples import example_rows
@@ -129,6 +130,10 @@ def opened(name: str, source: Any, runtime: "Runtime | None", threads: int, limi
 
     torch.set_num_threads(threads)
     networks = _settled(name, model, examples, limits)
+    if model.task in ("translate", *WRITING, *WHOLE):
+        text = _("{name} has no program, as it writes or reads texts step by step: PyTorch answers", name=name)
+        print(f"gipi: {text}", file=sys.stderr, flush=True)
+        return networks
     if runtime == "torch" or not hasattr(model, "members"):
         return networks
     from gipi.release.keep import program_beside

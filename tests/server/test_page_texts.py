@@ -1,4 +1,4 @@
-"""The page for texts in a real browser: boxes, words that decided, a text that grows, a talk; by keyboard, in Korean."""
+"""The page for texts in a real browser: boxes, words that decided, a text that grows, a talk; by keyboard too."""
 
 import json
 import re

@@ -8,6 +8,9 @@ from gipi.data.tokenizers import train
 from gipi.release.model import Model
 
 TEXTS = ["the cat sat on the mat, and the dog sat by the door.", "a good film is a good film; a bad one is not."]
+SMALL = {"bow": {"buckets": 512}, "gpt": {"size": "tiny"}, "bert": {"size": "tiny"}, "transformer": {"size": "mini"}}
+OTHER = (Field("other", "text", (32,), tokenizer=train(TEXTS, "characters", 400).to_json()),)
+TAGS = (Field("tags", "tags", values=("O", "B-PER", "I-PER")),)
 
 
 def of_texts(
@@ -19,7 +22,7 @@ def of_texts(
     fields = tuple(Field(name, "text", (context,), tokenizer=tokenizer) for name in names)
     schema = Schema(fields, targets)
     of = systems.load(system)
-    config = of.Config(**({"buckets": 512} if system == "bow" else {"size": "tiny"}))
+    config = of.Config(**SMALL[system])
     torch.manual_seed(0)
     output = tasks.load(task).output(schema)
     sized = sizes(schema, output)
