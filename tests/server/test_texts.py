@@ -21,7 +21,7 @@ from gipi.server.limits import Limits
 from gipi.server.row_types import USUAL_TOKENS
 from gipi.tasks.write import LENGTH
 from tests.server.asked import Asked
-from tests.server.writers import SENTIMENT, TEXTS, of_texts
+from tests.server.writers import OTHER, SENTIMENT, TAGS, TEXTS, of_texts, of_words
 
 TEXT = {"content-type": "text/plain"}
 EVENTS = {"accept": "text/event-stream"}
@@ -280,3 +280,35 @@ async def _two(app: App, leaves_after: int) -> tuple[list[str], dict[str, int]]:
 
     await asyncio.gather(stream("a", 4000, leaves_after), stream("b", 120, 10**6))
     return order, {name: order.count(name) for name in "ab"}
+
+
+# --- other tasks -----------------------------------------------------------------------------------------------------
+
+
+def test_texts_are_translated():
+    model = of_texts("translate", "transformer", OTHER)
+    texts = ["the cat", "", "a dog sat"]
+    found = asked(model)("POST", "/predict", json={"rows": texts}).json()["predictions"]
+    for one, text in zip(found, texts, strict=True):
+        (alone,) = model.predict([{"text": text}])
+        assert one["text"] == alone["text"] and one["score"] == pytest.approx(alone["score"], abs=1e-3)
+
+
+def test_gaps_are_filled_and_names_are_found():
+    fill, tag = of_texts("fill", "bert"), of_texts("tag", "bert", TAGS)
+    rows = [{"text": "the [MASK] sat"}, {"text": "no gap"}, {"text": "[MASK]" * 65}]
+    filled, missing, many = asked(fill)("POST", "/predict", json={"rows": rows}).json()["predictions"]
+    assert filled["text"] == fill.predict(rows[:1])[0]["text"]
+    assert "[MASK]" in missing["error"] and many["error"] == "the text has 65 gaps; the most is 64"
+    ask = asked(tag)
+    assert ask("POST", "/predict", json={"rows": ["the cat"]}).json()["predictions"] == tag.predict(["the cat"])
+    assert ask("GET", "/schema").json()["targets"][0]["values"] == ["O", "B-PER", "I-PER"]
+
+
+def test_words_near_a_word():
+    model = of_words()
+    ask = asked(model)
+    near, unknown = ask("POST", "/predict", json={"rows": [{"word": "cat", "near": 2}, "bird"]}).json()["predictions"]
+    assert near == model.predict([{"word": "cat", "near": 2}])[0] and len(near["near"]) == 2
+    assert "bird" in unknown["error"]
+    assert ask("POST", "/predict", json={"rows": [{"word": "cat", "near": 101}]}).status_code == 422
