@@ -1,7 +1,7 @@
 """Text in NFC, in time that grows with its length and not with its square.
 
 Accents and vowel signs behind a letter are brought into an order, and Python sorts them by insertion: 100,000 accents
-on one letter, which anybody can send, take 15 seconds. So a long run of them is decomposed and sorted before.
+on one letter, which anybody can send, hold a program up for many seconds. So a long run of them is sorted before.
 """
 
 import re

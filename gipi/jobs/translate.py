@@ -287,7 +287,7 @@ def _opened(source: Any, setting: Setting, progress: Telling | None) -> tuple[Da
         part: min(share, ASIDE / count) if share == getattr(usual, f"{part}_share") else share
         for part, share in shares.items()
     }
-    return whole, split(count, options.seed, **shares, given=given)
+    return whole, split(count, options.seed, test=shares["test"], valid=shares["valid"], given=given)
 
 
 def _trimmed(tokens: Tensor) -> Tensor:

@@ -106,7 +106,7 @@ def _input(field: Field, task: str, limits: Limits) -> dict[str, Any]:
 
 
 def _target(field: Field, model: Any) -> dict[str, Any]:
-    values = [*field.values] if field.kind in ("class", "labels") else []
+    values = [*field.values] if field.kind in ("class", "labels", "tags") else []
     if field.kind == "mask":
         values = [*model.extra["classes"]["names"]]
     return {"name": field.name, "kind": field.kind, "values": values}

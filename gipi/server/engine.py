@@ -26,6 +26,7 @@ LONGEST = 0.004  # seconds that a batch may take: who comes in meanwhile waits, 
 AT_ONCE = 0.002  # seconds up to which a batch is computed where requests are read
 MOST_NUMBERS = 1 << 22  # that go in at once
 TRIES = 3
+GAP, MOST_GAPS = "[MASK]", 64  # of a text to be filled in
 USUAL = (DataError, UsageError, RunError, ValueError)  # what is wrong with a row; the first three have our sentences
 
 
@@ -82,7 +83,7 @@ class Engine:
             DataError: A value cannot be read.
         """
         if self.model.task in WHOLE:
-            return _given(row), []
+            return self._given(row), []
         ready = self.model.ready(row, start)
         return ready, self._warnings(row, ready)
 
@@ -93,9 +94,21 @@ class Engine:
             DataError: A value of one of them cannot be read.
         """
         if self.model.task in WHOLE:
-            return [(_given(row), []) for row in rows]
+            return [(self._given(row), []) for row in rows]
         found = self.model.ready_all(rows, start)
         return [(ready, self._warnings(row, ready)) for row, ready in zip(rows, found, strict=True)]
+
+    def _given(self, row: Said) -> Given:
+        """A row as it came; a missing text says nothing.
+
+        Raises:
+            DataError: It has too many gaps, each of which is looked at by itself.
+        """
+        full = {name: "" if value is None else value for name, value in row.items()}
+        texts = [value for value in full.values() if isinstance(value, str)]
+        if self.model.task == "fill" and (came := sum(text.count(GAP) for text in texts)) > MOST_GAPS:
+            raise DataError(_("the text has {came} gaps; the most is {most}", came=came, most=MOST_GAPS))
+        return Given(full, sum(map(len, texts)))
 
     def _warnings(self, row: Any, ready: Array) -> list[str]:
         """What is to be said of a row: words that no training row had, a text that was not read to its end."""
@@ -185,6 +198,8 @@ class Engine:
         given = [] if self.examples is None else self.examples
         if self.model.task == "generate":
             given = [np.append(noise, np.float32(0)) for noise in given]
+        if self.model.task == "fill":
+            given = [{name: f"{text} {GAP}" for name, text in row.items()} for row in given]
         rows = [self.ready(row)[0] for row in given]
         if self.model.schema.is_text:
             return sorted(rows, key=lambda row: row.size)[-1:]
@@ -194,12 +209,6 @@ class Engine:
         start = time.perf_counter()
         self.run(rows)
         return time.perf_counter() - start
-
-
-def _given(row: Said) -> Given:
-    """A row as it came; a missing text says nothing."""
-    full = {name: "" if value is None else value for name, value in row.items()}
-    return Given(full, sum(len(value) for value in full.values() if isinstance(value, str)))
 
 
 def is_finite(value: Any) -> bool:

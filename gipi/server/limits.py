@@ -22,8 +22,7 @@ class Limits:
         rows: Rows of one request.
         values: Numbers, texts and so on of one request; a list or an object counts as several.
         made: Things that one request asks to be made.
-        characters: Of one text. A network reads no more than its first tokens, and to find those of hostile texts takes
-            up to 30 µs a character.
+        characters: Of one text. A network reads its first tokens only, and those of hostile texts are slow to find.
         pixels: Of a picture, before it is decoded; half as many with opacity or as WebP, which take more memory.
         tokens: Of all that one request asks to be written.
         writers: Requests for which is written at once; who comes later is told to come back.

@@ -6,9 +6,9 @@ Representations of Words and Phrases and their Compositionality", 2013, https://
 word says which words stand beside it. CBOW: the mean of the words beside it says which word it is; each of them then
 gets the whole of its error, as in the authors' program.
 Ours differs: the words of a short piece of text share their noise words, which is weighted so that each pair has as
-many as was asked for on average; a piece is then a few matrix products (Ji et al. 2016, arxiv.org/abs/1604.04661). Noise
-is drawn evenly (data/skipgrams.py), or sharing would cost a point of analogies. Pieces that move the vectors together
-are so few that no word is moved too often from one place.
+many as was asked for on average; a piece is then a few matrix products (Ji et al. 2016, arxiv.org/abs/1604.04661).
+Noise is drawn evenly (data/skipgrams.py), or sharing would cost a point of analogies. Pieces that move the vectors
+together are so few that no word is moved too often from one place.
 
 A batch is `(spans, reach, noise)`, see data/skipgrams.py: U updates of P pieces of S words, `spans` with W words more
 on either side. E = S + 2 W, K noise words of a piece, D numbers of a vector, V words

@@ -233,6 +233,20 @@ def test_unknown_kind():
         train(["a"], "bep", 300)
 
 
+def test_of_very_much_text_a_part_is_learned_from(monkeypatch):
+    read = []
+
+    class Many(list):
+        def __getitem__(self, place):
+            read.append(place)
+            return super().__getitem__(place)
+
+    monkeypatch.setattr(tokenizers, "MOST_LEARNED", 20_000)
+    texts = Many([f"{'ab'[number % 2]}x{number % 7} " * 10 for number in range(1000)])
+    assert tokenizers.train(texts, "words", 300).to_json() == tokenizers.train(texts[::2], "words", 300).to_json()
+    assert len(read) < 1000
+
+
 # --- what strangers wrote ----------------------------------------------------------------------------------------
 
 

@@ -44,8 +44,7 @@ def test_words_of_one_circle_are_near(run):
 
 
 def test_kept_as_one_file_it_answers_alike(run, tmp_path):
-    with pytest.warns(match="answers in several steps"):
-        path = run.save(tmp_path / "words.gipi")
+    path = run.save(tmp_path / "words.gipi")
     kept = gipi.load(path)
     assert kept.predict(["the", "ant + sail"]) == run.predict(["the", "ant + sail"])
     assert kept.predict({"word": "the", "vector": True}) == run.predict({"word": "the", "vector": True})

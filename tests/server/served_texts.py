@@ -6,7 +6,7 @@ from pathlib import Path
 from gipi.data.schema import Field
 from gipi.release.keep import write_bundle
 from gipi.verbs.serve import serve
-from tests.server.writers import SENTIMENT, of_texts
+from tests.server.writers import OTHER, SENTIMENT, TAGS, of_texts, of_words
 
 STARS = (Field("stars", "normal", center=3.0, scale=1.5),)
 
@@ -17,6 +17,10 @@ def main(folder: Path, key: str) -> None:
         "stars": of_texts("regress", "bow", STARS),
         "pair": of_texts("classify", "bow", SENTIMENT, ("one", "two")),
         "writer": of_texts("write", "gpt"),
+        "german": of_texts("translate", "transformer", OTHER),
+        "gaps": of_texts("fill", "bert"),
+        "names": of_texts("tag", "bert", TAGS),
+        "words": of_words(),
         "talker": of_texts("chat", "gpt", names=("question",)),
     }
     sources = [f"{name}={write_bundle(model, folder / name)}" for name, model in made.items()]

@@ -60,7 +60,7 @@ def test_a_text_that_is_too_long_is_not_sent(opened):
     sent = []
     page.on("request", lambda request: sent.append(request.url))
     ask(page)
-    expect(page.get_by_text("The text is too long: at most 50,000 characters.")).to_be_visible()
+    expect(page.locator(".wrong:visible")).to_have_text("The text is too long: at most 50,000 characters.")
     assert not [url for url in sent if url.endswith("predict")]
     box.fill("x" * 5000)  # it is cut, and that is said
     ask(page)
@@ -155,6 +155,31 @@ def test_a_talk_goes_on(opened):
     answer(page)
     page.get_by_role("button", name="New talk").click()
     expect(page.locator(".talk")).to_have_count(0)
+    assert page.evaluate(NAMELESS) == []
+
+
+OTHERS = {
+    "german": ("the cat", ".prose"),
+    "gaps": ("the [MASK] sat", ".bars li >> nth=0"),
+    "names": ("the cat \U0001f468 sat", ".prose"),
+    "words": ("cat", ".bars li >> nth=0"),
+}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_other_tasks_are_answered(opened, name):
+    text, found = OTHERS[name]
+    page = opened(name)
+    page.locator("textarea.text").fill(text)
+    ask(page)
+    expect(answer(page).locator(found)).to_be_visible()
+    expect(page.locator(".result")).not_to_contain_text("undefined")
+    expect(page.locator(".result .trouble")).to_have_count(0)
+    if name == "names":
+        marked = page.locator(".prose mark bdi").all_inner_texts()
+        assert marked and all(one in text for one in marked)
+    page.set_viewport_size(PHONE)
+    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
     assert page.evaluate(NAMELESS) == []
 
 

@@ -34,3 +34,12 @@ def of_texts(
 
 
 SENTIMENT = (Field("sentiment", "class", values=("bad", "good")),)
+
+
+def of_words() -> Model:
+    """A model of four words."""
+    schema = Schema((Field("word", "text", (1,), values=("cat", "dog", "mat", "door")),))
+    of, sized = systems.load("word2vec"), sizes(schema, 0)
+    config = of.Config(dimension=4)
+    torch.manual_seed(0)
+    return Model("relate", "word2vec", schema, sized, vars(config) | {}, [of.Net(sized, config)], {"metrics": {}})
