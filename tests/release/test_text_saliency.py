@@ -256,12 +256,12 @@ def run(tmp_path_factory):
         frame["kind"].append(said)
     folder = tmp_path_factory.mktemp("words")
     return gipi.fit(
-        frame, target="kind", text="review", system="bow", run=str(folder / "run"), epochs=12, lr=0.05, **QUICK
+        frame, target="kind", text="review", system="bow", run=str(folder / "run"), epochs=10, lr=0.01, **QUICK
     )
 
 
 def test_run_explains_its_texts(run):
-    (found,) = run.explain("the film was superb")
+    (found,) = run.explain("the story was a superb film")
     assert found.said["label"] == found.of == "good"
     strongest = max(found.words, key=lambda one: one.adds)
     assert strongest.text == "superb"
