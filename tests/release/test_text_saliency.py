@@ -120,7 +120,7 @@ def test_bag_without_layers_is_exact():
     net = model.members[0]
     (one,) = explanations(model, rows(["ab c"]))
     tokenizer = train(TEXTS * 3, "characters", 300)
-    own = net.pieces.tokens.weight @ net.head[0].weight[0, :4] * 2.0 / np.sqrt(6)  # four characters, beginning and end
+    own = net.pieces.tokens.weight @ net.head[0].weight[0] * 2.0 / np.sqrt(6)  # four characters, beginning and end
     ids = tokenizer.encode("ab c")
     assert [word.text for word in one.words] == ["ab", "c"]
     assert one.words[0].adds == pytest.approx(float((own[ids[0]] + own[ids[1]]).detach()), abs=1e-5)
@@ -256,12 +256,12 @@ def run(tmp_path_factory):
         frame["kind"].append(said)
     folder = tmp_path_factory.mktemp("words")
     return gipi.fit(
-        frame, target="kind", text="review", system="bow", run=str(folder / "run"), epochs=12, lr=0.05, **QUICK
+        frame, target="kind", text="review", system="bow", run=str(folder / "run"), epochs=10, lr=0.01, **QUICK
     )
 
 
 def test_run_explains_its_texts(run):
-    (found,) = run.explain("the film was superb")
+    (found,) = run.explain("the story was a superb film")
     assert found.said["label"] == found.of == "good"
     strongest = max(found.words, key=lambda one: one.adds)
     assert strongest.text == "superb"
