@@ -43,12 +43,22 @@ def write_picture(path: Path) -> None:
     Image.fromarray(np.random.default_rng(0).integers(0, 256, (8, 8), dtype=np.uint8)).save(path)
 
 
+def write_texts(folder: Path) -> None:
+    """Reviews with what they say of a film, and a text to go on with."""
+    said = [(f"a {word} film, number {number}", word) for number in range(40) for word in ("good", "bad")]
+    rows = "".join(f'"{text}",{word}\n' for text, word in said)
+    (folder / "reviews.csv").write_text("review,sentiment\n" + rows, encoding="utf-8")
+    script = "".join(f"GUARD:\n{'Halt, ' * (number % 3)}who goes there?\n\n" for number in range(40))
+    (folder / "script.txt").write_text(script, encoding="utf-8")
+
+
 @pytest.mark.parametrize("name", ["README.md", "README.ko.md"])
 def test_readme_runs(name, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     write_students(tmp_path / "students.csv", 150)
     write_students(tmp_path / "new.csv", 40)
     write_picture(tmp_path / "picture.png")
+    write_texts(tmp_path)
     namespace: dict = {}
     found = blocks(name)
     assert {kind for kind, _words, _text in found} >= {"console", "python"}

@@ -42,7 +42,9 @@ class Shown:
     picture_size: int | None = None  # height and width that pictures are brought to
     target: tuple[str, ...] = ()  # column or columns to be predicted
     seed: int = 0  # of the run that would see them so
-    clear_cache: bool = False  # remove decoded pictures, tokens and columns of large tables that were kept; fetched sets stay
+    clear_cache: bool = (
+        False  # remove decoded pictures, tokens and columns of large tables that were kept; fetched sets stay
+    )
     json: bool = False  # the last line of standard output is the result as JSON
     lang: str | None = None  # en or ko; from the locale if not given
     quiet: bool = False  # say nothing
@@ -104,7 +106,7 @@ class Show:
 class Export:
     """What `gipi export` understands."""
 
-    to: str = "onnx"  # onnx, torch (.pt2, which gipi never reads), safetensors (weights alone), sagemaker, docker, word2vec-text or -binary
+    to: str = "onnx"  # onnx, torch (.pt2), safetensors (weights alone), sagemaker, docker, word2vec-text or -binary
     precision: str = "float32"  # of ONNX: int8 or bf16 is written only if it is faster and hardly worse
     loss_of_quality: float = 0.01  # how much worse the first metric may be then; of an error a share of its value
     data: str | None = None  # what that is measured on; the run's own test part if not given

@@ -28,7 +28,7 @@ LONGEST_WORD = 64  # bytes that WordPiece looks at together: its time grows with
 FEWEST = {"bpe": 3 + 256, "wordpiece": 3 + 2 * 256, "unigram": 3 + 256}
 AT_ONCE = 1 << 14  # cuts
 REMEMBERED = 1 << 22  # characters of cuts whose ids are kept at hand
-MOST_TOKENS = 200_000  # a bundle may not take more memory to read
+MOST_TOKENS = 1 << 17  # more would make a bundle that takes too much memory to read; multilingual BERT has 119,547
 LONGEST_TOKEN = 1024  # characters
 NORMAL = ("clean", "chinese", "accents", "lower")  # what BERT does to text before it is cut
 

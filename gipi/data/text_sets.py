@@ -77,7 +77,7 @@ def _rows(
     progress: Progress | None,
 ) -> Dataset:
     rows: list[tuple[str, str, str]] = []
-    notes: list[str] = []
+    notes = [_("each file is a class, each of its lines a row")] if is_lines else []
     empty = 0
     for number, (place, label, part) in enumerate(zip(files, labels, parts, strict=True)):
         text, said = text_of(read(place), place[-1])

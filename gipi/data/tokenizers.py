@@ -6,7 +6,8 @@ had written it: it travels in bundles.
 """
 
 import json
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from os import PathLike
 from typing import Any
@@ -22,6 +23,8 @@ __all__ = ["BEGIN", "END", "KINDS", "MASK", "Tokenizer", "Writer", "open_tokeniz
 
 KINDS = ("characters", "words", "bpe", "wordpiece", "unigram")
 LARGEST = 1 << 24  # characters of JSON
+MOST_LEARNED = 1 << 27  # characters that a tokenizer is trained on; more change it little and take minutes
+LOOKED_AT = 100  # texts that say how long they all are
 MOST_SIGNS = 1 << 20  # commas and brackets: each may become an object
 FEWEST = {**own_tokens.FEWEST, **learned_tokens.FEWEST}
 
@@ -30,7 +33,8 @@ def train(texts: Iterable[str], kind: str, size: int) -> Tokenizer:
     """A tokenizer for texts like these; the same texts give the same one, to the byte.
 
     Args:
-        texts: Training texts only: what is tested on may not have a say.
+        texts: Training texts only: what is tested on may not have a say. Of a sequence of more than 134 million
+            characters, texts at even steps are learned from.
         kind: characters, words, bpe, wordpiece or unigram.
         size: How many ids there may be; fewer where the texts have no more to offer.
 
@@ -61,9 +65,19 @@ def train(texts: Iterable[str], kind: str, size: int) -> Tokenizer:
                 most=MOST_TOKENS,
             )
         )
+    texts = _enough(texts)
     if kind == "characters":
         return train_characters(texts, size)
     return train_words(texts, size) if kind == "words" else train_learned(texts, kind, size)
+
+
+def _enough(texts: Iterable[str]) -> Iterable[str]:
+    """All texts, or at even steps as many as are learned from."""
+    if not isinstance(texts, Sequence) or not len(texts):
+        return texts
+    some = range(0, len(texts), math.ceil(len(texts) / LOOKED_AT))
+    step = sum(len(texts[place]) for place in some) / len(some) * len(texts) / MOST_LEARNED
+    return texts if step <= 1 else (texts[place] for place in range(0, len(texts), math.ceil(step)))
 
 
 @lru_cache(maxsize=8)

@@ -169,7 +169,8 @@ class Fill(Job):
             sides = [tokenizer.decode(side) for side in around]
             with torch.no_grad():
                 device = next(model.members[0].parameters()).device
-                guess = model.members[0].guesses(x[None].to(device), places[None, :1].to(device))[0, 0].softmax(0).cpu()
+                net: Any = model.members[0]
+                guess = net.guesses(x[None].to(device), places[None, :1].to(device))[0, 0].softmax(0).cpu()
             best = int(guess.argmax())
             row = [f"{sides[0]} {task.MARK} {sides[1]}", tokenizer.shown(int(y[0])), tokenizer.shown(best)]
             rows.append([*row, f"{float(guess[y[0]]):.3f}"])

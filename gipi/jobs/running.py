@@ -24,26 +24,36 @@ def parts_of(corpus: Corpus, options: Fit) -> dict[str, Corpus]:
     Raises:
         DataError: There is nothing in the texts.
     """
-    lengths = np.array([len(text) for text in corpus.texts])
-    total = int(lengths.sum())
+    total = sum(map(len, corpus.texts))
     if not total:
         raise DataError(_("{name} is empty: there is no text to learn from", name=corpus.name))
     if total < FEWEST:
         corpus.notes.append(_("{count} characters are too few to set any aside: all are for training", count=total))
         return {"train": corpus}
+    shares = options.test_share, options.valid_share
     if not corpus.is_running and len(corpus.texts) >= 10:
-        shares = options.test_share, options.valid_share
         rows = split(len(corpus.texts), options.seed, given=corpus.parts, test=shares[0], valid=shares[1])
         return {part: _of(corpus, part, [str(corpus.texts[row]) for row in some]) for part, some in rows.items()}
-    test = round(total * options.test_share)
-    valid = round((total - test) * options.valid_share)
+    if "train" not in corpus.parts:
+        return _stretches(corpus, *shares)
+    given = {part: _of(corpus, part, [str(corpus.texts[row]) for row in some]) for part, some in corpus.parts.items()}
+    left = [0.0 if part in given else share for part, share in zip(("test", "valid"), shares, strict=True)]
+    return {**given, **_stretches(given["train"], *left)}
+
+
+def _stretches(corpus: Corpus, test_share: float, valid_share: float) -> dict[str, Corpus]:
+    """The parts of one text, one behind the other."""
+    lengths = np.array([len(text) for text in corpus.texts])
+    total = int(lengths.sum())
+    test = round(total * test_share)
+    valid = round((total - test) * valid_share)
     cuts = {
         "train": (0, total - test - valid),
         "valid": (total - test - valid, total - test),
         "test": (total - test, total),
     }
-    found = {part: _of(corpus, part, _between(corpus.texts, lengths, *cut)) for part, cut in cuts.items()}
-    return {part: some for part, some in found.items() if len(some.texts)}
+    cuts = {part: cut for part, cut in cuts.items() if cut[0] < cut[1]}
+    return {part: _of(corpus, part, _between(corpus.texts, lengths, *cut)) for part, cut in cuts.items()}
 
 
 def _of(corpus: Corpus, part: str, texts: Sequence[str]) -> Corpus:

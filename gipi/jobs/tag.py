@@ -58,8 +58,8 @@ class Tag(Job):
                 _("{rows} rows are too few to set any aside: all are for training, and the figures are theirs", **words)
             )
         else:
-            shares = {"test": options.test_share, "valid": options.valid_share}
-            self.parts = split(len(data), options.seed, given=data.parts, **shares)
+            test, valid = options.test_share, options.valid_share
+            self.parts = split(len(data), options.seed, test=test, valid=valid, given=data.parts)
         self.tokenizer = self._tokenizer()
         context = context_for(setting)
         if context < 8:
@@ -102,7 +102,7 @@ class Tag(Job):
         epochs = options.epochs or max(self.defaults.get("epochs", 12), FEWEST_STEPS // every)
         steps = options.steps or epochs * every
         patience = max(PATIENCE, PATIENT_STEPS // every) if options.patience is None else options.patience
-        return batch_size, Plan(steps, min(every, steps), patience, watch="f1", higher=True)
+        return batch_size, Plan(steps, min(every, steps), patience)
 
     def _facts(self) -> list[str]:
         words = {"train": _("training"), "valid": _("validation"), "test": _("test")}

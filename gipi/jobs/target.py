@@ -90,6 +90,8 @@ def _task_without_target(data: Dataset, options: Fit) -> str:
         " the columns are: {columns}",
         columns=columns,
     )
+    if data.origin and data.origin.endswith(".txt"):
+        text += ". " + _("If it is a text and no table: --task write")
     raise UsageError(text)
 
 

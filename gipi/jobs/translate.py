@@ -38,6 +38,7 @@ from gipi.training.member import Member, Plan, Progress
 ASIDE = (
     2000  # pairs in the test and in the validation part, at most, unless a share is asked for: a share of a corpus is
 )
+BETWEEN = 150  # steps, at least, between two looks at validation
 LOOKED_AT = 500  # validation texts that are translated at each look
 SHOWN, LOOKED = 20, 4  # translations in the report, and pictures of where was looked
 LONGEST_LOOK = 40  # tokens of a text whose picture can be read
@@ -69,7 +70,8 @@ class Translate(Job):
         self.batch_size = min(options.batch_size or self.defaults.get("batch_size", 64), rows)
         every = -(-rows // self.batch_size)
         steps = options.steps or (options.epochs or self.defaults.get("epochs", 10)) * every
-        self.plan = Plan(steps, min(steps, every), options.patience, watch="bleu", higher=True)
+        look = -(-BETWEEN // every) * every  # whole epochs: translating takes longer than a few steps
+        self.plan = Plan(steps, min(steps, look), options.patience, watch="bleu", higher=True)
         self.schedule_name = options.schedule or self.defaults.get("schedule", "constant")
         self.averaging = options.averaging or self.defaults.get("averaging", "none")
         self.record = {
@@ -285,7 +287,7 @@ def _opened(source: Any, setting: Setting, progress: Telling | None) -> tuple[Da
         part: min(share, ASIDE / count) if share == getattr(usual, f"{part}_share") else share
         for part, share in shares.items()
     }
-    return whole, split(count, options.seed, **shares, given=given)
+    return whole, split(count, options.seed, test=shares["test"], valid=shares["valid"], given=given)
 
 
 def _trimmed(tokens: Tensor) -> Tensor:

@@ -43,6 +43,7 @@ LOOKED_AT = 16_384  # tokens at each look, about
 FEWEST = 10  # pairs; of fewer none is set aside
 SHORT = 5_000_000  # letters; of fewer the words are seen too seldom, so letters are what is learned, unless asked
 HASHED = 1 << 24  # tokens at once
+SEEN = 100_000  # tokens of the training text that are judged where nothing was set aside
 SAMPLES, LONG = 3, 300  # texts in a report, and tokens of each
 TALKED = 12  # answers in a report
 WARMTH = 0.8  # temperature of what is written for a report
@@ -264,7 +265,7 @@ class Write(Job):
         if self.is_chat:
             pairs = self.texts.pairs[part]
             return chat.guessed(net, pairs, self.context, device), chat.bytes_of(tokenizer, pairs, self.context)
-        tokens = self.tokens[part][: write.MOST]
+        tokens = self.tokens[part][: write.MOST if part == "test" else SEEN]
         return write.guessed(net, tokens, self.context, device), write.bytes_of(tokenizer, tokens)
 
     def _rivals(self) -> list[Any]:

@@ -3,8 +3,9 @@
 Devlin, Chang, Lee, Toutanova, "BERT: Pre-training of Deep Bidirectional Transformers for Language Understanding", 2018,
 https://arxiv.org/abs/1810.04805; the sizes below base from Turc et al. 2019, https://arxiv.org/abs/1908.08962
 Ours differs: no next-sentence task (Liu et al. 2019, RoBERTa, found that it does not help); the words to be guessed are
-drawn anew each time that a text is seen; no pad token exists, a place without one is -1. The parameters have the names
-and shapes of the library transformers, so published weights fit.
+drawn anew each time that a text is seen; no pad token exists, a place without one is -1; narrow networks begin with
+larger weights, with which they learn at once and not after thousands of steps. The parameters have the names and shapes
+of the library transformers, so published weights fit.
 
 `Sizes` choose the head: `output` numbers for a text, `tags` scores for each token, else a score for each word of the
 vocabulary at each place.
@@ -39,7 +40,7 @@ SIZES = {
     "large": (24, 1024, 16),
 }
 EPSILON = 1e-12  # of the norms
-SPREAD = 0.02  # of the weights at their beginning; the paper's code
+SPREAD = 0.02 * 768**0.5  # of the weights at their beginning, over the root of D: at 768 as in the paper's code
 
 
 @dataclass(frozen=True)
@@ -165,7 +166,7 @@ class Net(nn.Module):
             self.cls = nn.ModuleDict({"predictions": Words(sizes.vocabulary, width)})
         for part in self.modules():
             if isinstance(part, nn.Linear | nn.Embedding):
-                nn.init.normal_(part.weight, std=SPREAD)
+                nn.init.normal_(part.weight, std=SPREAD / width**0.5)
             if isinstance(part, nn.Linear):
                 nn.init.zeros_(part.bias)
 

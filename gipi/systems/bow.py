@@ -5,7 +5,8 @@ embeddings of tokens and of n-grams, which share the rows of one table by their 
 Ours differs: of characters the n-grams go up to four, which is what Korean endings and spellings need; what stands in a
 text twice counts once (Wang and Manning 2012); the sum is divided by the root of how many there are, so long texts may
 be surer; n-grams begin at zero, so what training never saw says nothing; each is left out now and then (Iyyer et al.
-2015); hidden layers may follow.
+2015); of a pair the distance and the product of the two sums are seen too (Conneau et al. 2017); hidden layers may
+follow.
 
 B rows, T tokens, D width, K outputs
 """
@@ -58,10 +59,11 @@ class Pieces(nn.Module):
     What stands in a text several times is counted where it stands first.
     """
 
-    def __init__(self, vocabulary: int, config: Config):
+    def __init__(self, sizes: Sizes, config: Config):
         super().__init__()
+        self.end = sizes.end
         self.word_dropout = config.word_dropout
-        self.tokens = nn.Embedding(vocabulary, config.width)
+        self.tokens = nn.Embedding(sizes.vocabulary, config.width)
         self.grams = nn.Embedding(config.buckets, config.width) if config.grams > 1 else None
         self.longest = config.grams
         nn.init.normal_(self.tokens.weight, std=0.1)
@@ -69,11 +71,12 @@ class Pieces(nn.Module):
             nn.init.zeros_(self.grams.weight)
 
     def forward(self, x: Tensor) -> Tensor:
-        is_first = firsts(x)
+        part = second(x, self.end).long()  # of a pair the other text: what both have counts in both
+        is_first = firsts(x, part)
         found, count = self._of(self.tokens, x, is_first), is_first.sum(1)
         if self.grams is not None:
             numbers = torch.cat(ngrams(x, self.longest, self.grams.num_embeddings), 1)
-            is_first = firsts(numbers)
+            is_first = firsts(numbers, part.repeat(1, self.longest - 1))
             added = self._of(self.grams, numbers, is_first)  # one look for all: its gradient is as large as the table
             for length in range(2, self.longest + 1):
                 one = added[:, (length - 2) * x.shape[1] : (length - 1) * x.shape[1]] / length  # (B, T, D)
@@ -88,26 +91,39 @@ class Pieces(nn.Module):
 
 
 class Net(nn.Module):
-    """The sum of what all places add, and a linear layer or a small network on it."""
+    """The sum of what all places add, of a pair also what tells the two apart, and a linear layer or more on it."""
 
     def __init__(self, sizes: Sizes, config: Config):
         super().__init__()
-        self.pieces = Pieces(sizes.vocabulary, config)
+        self.end = sizes.end
+        self.pieces = Pieces(sizes, config)
         layers: list[nn.Module] = []
-        width = config.width
+        width = 3 * config.width
         for hidden in config.hidden:
             layers += [hidden_layer(width, hidden, config.activation), nn.Dropout(config.dropout)]
             width = hidden
         self.head = nn.Sequential(*layers, linear(width, sizes.output))
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.head(self.pieces(x).sum(1))  # (B, K)
+        pieces, part = self.pieces(x), second(x, self.end)[..., None]  # (B, T, D), (B, T, 1)
+        whole = pieces.sum(1)  # (B, D)
+        other = (pieces * part).sum(1)
+        one = whole - other
+        is_pair = part.any(1)  # (B, 1)
+        return self.head(torch.cat([whole, is_pair * (one - other).abs(), is_pair * one * other], 1))
 
 
-def firsts(numbers: Tensor) -> Tensor:
-    """Where each number of a row `(B, T)` stands for the first time, `(B, T)` bool; below 0 nothing stands."""
+def second(x: Tensor, end: int) -> Tensor:
+    """Where the second text of a pair stands, with its end: `(B, T)` bool, nowhere if there is but one."""
+    is_end = (x == end).long()
+    return (is_end.cumsum(1) > is_end) & (x >= 0)
+
+
+def firsts(numbers: Tensor, part: Tensor) -> Tensor:
+    """Where each number of a row `(B, T)` stands for the first time in its part 0 or 1; below 0 nothing stands."""
     longest = numbers.shape[1]
-    keys = (numbers + 1) * longest + torch.arange(longest, device=numbers.device)  # all different: equal ones in order
+    names = torch.where(numbers < 0, 0, 2 * numbers + part + 1)
+    keys = names * longest + torch.arange(longest, device=numbers.device)  # all different: equal ones in order
     ordered = keys.sort(dim=1).values
     which = ordered // longest
     is_new = torch.cat([which[:, :1] > 0, (which[:, 1:] != which[:, :-1]) & (which[:, 1:] > 0)], 1)

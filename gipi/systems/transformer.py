@@ -206,7 +206,7 @@ class Net(nn.Module):
             there = mask[:, 0, 0, :, None].to(seen.dtype)  # (B, S, 1)
             return self.told(self.dropout((seen * there).sum(1) / there.sum(1)))
         y = self.begin(self.words, x.new_zeros(len(x), 1) if said is None else said)
-        for layer in self.decoder:
+        for layer in self._decoders():
             y, _past = layer(y, layer.multihead_attn.remember(seen), mask)
         return self.scores(y)
 
@@ -214,6 +214,9 @@ class Net(nn.Module):
     def words(self) -> nn.Embedding:
         """The embeddings of the target."""
         return self.embedding if self.target_embedding is None else self.target_embedding
+
+    def _decoders(self) -> list[DecoderLayer]:
+        return [layer for layer in self.decoder if isinstance(layer, DecoderLayer)]
 
     def scores(self, y: Tensor) -> Tensor:
         """What the decoder comes to, `(B, T, D)`, as scores of the next token."""
@@ -240,7 +243,7 @@ class Net(nn.Module):
     def read(self, x: Tensor) -> list[Tensor]:
         """The source as the decoder looks at it: the mask, then keys and values of each layer."""
         seen, mask = self.encode(x)
-        return [mask, *(part for layer in self.decoder for part in layer.multihead_attn.remember(seen))]
+        return [mask, *(part for layer in self._decoders() for part in layer.multihead_attn.remember(seen))]
 
     def state(self, source: list[Tensor]) -> list[Tensor]:
         """What has been said: nothing. Keys and values of each layer, `(B, heads, 0, D / heads)`."""
@@ -251,7 +254,7 @@ class Net(nn.Module):
         mask, parts = source[0], source[1:]
         y = self.begin(self.words, said[:, None], state[0].shape[2])
         now: list[Tensor] = []
-        for place, layer in enumerate(self.decoder):
+        for place, layer in enumerate(self._decoders()):
             pair = slice(2 * place, 2 * place + 2)
             y, kept = layer(y, tuple(parts[pair]), mask, tuple(state[pair]))
             now += kept
@@ -266,7 +269,7 @@ class Net(nn.Module):
             scores = asked @ keys.transpose(2, 3) / math.sqrt(keys.shape[3])  # (B, heads, T, S)
             found.append(scores.masked_fill(~mask, -torch.inf).softmax(3).mean(1))
 
-        hook = self.decoder[-1].multihead_attn.register_forward_hook(look)
+        hook = self._decoders()[-1].multihead_attn.register_forward_hook(look)
         try:
             self.forward(x, said)
         finally:

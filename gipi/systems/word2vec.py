@@ -6,11 +6,12 @@ Representations of Words and Phrases and their Compositionality", 2013, https://
 word says which words stand beside it. CBOW: the mean of the words beside it says which word it is; each of them then
 gets the whole of its error, as in the authors' program.
 Ours differs: the words of a short piece of text share their noise words, which is weighted so that each pair has as
-many as was asked for on average, so a piece is a few matrix products (Ji et al. 2016, https://arxiv.org/abs/1604.04661);
-noise is drawn evenly (data/skipgrams.py), or sharing would cost a point of analogies. Pieces that move the vectors together are few enough that no word is moved too often from one place.
+many as was asked for on average; a piece is then a few matrix products (Ji et al. 2016, arxiv.org/abs/1604.04661).
+Noise is drawn evenly (data/skipgrams.py), or sharing would cost a point of analogies. Pieces that move the vectors
+together are so few that no word is moved too often from one place.
 
-A batch is `(spans, reach, noise)`, see data/skipgrams.py: U updates of P pieces of S words, `spans` with W words more on
-either side. E = S + 2 W, K noise words of a piece, D numbers of a vector, V words
+A batch is `(spans, reach, noise)`, see data/skipgrams.py: U updates of P pieces of S words, `spans` with W words more
+on either side. E = S + 2 W, K noise words of a piece, D numbers of a vector, V words
 """
 
 from collections.abc import Callable
@@ -109,7 +110,7 @@ class Neighbours:
     weights: dict[tuple, tuple[Tensor, ...]] = field(default_factory=dict, repr=False)
 
     def play(self, batch: tuple[Tensor, ...], step: int) -> Tensor:
-        """Gives the loss of a pair in the batch's first update; to work it out for all would take as long as to learn."""
+        """Gives the loss of a pair in the batch's first update; of all it would take as long as to learn."""
         lr = self.optimizer.size(step) * self.optimizer.scale
         move = self._skip_gram if self.architecture == "skip-gram" else self._cbow
         with torch.no_grad():

@@ -35,6 +35,8 @@ def metric_title(metric: str) -> str:
         "mse": _("mean squared error"),
         "psnr": _("PSNR in dB"),
         "ssim": _("structural similarity"),
+        "bits_per_byte": _("bits per byte"),
+        "perplexity": _("perplexity"),
         "nearer": _("neighbours nearer than words from elsewhere"),
         "bleu": _("BLEU"),
         "chrf": _("chrF"),

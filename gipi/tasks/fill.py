@@ -16,10 +16,12 @@ import torch
 from torch import Tensor
 
 from gipi.data.asked import texts_asked
+from gipi.data.corpus import open_corpus
 from gipi.data.encode import tokenizer_in
 from gipi.data.masking import EDGES, covering, masked, most_asked, ordinary
 from gipi.data.schema import Schema
 from gipi.data.stream import generator
+from gipi.data.token_files import tokens_of
 from gipi.data.tokenizers import Tokenizer
 from gipi.errors import DataError
 from gipi.messages import _
@@ -94,27 +96,52 @@ def metrics(sums: Array, intervals: bool = True, seed: int = 0) -> dict[str, Met
     }
 
 
+def score_source(model: Any, data: Any, intervals: bool = True) -> dict[str, Metric]:
+    """All figures on other text, as `fit` takes it; what is masked is the same each time."""
+    tokenizer = tokenizer_in(model.schema)
+    corpus = open_corpus(data)
+    tokens = tokens_of(corpus, tokenizer)
+    if len(tokens) < 2:
+        raise DataError(_("{name}: two words at least are needed to guess one by the other", name=corpus.name))
+    held = held_out(tokens, tokenizer, model.schema.inputs[0].shape[0], model.extra.get("seed", 0))
+    return metrics(scored(model.members, held), intervals)
+
+
 # --- answers -----------------------------------------------------------------------------------------------------
 
 
 def cut_at_marks(text: str, tokenizer: Tokenizer) -> list[int]:
     """The tokens of a text, with the mask's where a mark stands: `[MASK]`, or what the tokenizer calls it.
 
-    A token that begins a word has the blank before it inside, or in its spelling; so a blank before a mark is left to
-    the word that is looked for, but where each character is a token.
+    A token that begins a word has the blank before it inside; so a blank before a mark is left to the word that is
+    looked for, but where each character is a token. Tokens that are whole words are cut with a word at each mark.
     """
-    for name in {MARK, tokenizer.shown(tokenizer.mask)}:
-        text = text.replace(name, "\0")
-    parts = text.split("\0")
-    ids: list[int] = []
+    parts = parts_around(text, tokenizer)
+    word = next((id for id, is_word in enumerate(tokenizer.spaced) if is_word), None)
+    if word is not None and (ids := _with_word(parts, tokenizer, word)):
+        return ids
+    ids = []
     for place, part in enumerate(parts):
-        if place:
-            ids.append(tokenizer.mask)
-            part = part.removeprefix(" ") if tokenizer.kind == "words" else part
-        if place < len(parts) - 1 and tokenizer.kind != "characters":
-            part = part.removesuffix(" ")
-        ids += tokenizer.encode(part)
+        is_cut = place < len(parts) - 1 and tokenizer.kind != "characters"
+        ids += [*[tokenizer.mask] * (place > 0), *tokenizer.encode(part.removesuffix(" ") if is_cut else part)]
     return ids
+
+
+def parts_around(text: str, tokenizer: Tokenizer) -> list[str]:
+    """A text cut where marks stand."""
+    for name in {MARK, tokenizer.shown(tokenizer.mask)}:
+        text = text.replace(name, "\0")  # no text has it: it was cleaned
+    return text.split("\0")
+
+
+def _with_word(parts: list[str], tokenizer: Tokenizer, word: int) -> list[int]:
+    """The same by way of a text that has this word at each mark; nothing where it grows together with others."""
+    filler = tokenizer.shown(word)
+    ends = np.cumsum([len(part) + len(filler) for part in parts[:-1]]).tolist()
+    marks = {(end - len(filler), end) for end in ends}
+    pieces = tokenizer.pieces(filler.join(parts))
+    ids = [tokenizer.mask if (start, stop) in marks else id for id, start, stop in pieces]
+    return ids if ids.count(tokenizer.mask) == len(marks) else []
 
 
 def predict(model: Any, rows: Any, seed: int = 0) -> list[dict[str, Any]]:
@@ -158,7 +185,5 @@ def _words(model: Any, ids: list[int], place: int, room: int, tokenizer: Tokeniz
 
 def _filled(text: str, found: Sequence[Sequence[dict[str, Any]]], tokenizer: Tokenizer) -> str:
     """The text with the most probable word at each mask."""
-    for name in {MARK, tokenizer.shown(tokenizer.mask)}:
-        text = text.replace(name, "\0")
-    first, *rest = text.split("\0")
+    first, *rest = parts_around(text, tokenizer)
     return first + "".join(words[0]["word"] + part for words, part in zip(found, rest, strict=True))

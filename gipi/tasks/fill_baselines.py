@@ -70,9 +70,9 @@ class Pairs:
         self.trust = self.total / np.maximum(self.total + kinds, 1)  # in the pairs; 0: never seen
         self.shares, self.tokenizer = shares, tokenizer
 
-    def logs(self, x: torch.Tensor, places: torch.Tensor) -> Array:
-        """Logarithms of the probabilities `(B, M, V)` at places of windows x `(B, T)`, as they are seen."""
-        x, places = x.numpy(), places.numpy()
+    def logs(self, windows: torch.Tensor, at: torch.Tensor) -> Array:
+        """Logarithms of the probabilities `(B, M, V)` at places `(B, M)` of windows `(B, T)`, as they are seen."""
+        x, places = windows.numpy(), at.numpy()
         rows = np.arange(len(x))[:, None]
         left, seen, right = x[rows, places - 1].ravel(), x[rows, places].ravel(), x[rows, places + 1].ravel()
         mask = self.tokenizer.mask

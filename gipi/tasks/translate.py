@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from gipi.data.schema import Schema
@@ -66,7 +66,7 @@ def target_tokenizer(schema: Schema) -> Tokenizer:
 # --- answers -----------------------------------------------------------------------------------------------------
 
 
-def translated(net: nn.Module, x: Tensor, schema: Schema, beams: int, alpha: float) -> list[Said]:
+def translated(net: Any, x: Tensor, schema: Schema, beams: int, alpha: float) -> list[Said]:
     """The best translation that was found for each row `(B, S)`; what has no word has an empty one."""
     tokenizer, longest = target_tokenizer(schema), schema.targets[0].shape[0]
     where = next(net.parameters()).device

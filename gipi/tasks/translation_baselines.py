@@ -10,6 +10,7 @@ P words of a pair of texts taken together, one by one: all that could stand for 
 import time
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
@@ -21,12 +22,13 @@ from gipi.tasks.intervals import Array
 ROUNDS = 8  # of EM: the most probable word hardly changes any more
 MOST_TEXTS = 200_000  # that are remembered
 MOST_PAIRS = 4_000_000  # P, for each second that EM may take
+Pairs = tuple[list[str], list[str]]  # texts and their translations
 BLOCK = 256  # texts that are compared with all others at once
 NULL = ""  # stands for target words that no source word stands for
 
 
 def translation_baselines(
-    known: tuple[Sequence[str], Sequence[str]],
+    known: Pairs,
     asked: Sequence[str],
     wanted: Sequence[str],
     seconds: float,
@@ -58,14 +60,13 @@ def chosen(count: int, most: int, seed: int) -> Array:
     return np.sort(np.random.default_rng([seed, *b"texts"]).choice(count, most, replace=False))
 
 
-def nearest(
-    known: tuple[Sequence[str], Sequence[str]], asked: Sequence[str], seconds: float = 10.0, seed: int = 0
-) -> tuple[list[str], str]:
+def nearest(known: Pairs, asked: Sequence[str], seconds: float = 10.0, seed: int = 0) -> tuple[list[str], str]:
     """For each text the translation of the one that is most like it, and how it was found."""
     from sklearn.feature_extraction.text import TfidfVectorizer
 
     rows = chosen(len(known[0]), MOST_TEXTS, seed)
-    reader = TfidfVectorizer(tokenizer=words_of, token_pattern=None, ngram_range=(1, 2), sublinear_tf=True)
+    options: dict[str, Any] = {"tokenizer": words_of, "token_pattern": None}
+    reader = TfidfVectorizer(**options, ngram_range=(1, 2), sublinear_tf=True)
     settings = _("TF-IDF of words and pairs of words, {texts} texts", texts=len(rows))
     try:
         remembered = reader.fit_transform([known[0][row] for row in rows])
@@ -79,9 +80,7 @@ def nearest(
     return [known[1][rows[place]] for place in best], settings
 
 
-def word_by_word(
-    known: tuple[Sequence[str], Sequence[str]], asked: Sequence[str], seconds: float = 10.0, seed: int = 0
-) -> tuple[list[str], str]:
+def word_by_word(known: Pairs, asked: Sequence[str], seconds: float = 10.0, seed: int = 0) -> tuple[list[str], str]:
     """Each word as what it most probably stands for, and how that was found; an unknown word stays as it is."""
     sources, targets = ([words_of(text) for text in texts] for texts in known)
     sizes = np.array([(len(source) + 1) * len(target) for source, target in zip(sources, targets, strict=True)])

@@ -24,6 +24,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 aten = torch.ops.aten
 
+MOST_SHAPES = 4  # of batches, that are taped
 # Views do no arithmetic: of something that stays where it is they can be taken once, for good.
 VIEWS = {"t", "transpose", "permute", "view", "expand", "unsqueeze", "squeeze", "detach", "alias", "select", "slice"}
 # What reads a number back, or decides by the values: the way that was recorded would be taken for ever.
@@ -303,6 +304,8 @@ def _filled(value: Any, tensors: Iterator[Tensor]) -> Any:
 class Tapes:
     """Evaluates a player's batches by tapes, one for each shape of batch, and in the usual way where there is none.
 
+    Only the first shapes have tapes: texts have batches of many lengths, and a tape costs several steps and memory.
+
     Args:
         evaluate: `batch -> [loss, *gradients]`, the usual way.
         lasting: What it may change in place: the buffers of a network.
@@ -316,7 +319,7 @@ class Tapes:
     def __call__(self, batch: Sequence[Tensor]) -> Sequence[Tensor]:
         shape = batch[0].shape
         if shape not in self.tapes:
-            return self._first(batch, shape)
+            return self._first(batch, shape) if len(self.tapes) < MOST_SHAPES else self.evaluate(batch)
         tape = self.tapes[shape]
         return tape.play(batch) if tape else self.evaluate(batch)
 

@@ -205,7 +205,7 @@ def test_random_damage_gives_data_or_our_error(tmp_path):
 def test_archives_without_pictures(tmp_path):
     with pytest.raises(DataError, match=r"several classes, but grades\.csv; unpack"):
         open_data(packed(tmp_path / "a.zip", {"grades.csv": b"x,y\n1,2\n"}))
-    with pytest.raises(DataError, match="no pictures, but nothing"):
+    with pytest.raises(DataError, match="several classes, but nothing"):
         open_data(packed(tmp_path / "b.zip", {}))
     with pytest.raises(DataError, match="2 pictures lie in the folder itself"):
         open_data(packed(tmp_path / "c.zip", {"0.png": png(0), "1.png": png(1)}))

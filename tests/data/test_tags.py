@@ -1,6 +1,7 @@
 """Tagged text: files in their many forms, what the tags say, tags of pieces and back."""
 
 import gzip
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -142,7 +143,7 @@ def test_numbered_tags_say_the_stretches_that_they_came_from(gaps, data):
     cuts = {0, place + 2, *(edge for span in spans for edge in span[:2])}
     more = data.draw(st.sets(st.integers(0, place + 2)))
     edges = sorted(cuts | more)
-    pieces = list(zip(edges, edges[1:], strict=False))
+    pieces = list(pairwise(edges))
     tags = numbered(pieces, spans, ["A", "B"])
     back = [Span(pieces[first][0], pieces[last - 1][1], "AB"[kind]) for first, last, kind in runs(tags)]
     assert back == spans

@@ -258,6 +258,7 @@ def test_file_for_each_class(names, is_zip, tmp_path):
     labels = {name.split(".")[1] if name.startswith("rt") else name.split(".")[0] for name in names}
     assert len(data) == 4 and set(data.frame["label"]) == labels and data.frame["text"][0] == "una façade"
     assert data.name == "set" and any("Latin-1" in note for note in data.notes)
+    assert "each file is a class" in data.notes[0]
 
 
 def test_running_text_is_no_rows(tmp_path):

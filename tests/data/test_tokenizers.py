@@ -1,13 +1,18 @@
 """Tokenizers: any text comes back as it was, the same texts give the same tokenizer, and a stranger's is looked at."""
 
 import json
+import os
 import random
+import subprocess
+import sys
+import time
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gipi.data import tokenizers
+from gipi.data import learned_tokens, tokenizers
+from gipi.data.learned_tokens import Learned
 from gipi.data.tokenizers import BEGIN, END, KINDS, MASK, tokenizer_of, train
 from gipi.errors import DataError, UsageError
 
@@ -228,6 +233,20 @@ def test_unknown_kind():
         train(["a"], "bep", 300)
 
 
+def test_of_very_much_text_a_part_is_learned_from(monkeypatch):
+    read = []
+
+    class Many(list):
+        def __getitem__(self, place):
+            read.append(place)
+            return super().__getitem__(place)
+
+    monkeypatch.setattr(tokenizers, "MOST_LEARNED", 20_000)
+    texts = Many([f"{'ab'[number % 2]}x{number % 7} " * 10 for number in range(1000)])
+    assert tokenizers.train(texts, "words", 300).to_json() == tokenizers.train(texts[::2], "words", 300).to_json()
+    assert len(read) < 1000
+
+
 # --- what strangers wrote ----------------------------------------------------------------------------------------
 
 
@@ -324,7 +343,77 @@ def test_scores_that_are_no_numbers_are_refused(score, trained):
 
 
 def test_without_the_package_it_says_what_to_install(monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "tokenizers", None)
+    monkeypatch.setitem(sys.modules, "tokenizers", None)
     with pytest.raises(UsageError, match=r"pip install 'gipi\[text\]'"):
         train(["a"], "bpe", 300)
     assert train(["a"], "words", 300).decode([100]) == "a"
+
+
+@needs_package
+@settings(max_examples=150, deadline=None)
+@given(kind=st.sampled_from(KINDS), seed=st.integers(0, 10**6))
+def test_json_changed_at_random_is_refused_or_works(kind, seed, trained):
+    text, draw = trained[kind].to_json(), random.Random(seed)
+    for _ in range(draw.randint(1, 4)):
+        place = draw.randrange(len(text))
+        text = text[:place] + draw.choice('0123456789",[]{}:-e\\ua#Ġ ') + text[place + draw.randint(0, 2) :]
+    try:
+        tokenizer = tokenizer_of(text)
+    except DataError:
+        return
+    ids = tokenizer.encode("the 고양이 #! \n")
+    assert all(0 <= id < tokenizer.size for id in ids)
+    tokenizer.decode(ids)
+
+
+DIGESTS = """
+import hashlib, random, sys
+from gipi.data.tokenizers import KINDS, train
+draw = random.Random(5)
+words = ["".join(draw.choices("abcdeé가나", k=draw.randint(1, 6))) for _ in range(200)]
+texts = [" ".join(draw.choices(words, k=20)) for _ in range(300)]  # with many ties
+for kind in KINDS:
+    print(hashlib.sha256(train(texts, kind, 600).to_json().encode()).hexdigest())
+"""
+
+
+@needs_package
+def test_other_processes_and_threads_give_the_same_bytes():
+    said = []
+    for seed, parallel, threads in (("1", "false", "1"), ("2", "true", "2")):
+        own = {"PYTHONHASHSEED": seed, "TOKENIZERS_PARALLELISM": parallel, "OMP_NUM_THREADS": threads}
+        run = [sys.executable, "-c", DIGESTS]
+        done = subprocess.run(run, capture_output=True, text=True, timeout=60, env={**os.environ, **own})
+        assert done.returncode == 0, done.stderr
+        said.append(done.stdout.split())
+    assert said[0] == said[1] and len(set(said[0])) == len(KINDS)
+
+
+@needs_package
+@pytest.mark.parametrize("kind", LEARNED)
+def test_what_was_cut_before_is_not_cut_again(kind, trained):
+    """Fluent text repeats its words: with them remembered it is several times as fast as the package alone."""
+    texts = ["".join(some_texts() * 20)] * 2
+    tokenizer = tokenizer_of(trained[kind].to_json())
+    assert isinstance(tokenizer, Learned)
+    tokenizer.encode_all(texts)
+    began = time.process_time()  # of all threads: another process has no say
+    ours = tokenizer.encode_all(texts)
+    between = time.process_time()
+    theirs = [found.ids for found in tokenizer._inner.encode_batch_fast(texts, add_special_tokens=False)]
+    after = time.process_time()
+    assert ours == theirs
+    assert 2 * (between - began) < after - between
+
+
+def test_threads_may_share_a_tokenizer(trained, monkeypatch):
+    from concurrent.futures import ThreadPoolExecutor
+
+    monkeypatch.setattr(learned_tokens, "REMEMBERED", 200)  # it forgets all the time
+    for tokenizer in trained.values():
+        fresh = tokenizer_of(tokenizer.to_json())
+        texts = [f"the cat {number} sat on {number * 7} 고양이" for number in range(200)]
+        with ThreadPoolExecutor(8) as pool:
+            assert all(
+                fresh.decode(ids) == text for text, ids in zip(texts, pool.map(fresh.encode, texts), strict=True)
+            )

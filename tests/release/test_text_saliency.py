@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 import gipi
+from gipi import systems
 from gipi.cli.main import main
 from gipi.data.dataset import Dataset
 from gipi.data.schema import Field, Schema, sizes
@@ -100,13 +101,26 @@ def token_blank(model, one):
     return float(answers[0, 0, 0])
 
 
+TINY = {"lstm": {"width": 6}, "transformer": {"size": "mini"}, "bert": {"layers": 1, "width": 8, "heads": 2}}
+
+
+@pytest.mark.parametrize("name", TINY)
+def test_other_systems_for_texts_are_explained_too(name):
+    system = systems.load(name)
+    model = model_of(lambda s: system.Net(s, system.Config(**TINY[name])))
+    (one,) = explanations(model, rows(["a fine film"]))
+    assert sum(word.adds for word in one.words) + one.rest == pytest.approx(one.change + one.gap, abs=1e-5)
+    assert abs(one.gap) <= 0.05 * max(abs(one.change), 0.05)
+    assert all(word.adds != 0 for word in one.words)
+
+
 def test_bag_without_layers_is_exact():
     """A linear score in a number: what a word adds is its own weight, divided by the root of the count."""
     model = model_of(lambda s: bow.Net(s, bow.Config(width=4, grams=1)), "number", kind="characters")
     net = model.members[0]
     (one,) = explanations(model, rows(["ab c"]))
     tokenizer = train(TEXTS * 3, "characters", 300)
-    own = net.pieces.tokens.weight @ net.head[0].weight[0] * 2.0 / np.sqrt(6)  # four characters, beginning and end
+    own = net.pieces.tokens.weight @ net.head[0].weight[0, :4] * 2.0 / np.sqrt(6)  # four characters, beginning and end
     ids = tokenizer.encode("ab c")
     assert [word.text for word in one.words] == ["ab", "c"]
     assert one.words[0].adds == pytest.approx(float((own[ids[0]] + own[ids[1]]).detach()), abs=1e-5)

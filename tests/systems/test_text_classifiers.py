@@ -49,19 +49,25 @@ def numbers_of(net):
 
 
 def bag_by_loops(net, config, tokens):
-    """One row, written as the paper says it."""
-    held = numbers_of(net)
-    tokens, runs = [int(token) for token in tokens], set()
-    for start in range(len(tokens)):
-        number = 0
-        for length, token in enumerate(tokens[start : start + config.grams], 1):
-            number = (number * bow.FACTOR + token + 1) % bow.MODULUS
-            if length > 1:
-                runs.add(number % config.buckets)
-    count = len(set(tokens)) + len(runs)
-    total = sum(held["pieces.tokens.weight"][token] for token in set(tokens))
-    total = total + sum(held["pieces.grams.weight"][run] for run in runs)
-    seen = total / np.sqrt(count)
+    """One row, written as the story says it; behind its first end token stands the other text of a pair."""
+    held, tokens = numbers_of(net), [int(token) for token in tokens]
+    cut = tokens.index(SIZES.end) + 1 if SIZES.end in tokens else len(tokens)
+    places, counted = np.zeros((len(tokens), config.width)), set()
+    for length in range(1, config.grams + 1):
+        for start in range(len(tokens) - length + 1):
+            number = 0
+            for token in tokens[start : start + length]:
+                number = (number * bow.FACTOR + token + 1) % bow.MODULUS
+            row = tokens[start] if length == 1 else number % config.buckets
+            if (length > 1, start >= cut, row) in counted:
+                continue
+            counted.add((length > 1, start >= cut, row))
+            table = "pieces.tokens.weight" if length == 1 else "pieces.grams.weight"
+            places[start : start + length] += held[table][row] / length
+    places /= np.sqrt(len(counted))
+    one, other = places[:cut].sum(0), places[cut:].sum(0)
+    told_apart = [np.abs(one - other), one * other] if cut < len(tokens) else [0 * one, 0 * one]
+    seen = np.concatenate([one + other, *told_apart])
     last = len(config.hidden) * 2
     for layer in range(len(config.hidden)):
         seen = np.maximum(held[f"head.{2 * layer}.0.weight"] @ seen + held[f"head.{2 * layer}.0.bias"], 0)
@@ -70,7 +76,10 @@ def bag_by_loops(net, config, tokens):
 
 @pytest.mark.parametrize("config", BAGS)
 def test_bag_is_what_loops_give(config):
-    net, x = made(bow, config), rows(12, 1, 2, 5)
+    net, x = made(bow, config), rows(12, 1, 2, 5, 9, 12)
+    x[4, [4, 8]] = SIZES.end  # a pair
+    x[5, [3, 11]] = SIZES.end
+    x[5, 4:7] = x[5, :3]  # that says some of the same twice
     found = net(x).detach().numpy()
     for row in range(len(x)):
         assert np.allclose(found[row], bag_by_loops(net, config, x[row][x[row] >= 0].numpy()), atol=1e-12)
@@ -119,9 +128,15 @@ def test_few_runs_share_a_row():
 
 def test_what_stands_twice_counts_once():
     x = torch.tensor([[5, 3, 5, 5, -1], [2, 2, 2, 2, 2]])
-    assert bow.firsts(x).tolist() == [[True, True, False, False, False], [True, False, False, False, False]]
+    part = torch.tensor([[0, 0, 0, 1, 1], [0, 0, 0, 0, 0]])
+    assert bow.firsts(x, part).tolist() == [[True, True, False, True, False], [True, False, False, False, False]]
     net = made(bow, bow.Config(width=4, grams=1))
     assert torch.allclose(net(torch.tensor([[5, 3, 5, 5, -1]])), net(torch.tensor([[3, 5]])))
+
+
+def test_the_other_text_of_a_pair_begins_behind_the_first_end():
+    x = torch.tensor([[0, 5, 1, 6, 7, 1, -1], [0, 5, 1, -1, -1, -1, -1]])
+    assert bow.second(x, end=1).long().tolist() == [[0, 0, 0, 1, 1, 1, 0], [0] * 7]
 
 
 # --- padding, neighbours, odd rows

@@ -105,6 +105,10 @@ RUNS = {
     "denoise": ("digits", {"task": "denoise", "width": 4, "epochs": 2, "batch_size": 128}),
     "simclr": ("digits", {"task": "embed", "steps": 8, "batch_size": 32, "verdict_seconds": 0.1}),
     "byol": ("digits", {"task": "embed", "variant": "byol", "steps": 8, "batch_size": 32, "verdict_seconds": 0.1}),
+    "words": (
+        [f"one two three {n % 7} four five {n % 3} six" for n in range(60)],
+        {"system": "word2vec", "task": "relate", "dimension": 6, "min_count": 1, "epochs": 4, "batch_size": 60},
+    ),
     "dqn": (
         "gym:CartPole-v1",
         {"steps": 60, "memory": 300, "first_moves": 50, "moves": 60, "batches": 16, "copy_every": 7, "hidden": (16,)},
