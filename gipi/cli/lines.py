@@ -42,7 +42,7 @@ class Shown:
     picture_size: int | None = None  # height and width that pictures are brought to
     target: tuple[str, ...] = ()  # column or columns to be predicted
     seed: int = 0  # of the run that would see them so
-    clear_cache: bool = False  # remove decoded pictures, tokens and columns of large tables that were kept; fetched sets stay
+    clear_cache: bool = False  # remove pictures, tokens and columns of large tables that were kept; fetched sets stay
     json: bool = False  # the last line of standard output is the result as JSON
     lang: str | None = None  # en or ko; from the locale if not given
     quiet: bool = False  # say nothing

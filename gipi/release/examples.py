@@ -14,8 +14,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gipi.data.schema import MISSING, Field, Schema
-from gipi.data.texts import clean
-from gipi.data.tokenizers import tokenizer_of
 
 if TYPE_CHECKING:
     from gipi.release.model import Model
@@ -70,6 +68,9 @@ def _picture(random: np.random.Generator, size: tuple[int, int, int]) -> np.ndar
 
 def _text(schema: Schema, random: np.random.Generator, number: int) -> str:
     """Some tokens that the tokenizer has; nothing at all; and a letter that hardly any text has."""
+    from gipi.data.texts import clean
+    from gipi.data.tokenizers import tokenizer_of
+
     first = schema.inputs[0]
     if not first.tokenizer:
         return str(first.values[number * 7 % len(first.values)])
