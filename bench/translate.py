@@ -4,7 +4,7 @@ Multi30k's validation part is set aside as the test part; validation is cut from
 for a GPU, and asks for 28 BLEU of the GRU with attention and 36 of the transformer; without it the runs are those of a
 small machine, asked for 15. Each line has the figure of gipi and that of sacreBLEU itself, which must be one.
 
-    GIPI_DATA=FOLDER python bench/translate.py OUT.json [--data multi30k korean] [--systems seq2seq] [--epochs 3] [--gpu]
+    GIPI_DATA=FOLDER python bench/translate.py OUT.json [--data multi30k korean] [--systems seq2seq] [--gpu]
 """
 
 import argparse
@@ -20,8 +20,13 @@ SMALL: dict[str, dict[str, Any]] = {"seq2seq": {"epochs": 3}, "transformer": {"e
 LARGE: dict[str, dict[str, Any]] = {
     "seq2seq": {"epochs": 12, "width": 512, "dropout": 0.4, "batch_size": 128, "vocabulary": 8000},
     "transformer": {
-        **{"epochs": 40, "size": "small", "dropout": 0.3, "batch_size": 128, "vocabulary": 8000},
-        **{"lr": 1e-3, "averaging": "ema"},
+        "epochs": 40,
+        "size": "small",
+        "dropout": 0.3,
+        "batch_size": 128,
+        "vocabulary": 8000,
+        "lr": 1e-3,
+        "averaging": "ema",
     },
 }
 ASKED = {"seq2seq": (15, 28), "transformer": (15, 36)}
@@ -52,8 +57,9 @@ DATA = {"multi30k": multi30k, "korean": korean}
 
 def measured(data: str, system: str, options: dict[str, Any]) -> dict[str, Any]:
     """One run: BLEU and chrF with their intervals, sacreBLEU's own figures, and the simpler ways."""
-    import gipi
     import sacrebleu
+
+    import gipi
 
     source, own = DATA[data](Path(os.environ["GIPI_DATA"]))
     with tempfile.TemporaryDirectory() as folder:
@@ -83,8 +89,8 @@ def said(line: dict[str, Any], asked: float | None) -> str:
     judge = f"  sacreBLEU {line['sacrebleu'][0]:.2f}" if "sacrebleu" in line else ""
     reached = "" if asked is None else f"  asked {asked}: {'yes' if value >= asked else 'NO'}"
     return (
-        f"{line['data']} {line['system']}: BLEU {value:.2f} ({low:.2f} to {high:.2f}){judge}  chrF {line['chrf'][0]:.1f}"
-        f"  {rivals}  {line['seconds']:.0f} s{reached}"
+        f"{line['data']} {line['system']}: BLEU {value:.2f} ({low:.2f} to {high:.2f}){judge}  "
+        f"chrF {line['chrf'][0]:.1f}  {rivals}  {line['seconds']:.0f} s{reached}"
     )
 
 

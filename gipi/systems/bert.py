@@ -51,7 +51,7 @@ class Config:
     heads: int | None = None  # of the attention; by the size if not given, or one for each 64 of the width
     dropout: float = 0.1  # share of what each layer gives that is switched off at each step
     optimizer: str = "adamw"  # sgd momentum nag adagrad adadelta rmsprop adam adamw muon lbfgs lars
-    lr: float | Literal["auto"] | None = 5e-4  # largest step size, or auto; another optimizer brings its own
+    lr: float | Literal["auto"] | None = 1e-3  # largest step size, or auto; another optimizer brings its own
     momentum: float | None = None  # of sgd's relatives; each has its own if not given
     weight_decay: float = 0.01  # shrinks the weights at each step
 

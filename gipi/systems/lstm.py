@@ -84,6 +84,8 @@ class Net(nn.Module):
         nn.init.normal_(self.embedding.weight, std=0.1)  # as large as what the layers begin with
 
     def forward(self, x: Tensor) -> Tensor:  # (B, T), -1 where a text has ended
+        if torch.compiler.is_exporting():  # recurrent layers would be unrolled, for texts of one length alone
+            raise UsageError(_("a recurrent network reads texts of any length, step by step"))
         there = x >= 0
         h = self.dropout(self.embedding(x.clamp(min=0)))  # (B, T, D)
         for number, layer in enumerate(self.forth):

@@ -10,7 +10,7 @@ import torch
 
 import gipi
 from gipi.cli.main import main
-from gipi.errors import DataError, ProgramWarning, UsageError
+from gipi.errors import DataError, UsageError
 from gipi.tasks import chat, write
 
 SONG = "".join(f"{n} green bottles hanging on the wall.\n" for n in range(300))
@@ -78,8 +78,7 @@ def test_predict_evaluate_and_the_bundle(sung, tmp_path):
     rows = [{"text": "3 gr", "tokens": 8, "temperature": 0.0}, {"text": "", "tokens": 2}]
     said = sung.predict(rows)
     assert said[0]["text"] == "een bott" and len(said) == 2
-    with pytest.warns(ProgramWarning, match="several steps"):
-        kept = gipi.load(sung.save(tmp_path / "song.gipi"))
+    kept = gipi.load(sung.save(tmp_path / "song.gipi"))
     assert kept.predict(rows) == said
     (tmp_path / "more.txt").write_text(SONG[-2000:])
     found = gipi.evaluate(sung, tmp_path / "more.txt")

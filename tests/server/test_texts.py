@@ -16,10 +16,14 @@ from gipi.data.marks import composed
 from gipi.data.schema import Field
 from gipi.data.tokenizers import train
 from gipi.release.examples import example_rows
+from gipi.sagemaker.bodies import rows_of
+from gipi.sagemaker.contract import execution_parameters
 from gipi.server.app import App
 from gipi.server.decided_words import words_of
 from gipi.server.engine import Engine
 from gipi.server.limits import Limits
+from gipi.server.reading import Reader
+from gipi.server.refusal import RefusedError
 from gipi.server.row_types import USUAL_TOKENS
 from gipi.tasks.write import LENGTH
 from tests.server.asked import Asked
@@ -360,3 +364,28 @@ def test_words_near_a_word():
     assert near == model.predict([{"word": "cat", "near": 2}])[0] and len(near["near"]) == 2
     assert "bird" in unknown["error"]
     assert ask("POST", "/predict", json={"rows": [{"word": "cat", "near": 101}]}).status_code == 422
+
+
+# --- SageMaker -------------------------------------------------------------------------------------------------------
+
+
+def test_texts_as_clients_of_sagemaker_send_them(review):
+    reader = Reader(Engine("m", review, None), Limits())
+    expected = [{"text": "a good film"}, {"text": "bad"}]
+    bodies = (
+        ("application/json", b'{"instances": ["a good film", {"text": "bad"}]}'),
+        ("application/json", b'[["a good film"], {"features": ["bad"]}]'),
+        ("application/jsonlines", b'"a good film"\n{"text": "bad"}\n'),
+        ("text/csv", b"a good film\nbad\n"),
+    )
+    for kind, body in bodies:
+        assert rows_of(reader, kind, body) == expected
+    assert rows_of(reader, "text/plain", b"a good film") == expected[:1]
+    with pytest.raises(RefusedError) as refused:
+        rows_of(reader, "application/x-npy", b"x")
+    assert refused.value.status == 415
+
+
+def test_texts_to_go_on_from_come_one_by_one(writer, review):
+    assert execution_parameters(asked(writer).state.default)["BatchStrategy"] == "SINGLE_RECORD"
+    assert execution_parameters(asked(review).state.default)["BatchStrategy"] == "MULTI_RECORD"

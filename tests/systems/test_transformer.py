@@ -200,17 +200,17 @@ def test_what_is_not_there_is_said(wrong):
 
 
 def test_it_learns_to_turn_texts_round():
-    """The last word first: that takes attention."""
-    config = transformer.Config(size="mini", dropout=0.0)
+    """The last word first. Who knows nothing of the source has a loss of 1.76: log 9 for four of five tokens."""
+    config = transformer.Config(size="mini", dropout=0.0, lr=1e-3)
     net = build(config).train()
     loss = lambda output, y: losses.cross_entropy(output.flatten(0, 1), y.flatten())  # noqa: E731
     (player,) = transformer.players(net, config, loss, lambda lr: lambda step: lr).values()
     draw = torch.Generator().manual_seed(0)
     found = []
-    for step in range(150):
+    for step in range(90):
         words = torch.randint(3, 12, (32, 4), generator=draw)
         begin, end = torch.zeros(32, 1, dtype=torch.int64), torch.ones(32, 1, dtype=torch.int64)
         turned = words.flip(1)
         batch = torch.cat([begin, words, end], 1), torch.cat([begin, turned, end], 1)
         found.append(player.play(batch, step).item())
-    assert np.mean(found[-10:]) < 0.2 < found[0]
+    assert np.mean(found[-10:]) < 0.8 < 1.76 < found[0]
