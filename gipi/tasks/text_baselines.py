@@ -57,14 +57,15 @@ def fit_text_baselines(
     """
     import sklearn.linear_model  # noqa: F401  # so that no baseline is charged for the import
 
-    y = np.asarray(train[1])
+    given, y, *others = train
+    y = np.asarray(y)
     y = y.astype(np.int64) if kind == "classify" else y.reshape(len(y), -1).astype(np.float64)
-    weight = np.asarray(train[2], np.float64) if len(train) > 2 and train[2] is not None else None
-    texts, others = as_columns(train[0]), as_columns(test)
+    weight = np.asarray(others[0], np.float64) if others and others[0] is not None else None
+    texts, asked = as_columns(given), as_columns(test)
     outputs = outputs if kind == "classify" else y.shape[1]
     rows = Rows(kind, texts, np.zeros((len(texts), 0)), y, weight, outputs, (), seed)
     start = time.perf_counter()
-    made = [fitted("majority" if kind == "classify" else "mean", constant, rows, others, None, None)]
+    made = [fitted("majority" if kind == "classify" else "mean", constant, rows, asked, None, None)]
     for name in NAMES:
         limit = None if budget is None else budget * SHARES[name]
         if kind == "classify" and len(np.unique(y)) < 2:
@@ -72,7 +73,7 @@ def fit_text_baselines(
         elif budget and time.perf_counter() - start > max(1.5 * budget, PATIENCE):
             made.append(Baseline(name, None, settings=_("left out: {seconds} s were used up", seconds=round(budget))))
         else:
-            made.append(fitted(name, partial(linear, name), rows, others, None, limit))
+            made.append(fitted(name, partial(linear, name), rows, asked, None, limit))
     return made
 
 

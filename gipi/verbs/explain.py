@@ -54,7 +54,7 @@ class Explanations:
     def __len__(self) -> int:
         return len(self.rows)
 
-    def __getitem__(self, place: int) -> "PictureExplanation | RowExplanation | TextExplanation":
+    def __getitem__(self, place: int) -> "PictureExplanation | RowExplanation | TextExplanation | LookExplanation":
         return self.rows[place]
 
     def __iter__(self) -> "Iterator[PictureExplanation | RowExplanation | TextExplanation | LookExplanation]":
