@@ -28,6 +28,10 @@ HANGUL = re.compile("[가-힣]")
 ALIKE = {  # nothing in them is a word of English
     "auto, cpu, cuda, cuda:1, mps",
     "cross_entropy focal hinge bce; mse mae huber; nll; quantile",
+    "BLEU",
+    "F1",
+    "chrF",
+    "mini, small, medium, base or big",
     "psnr",
     "ssim",
     "{count} MB",
