@@ -17,7 +17,7 @@ from gipi.data import text_files
 from gipi.data.budget import is_large
 from gipi.data.dataset import Dataset
 from gipi.data.layout import PARTS, few, tree_of_folder
-from gipi.data.text_files import HEAD, Noticed, Pieces, clean, cut, decoded, encoding_of, opened, read_text
+from gipi.data.text_files import HEAD, Noticed, Pieces, clean, cut, decoded, encoding_of, head_of, opened, read_text
 from gipi.data.texts import form_of, is_text_file, named, path_of, stem_of
 from gipi.errors import DataError, UsageError, nearest
 from gipi.messages import _
@@ -92,8 +92,9 @@ def open_corpus(source: Any, columns: Sequence[str] = (), progress: Progress | N
 
 
 def _of_text_file(path: Path, form: str, columns: Sequence[str], progress: Progress | None) -> Corpus:
-    """Running text, or a table that is called .txt."""
-    if form == "running" or tuple(columns) == (LINE,):
+    """Running text, or a table that is called .txt: its cells have tabs between them, or a column is asked for."""
+    is_table = bool(columns) or b"\t" in head_of(path)
+    if form == "running" or tuple(columns) == (LINE,) or not is_table:
         return _of_file(path, columns, progress)
     try:
         return _of_rows(path, columns, progress)

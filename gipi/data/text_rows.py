@@ -68,7 +68,7 @@ def joined(texts: Sequence[list[int]], tokenizer: Tokenizer, most: int) -> list[
     return row
 
 
-def padded(rows: Sequence[Sequence[int]]) -> np.ndarray:
+def padded(rows: Sequence[Sequence[int] | np.ndarray]) -> np.ndarray:
     """Rows of different lengths as `(B, T)` int32, `ENDED` behind each; T is at least 1."""
     lengths = np.array([len(row) for row in rows], np.int64)
     x = np.full((len(rows), max(1, int(lengths.max(initial=0)))), ENDED, np.int32)

@@ -27,7 +27,7 @@ def text_task(source: Any, options: Fit) -> str | None:
         return ALSO[options.task]
     if options.task is not None or (options.target and form != "pairs"):
         return None
-    can = systems.describe(options.system).tasks if options.system in systems.names() else ()
+    can = [*systems.describe(options.system).tasks] if options.system in systems.names() else []
     only_texts = bool(can) and all(task in OF_TEXTS for task in can)
     if only_texts and form not in OF_FORM:
         return can[0]

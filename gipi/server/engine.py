@@ -195,7 +195,7 @@ class Engine:
 
     def _made_ready(self) -> list[Any]:
         """Examples of one shape, so that they go in together; of texts the longest."""
-        given = [] if self.examples is None else self.examples
+        given: list[Any] = [] if self.examples is None else self.examples
         if self.model.task == "generate":
             given = [np.append(noise, np.float32(0)) for noise in given]
         if self.model.task == "fill":

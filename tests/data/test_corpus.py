@@ -158,3 +158,11 @@ def test_a_line_larger_than_the_memory_that_may_be_taken(tmp_path, monkeypatch):
 
 def test_corpus_is_plain():
     assert Corpus("a", ["b"], False).notes == []
+
+
+def test_a_text_with_a_comma_in_each_line_is_a_text(tmp_path):
+    """Two columns could be seen in it; who asks for running text wants none."""
+    path = tmp_path / "said.txt"
+    path.write_text("\n".join(f"the film was good, said number {number}" for number in range(40)), encoding="utf-8")
+    corpus = open_corpus(path)
+    assert corpus.is_running and "".join(corpus.texts) == path.read_text(encoding="utf-8")
