@@ -46,7 +46,6 @@ SIZES = {
 }
 SPREAD = 0.02  # standard deviation of weights at their beginning: GPT-2's code
 MOMENTUM, ADAMW = 0.9, 1.0  # of Muon; AdamW's step size beside Muon's: both tried on tiny shakespeare
-WIDE = 0.1  # of what stands for a token, where it is not GPT-2's: tried on tiny shakespeare, as AdamW above
 BASE = 10_000.0  # of the wavelengths of positions: RoFormer, section 3.2.2
 
 
@@ -246,7 +245,7 @@ class Net(nn.Module):
         spread = SPREAD / math.sqrt(2 * shape.layers) if shape.is_gelu else 0.0
         self.h = nn.ModuleList(Layer(shape, spread) for _number in range(shape.layers))
         self.ln_f = nn.LayerNorm(shape.width)
-        nn.init.normal_(self.wte.weight, std=SPREAD if shape.is_gelu else WIDE)
+        nn.init.normal_(self.wte.weight, std=SPREAD)
 
     def forward(self, x: Tensor) -> Tensor:  # (B, T), -1 where a text has ended -> (B, T, V)
         T = x.shape[1]

@@ -153,7 +153,9 @@ def test_too_little_text_is_said(tmp_path, text):
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.parametrize("text", ["ab", "a" * 3000, "a b\x07\ufffd said he.\n" * 50, "가나다라" * 400])
+@pytest.mark.parametrize(
+    "text", ["ab", "a" * 3000, "a b\x07 said he, and nobody said a word to \ufffd that.\n" * 50, "가나다라" * 400]
+)
 def test_odd_texts_are_learned(tmp_path, text):
     """Two tokens; a vocabulary of one symbol; control characters; letters of three bytes."""
     (tmp_path / "odd.txt").write_text(text, encoding="utf-8")
