@@ -36,7 +36,6 @@ def metric_title(metric: str) -> str:
         "psnr": _("PSNR in dB"),
         "ssim": _("structural similarity"),
         "bits_per_byte": _("bits per byte"),
-        "perplexity": _("perplexity"),
         "nearer": _("neighbours nearer than words from elsewhere"),
         "bleu": _("BLEU"),
         "chrf": _("chrF"),
