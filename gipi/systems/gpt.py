@@ -31,7 +31,7 @@ tasks = ("write", "chat")
 kinds = ("text",)
 defaults = {"steps": 2000, "batch_size": 32, "schedule": "linear", "context": 64}
 recipes = {
-    "quick": {"steps": 340, "batch_size": 12, "schedule": "linear", "context": 64, "size": "tiny"},
+    "quick": {"steps": 300, "batch_size": 12, "schedule": "linear", "context": 64, "size": "tiny"},
 }
 
 # layers, D, heads; those of GPT-2 are its table 2
