@@ -44,10 +44,6 @@ TABLES = {
         "a,y\n" + "".join(f"{n},{'some words that are long enough to be text ' * 2}{n}\n" for n in range(60)),
         "text",
     ),
-    "only text": (
-        "b,y\n" + "".join(f"word{n} and more words that make up a text {n},{n % 2}\n" for n in range(60)),
-        "learn from",
-    ),
 }
 
 

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
 from torch.overrides import TorchFunctionMode
@@ -46,7 +47,7 @@ def bounded(tensors: int, content: int) -> Iterator[None]:
 class Limit(TorchFunctionMode):
     """Tensors that are made meanwhile take no more than so many bytes, those that are gone again among them.
 
-    Nothing is drawn at random: weights that are about to be replaced need no beginning.
+    Nothing is drawn at random: weights that are about to be replaced need no beginning. They are the mean, or 0.
     """
 
     def __init__(self, content: int):
@@ -56,9 +57,12 @@ class Limit(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
         given = kwargs or {}
-        if getattr(func, "__name__", "") in DRAWS:
-            return args[0] if args else given["tensor"]  # torch.nn.init gives it by name
-        if getattr(func, "__name__", "") not in OF_NUMBERS:
+        if (name := getattr(func, "__name__", "")) in DRAWS:
+            tensor = args[0] if args else given["tensor"]  # torch.nn.init gives it by name
+            mean = (args[1] if len(args) > 1 else given.get("mean", 0.0)) if name == "normal_" else 0.0
+            with torch.no_grad():  # trunc_normal_ draws again for as long as something lies too far out
+                return tensor.fill_(mean)
+        if name not in OF_NUMBERS:
             sides = [abs(side) for side in _flat((*args, *given.values())) if type(side) is int and side]
             self._check(max(math.prod(sides), *sides, 0))  # a shape or the end of a range, before there is a tensor
         made = func(*args, **given)
