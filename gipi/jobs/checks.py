@@ -18,6 +18,7 @@ from gipi.messages import LANGUAGES, _
 Options = TypeVar("Options")
 
 LARGEST_SEED = 2**32 - 1  # scikit-learn takes no larger one
+MOST_BEAMS = 256  # as models/beam.py has it, which would import torch
 MOST_THREADS = 1024
 
 # Names of options of the verb and of systems, what they can be, in words and as a test.
@@ -31,7 +32,8 @@ _LIMITS: tuple[tuple[str, Callable[[], str], Callable[[Any], bool]], ...] = (
     ("batch_size patience bins", lambda: _("a whole number, at least 0"), lambda v: v >= 0),
     ("epochs steps ensemble parts picture_size hidden", lambda: _("a whole number, at least 1"), lambda v: v >= 1),
     ("width widest latent code members embedding", lambda: _("a whole number, at least 1"), lambda v: v >= 1),
-    ("ray_workers projection beams", lambda: _("a whole number, at least 1"), lambda v: v >= 1),
+    ("ray_workers projection", lambda: _("a whole number, at least 1"), lambda v: v >= 1),
+    ("beams", lambda: _("from 1 to {most}", most=MOST_BEAMS), lambda v: 1 <= v <= MOST_BEAMS),
     ("dimension window negative shared min_count", lambda: _("a whole number, at least 1"), lambda v: v >= 1),
     ("sample", lambda: _("a number, at least 0"), lambda v: v >= 0),
     ("memory first_moves moves batches copy_every", lambda: _("a whole number, at least 1"), lambda v: v >= 1),

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+MOST_BEAMS = 256
 Follow = Callable[[Tensor, list[Tensor], list[Tensor]], tuple[Tensor, list[Tensor]]]
 
 
@@ -69,6 +70,8 @@ def search(
         >>> found.tokens, round(found.log_probability, 3)
         ([3], -1.022)
     """
+    if not 1 <= beams <= MOST_BEAMS:
+        raise ValueError(f"from 1 to {MOST_BEAMS} beginnings can be kept, not {beams}")
     rows, device = len(source[0]), source[0].device
     alive = torch.arange(rows, device=device)  # rows that are still searched, of those that came
     state = [part.repeat_interleave(beams, 0) for part in state]

@@ -19,6 +19,8 @@ from torch.nn.functional import dropout, pad
 
 from gipi.algorithms.optimizers import from_config
 from gipi.data.schema import Sizes
+from gipi.errors import UsageError
+from gipi.messages import _
 from gipi.models.dense import hidden_layer, linear
 from gipi.training.player import learner
 
@@ -33,6 +35,7 @@ defaults = {
     "context": 512,
 }
 
+MOST_GRAMS = 16  # tokens in a row
 MODULUS = (1 << 31) - 1  # a prime: a product of two numbers below it fits into 64 bits
 FACTOR = 1_640_531_527  # 2^32 over the golden ratio, below the modulus (Knuth, vol. 3, 6.4)
 
@@ -60,6 +63,9 @@ class Pieces(nn.Module):
 
     def __init__(self, vocabulary: int, config: Config):
         super().__init__()
+        if not 1 <= config.grams <= MOST_GRAMS:
+            range_ = {"low": 1, "high": MOST_GRAMS, "came": config.grams}
+            raise UsageError(_("--grams must be a whole number from {low} to {high}; {came} came", **range_))
         self.word_dropout = config.word_dropout
         self.tokens = nn.Embedding(vocabulary, config.width)
         self.grams = nn.Embedding(config.buckets, config.width) if config.grams > 1 else None

@@ -77,9 +77,9 @@ class Net(nn.Module):
         width, ways = config.width, 2 if is_both else 1
         self.embedding = nn.Embedding(sizes.vocabulary, width)
         self.dropout = nn.Dropout(config.dropout)
-        inputs = [width] + [ways * width] * (config.layers - 1)
-        self.forth = nn.ModuleList(recurrent(config.cell, many, width) for many in inputs)
-        self.back = nn.ModuleList(recurrent(config.cell, many, width) for many in inputs if is_both)
+        layers = range(config.layers)
+        self.forth = nn.ModuleList(recurrent(config.cell, (ways if n else 1) * width, width) for n in layers)
+        self.back = nn.ModuleList(recurrent(config.cell, 2 * width if n else width, width) for n in layers if is_both)
         self.head = nn.Linear(2 * ways * width, sizes.output) if self.is_judge else nn.Linear(width, sizes.vocabulary)
         nn.init.normal_(self.embedding.weight, std=0.1)  # as large as what the layers begin with
 

@@ -19,7 +19,7 @@ from gipi.release.model import Model
 
 STEP_BY_STEP = ("lstm",)  # systems whose networks have no program
 EVERY_TARGET = ("mlp", "tabm", "convnet")  # the others end in the same few lines
-SMALL = {"hidden": (8, 6), "width": 4, "size": "mini", "patch": 4, "latent": 5, "depth": 2, "blocks": 1}
+SMALL = {"hidden": (8, 6), "width": 4, "size": "mini", "patch": 4, "latent": 5, "depth": 2, "blocks": 1, "buckets": 512}
 TABLE = (
     Field("length", "number", center=3.0, scale=2.0, fill=2.5),
     Field("weight", "number", center=-1e3, scale=0.125, fill=-999.0, has_missing=True),
@@ -40,6 +40,8 @@ PICTURE = Field("picture", "picture", (1, 8, 8), center=90.0, scale=60.0)
 COLOUR = Field("picture", "picture", (3, 8, 8), centers=(120.0, 110.0, 90.0), scales=(60.0, 55.0, 50.0))
 SAID = ("a good film", "영화가 좋아요", "", "seen twice, and twice too often " * 3, "\U00010348 ? \n")
 TEXT = Field("said", "text", (24,), tokenizer=train(SAID, "characters", 300).to_json())
+TRANSLATED = Field("means", "text", (24,))  # by the tokenizer of the source
+WORDS = ("the", "film", "good", "bad", "seen", "twice", "영화")
 SEEN = tuple(Field(f"observation_{n}", "number") for n in range(4))
 MASKS = {"names": ["sky", "road", "tree"], "values": [0, 1, 2], "ignored": []}
 MASKS |= {"colours": [[9, 9, 9], [200, 9, 9], [9, 200, 9]], "is_colour": False}
@@ -47,13 +49,19 @@ MASKS |= {"colours": [[9, 9, 9], [200, 9, 9], [9, 200, 9]], "is_colour": False}
 
 @cache
 def cases() -> tuple[str, ...]:
-    """`system task target` of all that are released, with several members where a task knows how to join them."""
+    """Those of `all_cases` whose networks have a program."""
+    return tuple(c for c in all_cases() if c.split()[1] not in IN_STEPS and c.split()[0] not in STEP_BY_STEP)
+
+
+@cache
+def all_cases() -> tuple[str, ...]:
+    """`system task kind target` of all that are released."""
     found = []
     for name in systems.names():
         described = systems.describe(name)
         for task in described.tasks:
             for kind in described.kinds:
-                if kind not in tasks.load(task).default or task in IN_STEPS or name in STEP_BY_STEP:
+                if kind not in tasks.load(task).default:
                     continue
                 for target in _targets(task) if name in EVERY_TARGET else _targets(task)[:1]:
                     found.append(f"{name} {task} {kind} {target}")
@@ -111,7 +119,7 @@ def _what(task: str, kind: str, target: str):
     if kind == "table":
         return TABLE, TARGETS.get(target, ()), {}
     if kind == "text":
-        return (TEXT,), TARGETS.get(target, ()), {}
+        return _what_of_text(task, target)
     if kind == "environment":
         return SEEN, (Field("action", "class", values=(0, 1)),), {}
     if task == "segment":
@@ -119,6 +127,14 @@ def _what(task: str, kind: str, target: str):
     if task == "upscale":
         return (COLOUR,), (Field("picture", "picture", (3, 16, 16)),), {"factor": 2}
     return (COLOUR if task in ("classify", "embed") else PICTURE,), TARGETS.get(target, ()), {"noise": 0.1, "seed": 0}
+
+
+def _what_of_text(task: str, target: str):
+    if task == "relate":
+        return (Field("word", "text", (1,), values=WORDS),), (), {}
+    targets = {"tag": (Field("tags", "tags", values=("O", "B-LC", "I-LC")),), "translate": (TRANSLATED,)}
+    extra = {"seed": 0, "begin": 10, "answer": "answer"} if task in ("write", "chat") else {}
+    return (TEXT,), targets.get(task, TARGETS.get(target, ())), extra
 
 
 def _stir(net: torch.nn.Module) -> None:
@@ -139,6 +155,12 @@ def rows(model: Model, seed: int = 0) -> list:
         channels = model.schema.inputs[0].shape[0]
         sizes = [(8, 8), (8, 8), (13, 9), (30, 41), (5, 8)]
         return [random.integers(0, 256, (*size, channels), dtype=np.uint8) for size in sizes]
+    if model.task == "relate":
+        return ["film", "good - bad + 영화", {"word": "seen", "near": 3}]
+    if model.task in ("write", "chat"):  # what is drawn differs from machine to machine: the likeliest
+        return [{"said": text, "temperature": 0, "tokens": 12} for text in SAID if text]
+    if model.task == "fill":
+        return ["a good [MASK]", "[MASK][MASK] 영화"]
     if model.schema.is_text:
         return [{"said": text} for text in SAID]
     if model.task == "act":

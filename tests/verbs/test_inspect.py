@@ -160,21 +160,21 @@ def test_no_torch_is_imported(name, table, tmp_path):
     assert json.loads(said)["system"] == "mlp"
 
 
-def test_it_takes_less_than_a_third_of_a_second_more_than_help(table):
-    """Process time, the least of several: what a person waits for on an idle machine."""
+def test_it_takes_less_than_twice_as_long_as_its_libraries_alone(table):
+    """Process time, the least of several: what a person waits for on an idle machine; seconds differ by the machine."""
     resource = pytest.importorskip("resource")
 
     def least(*line: str) -> float:
         times = []
         for _round in range(4):
             before = resource.getrusage(resource.RUSAGE_CHILDREN)
-            command = [sys.executable, "-m", "gipi", *line]
+            command = [sys.executable, *line]
             subprocess.run(command, check=True, capture_output=True, timeout=60, env={**os.environ, "LANG": "C.UTF-8"})
             after = resource.getrusage(resource.RUSAGE_CHILDREN)
             times.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
         return min(times)
 
-    assert least("inspect", str(table)) - least("--help") < 0.3
+    assert least("-m", "gipi", "inspect", str(table)) < 2 * least("-c", "import numpy, tyro")
 
 
 def test_names_that_it_may_not_import_are_the_same(tmp_path):
