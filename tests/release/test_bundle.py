@@ -10,7 +10,7 @@ import time
 import numpy as np
 import pytest
 import torch
-from released import all_cases, cases, released, rows
+from released import all_cases, released, rows
 
 import gipi
 from gipi import systems

@@ -8,14 +8,13 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from released import STEP_BY_STEP
 
 import gipi
 from gipi.errors import RunError, UsageError
 from gipi.release.alike import difference
 from gipi.release.described import IN_STEPS
 from gipi.release.examples import shortened, unit, unpacked
-
-from released import STEP_BY_STEP
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 FILES = sorted(GOLDEN.glob("*/*.gipi"))
