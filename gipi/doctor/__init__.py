@@ -1,28 +1,54 @@
 """The doctor: names what is wrong with the data or the training, shows the evidence, and says what helps.
 
-Each check is one file with one function `check(view)`; the folder is the list of checks.
+Each check is one file of checks/ with one function `check(view)`; the folder is the list of checks.
+
+>>> import gipi
+>>> doctor = gipi.doctor.watch(model, optimizer)    # doctest: +SKIP
+>>> print(doctor)                                   # doctest: +SKIP
 """
 
 import importlib
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from gipi.doctor.finding import Finding, View
+from gipi.doctor.finding import Finding, Plot, Remedy, View
 
-__all__ = ["Finding", "View", "examine", "findings"]
+if TYPE_CHECKING:
+    from gipi.doctor.watching import watch as watch
+
+__all__ = ["Finding", "Plot", "Remedy", "View", "examine", "findings", "watch"]
 
 SEVERITIES = ("problem", "warning", "note")
+# Causes before what they cause: of two findings that are as severe the one that may explain the other comes first.
+ORDER = (
+    *("target-leak", "duplicate-rows", "time-leak", "group-leak", "shifted-targets", "softmax-twice", "loss-mismatch"),
+    *("no-gradient", "frozen-layer", "not-shuffled", "unscaled-input", "outlier-target", "broken-inputs"),
+    *("contradictory-labels", "distribution-shift", "mode-collapse", "inspector-wins", "no-exploration", "repetition"),
+    *("step-too-large", "exploding-gradient", "vanishing-gradient", "dead-units", "saturated-units"),
+    *("small-batch-norm", "input-ignored", "step-too-small", "divergence", "cannot-memorise", "initial-loss"),
+    *("overfitting", "underfitting", "loss-without-metric", "noisy-gradient", "plateau", "too-little-data"),
+    *("class-imbalance", "identifier-column", "constant-column", "starved-device"),
+)
+
+
+def __getattr__(name: str) -> Any:
+    """`watch`, without importing torch before it is asked for."""
+    if name == "watch":
+        from gipi.doctor.watching import watch
+
+        return watch
+    raise AttributeError(f"module 'gipi.doctor' has no attribute {name!r}")
 
 
 def examine(view: View) -> list[Finding]:
-    """All findings, the most severe first."""
+    """All findings, the most severe first, and of those as severe the deepest cause."""
     found = []
-    for path in sorted(Path(__file__).parent.glob("*.py")):
-        if path.stem not in ("__init__", "finding"):
-            finding = importlib.import_module(f"gipi.doctor.{path.stem}").check(view)
+    for path in sorted((Path(__file__).parent / "checks").glob("*.py")):
+        if path.stem != "__init__":
+            finding = importlib.import_module(f"gipi.doctor.checks.{path.stem}").check(view)
             if finding:
                 found.append(finding)
-    return sorted(found, key=lambda finding: SEVERITIES.index(finding.severity))
+    return sorted(found, key=lambda one: (SEVERITIES.index(one.severity), ORDER.index(one.name)))
 
 
 def findings(run: Any) -> list[Finding]:

@@ -17,6 +17,7 @@ from typing import Any
 from gipi.doctor import Finding, examine
 from gipi.errors import RunError, TrainingError
 from gipi.jobs.begin import find_step_size_of, groups, label_of, seeded
+from gipi.jobs.examined import examiner_of, view_of
 from gipi.jobs.job import Job, Outcome
 from gipi.jobs.on_ray import carry_out_on_ray
 from gipi.jobs.page import page_of
@@ -207,13 +208,14 @@ def _train_members(job: Job, first: Member, folder: Folder | None, display: Any)
     """Every group of members in turn; one that ended before the run was cut is taken as it is."""
     log = Log(folder, job.members, job.setting.ranks)
     nets, progress = [], []
+    examiner = examiner_of(job)
     for group in groups(job, first):
         for member in group.members:
             if hasattr(member.stream, "say"):
                 member.stream.say = display.note
         for remark in log.restore(group):
             display.note(remark)
-        train(group, display, log, label_of(job, group))
+        train(group, display, log, label_of(job, group), examiner if group.first == 0 else None)
         nets += [job.whole(member.net) for member in group.members]
         progress += [member.progress for member in group.members]
     return nets, progress
@@ -245,7 +247,7 @@ def _finish(job: Job, folder: Folder, display: Any, clock: "Clock", nets: list, 
         faults=[{"member": number, **fault} for number, one in enumerate(progress) for fault in one.faults],
         **outcome.extra,
     )
-    findings = _examine(job, folder, _trouble(folder.record["faults"]))
+    findings = _examine(job, folder, _trouble(folder.record["faults"]), outcome)
     with clock.of("report"):
         _write_report(job, folder, outcome, clock)
     folder.write_record(
@@ -265,10 +267,11 @@ def _history(folder: Folder) -> list[dict]:
     return read_log(folder.path, epochs=True)
 
 
-def _examine(job: Job, folder: Folder, error: str = "") -> list[Finding]:
+def _examine(job: Job, folder: Folder, error: str = "", outcome: Outcome | None = None) -> list[Finding]:
     """The doctor's findings, which are kept in the record."""
-    view = job.view(_history(folder), error) if job.setting.options.doctor else None
-    findings = examine(view) if view else []
+    if folder.log:
+        folder.log.flush()
+    findings = examine(view_of(job, folder, error, outcome)) if job.setting.options.doctor else []
     folder.record["findings"] = [finding.json() for finding in findings]
     return findings
 

@@ -1,7 +1,7 @@
 """What every job is: members to build, and an outcome when they are trained."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -67,6 +67,7 @@ class Outcome:
     baseline_metric: str = ""
     notes: list[str] = field(default_factory=list)  # what the fitted model says of itself
     extra: dict[str, Any] = field(default_factory=dict)  # for run.json: fold by fold, and the like
+    evidence: dict[str, Any] = field(default_factory=dict)  # for the doctor: what the task knows of its answers
 
 
 class Job(ABC):
@@ -166,9 +167,9 @@ class Job(ABC):
     def layers(self, net: nn.Module) -> list[tuple[str, Any, int | None]]:
         """The network for a person: layer, output shape, parameters."""
 
-    def view(self, history: Sequence[Mapping[str, Any]], error: str = "") -> View | None:
-        """What the doctor may look at; None where it has nothing to look at."""
-        return None
+    def view(self) -> View:
+        """What the doctor may look at, as far as the job knows: its data. The rest is put in by jobs/examined.py."""
+        return View()
 
     @abstractmethod
     def finish(self, nets: Sequence[nn.Module], progress: Sequence[Progress], seconds: float) -> Outcome:

@@ -1,7 +1,7 @@
 """What is made of a trained model's answers: fold by fold, against classical models, and shown to a person."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -94,7 +94,15 @@ def judged(job: "Supervised", rows: np.ndarray) -> np.ndarray:
     return np.sort(random.choice(rows, JUDGED, replace=False))
 
 
-def view_of_sample(job: "Supervised", history: Sequence[Mapping[str, Any]], error: str) -> View:
+def table_of(job: "Supervised") -> dict[str, Any]:
+    """What the doctor is told of the table that the rows came from."""
+    data, options = job.material.data, job.setting.options
+    frame = data.frame if data.kind != "picture" else None
+    kinds = dict(job.material.kinds)
+    return {"frame": frame, "target": data.target, "used": kinds, "group": options.group, "time": options.time}
+
+
+def view_of_sample(job: "Supervised") -> View:
     """What the doctor may look at of data that is larger than memory: some rows of each part."""
     chosen = {part: some(job, rows) for part, rows in job.material.parts.items()}
     kept = np.concatenate([*chosen.values()])
@@ -103,7 +111,9 @@ def view_of_sample(job: "Supervised", history: Sequence[Mapping[str, Any]], erro
     x, y = job.x.numpy()[kept], job.y.numpy()[kept]
     named = job.material.data.names
     names = [named[int(row)] for row in kept] if named else ()
-    return View(x, y, parts, job.material.target_kind, job.schema.targets[0].values, history, error, names)
+    labels = job.schema.targets[0].values
+    table = table_of(job) | {"frame": None}
+    return View(x, y, parts, job.material.target_kind, labels, names=names, **table)
 
 
 def add_verdict(outcome: "Outcome", job: "Supervised", answers: Tensor, truth: np.ndarray, seconds: float) -> None:

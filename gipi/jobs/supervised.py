@@ -1,6 +1,6 @@
 """Classify and regress: learn from rows whose answers are known, and be judged on rows that were set aside."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -336,12 +336,12 @@ class Supervised(Job):
     def layers(self, net: nn.Module) -> list[tuple[str, Any, int | None]]:
         return self.described or layers_of(net, self._input(self.x[:2].to(self.home)))
 
-    def view(self, history: Sequence[Mapping[str, Any]], error: str = "") -> View:
-        labels = self.schema.targets[0].values
-        parts, kind = self.material.parts, self.material.target_kind
-        if self.material.data.mapped:
-            return judge.view_of_sample(self, history, error)
-        return View(self.x.numpy(), self.y.numpy(), parts, kind, labels, history, error, self.material.data.names)
+    def view(self) -> View:
+        material, labels = self.material, self.schema.targets[0].values
+        if material.data.mapped:
+            return judge.view_of_sample(self)
+        x, y, names = self.x.numpy(), self.y.numpy(), material.data.names
+        return View(x, y, material.parts, material.target_kind, labels, names=names, **judge.table_of(self))
 
     # --- when all are trained
 

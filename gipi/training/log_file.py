@@ -2,11 +2,13 @@
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 PIECE = 1 << 20  # bytes that are read at once
+MOST_LINES = 20_000  # of which a curve is made; of more some are left out
 
 
 def read_log(path: Path, epochs: bool = False) -> list[dict]:
@@ -21,6 +23,43 @@ def read_log(path: Path, epochs: bool = False) -> list[dict]:
         return []
     lines = [line for line in log.read_bytes().split(b"\n")[:-1] if not epochs or b'"epoch":' in line]
     return [parsed for line in lines if (parsed := parsed_line(line))]
+
+
+def read_visits(path: Path, member: int = 0) -> list[dict]:
+    """What was seen on looks into the training of a member, in order."""
+    log = path / "metrics.jsonl"
+    lines = [line for line in log.read_bytes().split(b"\n")[:-1] if b'"visit":' in line] if log.exists() else []
+    return [
+        held["visit"] for line in lines if "visit" in (held := parsed_line(line)) and held.get("member", 0) == member
+    ]
+
+
+def read_curve(path: Path, member: int = 0, points: int = 200) -> dict[str, list[tuple[float, float, float]]]:
+    """The losses of a member's players: step, mean and spread of some neighbouring steps, at most so many points."""
+    log = path / "metrics.jsonl"
+    lines = log.read_bytes().split(b"\n")[:-1] if log.exists() else []
+    lines = [line for line in lines if b'"epoch":' not in line and b'"visit":' not in line and b'"fault":' not in line]
+    lines = lines[:: max(1, len(lines) // MOST_LINES)]
+    found: dict[str, list[tuple[float, float]]] = {}
+    for held in map(parsed_line, lines):
+        if held.get("member", 0) != member or not isinstance(held.get("step"), int):
+            continue
+        for name, value in held.items():
+            if name not in ("step", "member") and isinstance(value, int | float):
+                found.setdefault(name, []).append((held["step"], value))
+    return {name: _pooled(own, points) for name, own in found.items()}
+
+
+def _pooled(values: list[tuple[float, float]], points: int) -> list[tuple[float, float, float]]:
+    size = -(-len(values) // points)
+    pools = [values[place : place + size] for place in range(0, len(values), size)]
+    pooled = []
+    for pool in pools:
+        losses = [loss for _step, loss in pool]
+        mean = sum(losses) / len(losses)
+        spread = math.sqrt(sum((loss - mean) ** 2 for loss in losses) / len(losses))
+        pooled.append((pool[len(pool) // 2][0], mean, spread))
+    return pooled
 
 
 def is_log_whole(path: Path, state: Mapping[str, Any], is_all: bool = False) -> bool:

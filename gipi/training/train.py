@@ -10,8 +10,9 @@ state, which is kept in memory, and tries again with smaller steps, a few times.
 
 import math
 import time
+from collections.abc import Iterator
 from functools import partial
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -44,10 +45,20 @@ class Watcher(Protocol):
     def end(self, reason: str) -> None: ...
 
 
-def train(group: Group, display: Watcher, log: Log, label: str = "") -> None:
+class Examiner(Protocol):
+    """What looks into a training now and then, and changes nothing: the doctor."""
+
+    due: int  # it wants to be called after this step
+
+    def watched(self, group: Group) -> Iterator[Any]: ...
+
+    def visit(self, step: int, losses: dict[str, Tensor], group: Group) -> dict[str, Any] | None: ...
+
+
+def train(group: Group, display: Watcher, log: Log, label: str = "", examiner: Examiner | None = None) -> None:
     """Train a group to its end, from where it stands; afterwards its networks hold the weights to be kept.
 
-    A group that has ended is left as it is.
+    A group that has ended is left as it is. What the examiner sees is logged.
 
     Raises:
         Diverged: The loss or a gradient is not finite, or the loss has grown beyond bounds, whatever was tried; names
@@ -62,7 +73,7 @@ def train(group: Group, display: Watcher, log: Log, label: str = "") -> None:
         log.begin(group)
         while not group.is_finished:
             try:
-                _train(group, display, log, asked, council)
+                _train(group, display, log, asked, council, examiner)
             except Fault as fault:
                 if log.good is None:  # its stream cannot go back
                     raise Diverged(fault, group.plan) from None
@@ -79,15 +90,20 @@ def train(group: Group, display: Watcher, log: Log, label: str = "") -> None:
             raise Stopped(stop)
 
 
-def _train(group: Group, display: Watcher, log: Log, asked: list[int], council: Council) -> None:
+def _train(
+    group: Group, display: Watcher, log: Log, asked: list[int], council: Council, examiner: Examiner | None
+) -> None:
     """From where the group stands to its end, or to a fault."""
     plan = group.plan
     began = time.perf_counter() - sum(member.progress.seconds for member in group.members)
     parts = group.parts()
+    stream = examiner.watched(group) if examiner else group.stream
     try:
-        for step, losses in fit(group.players, group.stream, plan.steps, group.after(), group.step):
+        for step, losses in fit(group.players, stream, plan.steps, group.after(), group.step):
             group.step = step + 1
             log.add(step, losses)
+            if examiner and step >= examiner.due and (seen := examiner.visit(step, losses, group)):
+                log.record(group.members[0], {"visit": seen})
             display.step(step, losses)
             is_look = group.step % plan.every == 0 or group.step == plan.steps
             is_late = False

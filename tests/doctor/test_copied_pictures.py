@@ -10,7 +10,7 @@ import gipi
 from gipi.data.images import read_picture
 from gipi.data.sources import open_data
 from gipi.doctor import View, examine
-from gipi.doctor.copied_pictures import check
+from gipi.doctor.checks.copied_pictures import check
 
 
 def photos(count: int, side: int = 32, seed: int = 0) -> np.ndarray:
@@ -108,5 +108,5 @@ def test_a_run_says_it_with_the_names_of_the_files(tmp_path):
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(picture.transpose(1, 2, 0)).save(path)
     run = gipi.fit(tmp_path / "set", system="linear", steps=2, run=tmp_path / "run", quiet=True, verdict=False)
-    (found,) = [one for one in run.doctor() if one.name == "duplicate-pictures"]
+    (found,) = [one for one in run.doctor() if one.name == "duplicate-rows"]
     assert "test/a/60.png = train/a/0.png" in found.cause and found.evidence["exact"] == 2

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from gipi.doctor.finding import Finding, View, keys
+from gipi.doctor.finding import Finding, Remedy, View, keys
 from gipi.messages import _
 
 
@@ -21,5 +21,5 @@ def check(view: View) -> Finding | None:
         "warning" if count > 0.02 * len(view.y) else "note",
         {"rows": count, "of": len(view.y)},
         _("{count} of {rows} rows are equal to a row that has another label.", count=count, rows=len(view.y)),
-        (_("Look at these rows; a column that tells them apart may be missing."),),
+        (Remedy(_("Look at these rows; a column that tells them apart may be missing.")),),
     )

@@ -1,11 +1,11 @@
 """The loss is not a number any more, or grew beyond all bounds."""
 
-from gipi.doctor.finding import Finding, View
+from gipi.doctor.finding import Finding, Remedy, View
 from gipi.messages import _
 
 
 def check(view: View) -> Finding | None:
     if not view.error:
         return None
-    remedies = (_("Try a tenth of the step size (--lr), --lr auto, or --clip 1."),)
+    remedies = (Remedy(_("Try a tenth of the step size (--lr), --lr auto, or --clip 1.")),)
     return Finding("divergence", "problem", {"error": view.error}, view.error, remedies)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from gipi.doctor.finding import Finding, View
+from gipi.doctor.finding import Finding, Remedy, View
 from gipi.messages import _
 
 SIDE = 8  # of the average hash
@@ -39,7 +39,7 @@ def check(view: View) -> Finding | None:
     copies = len(exact) + len(near)
     share = copies / len(rows)
     return Finding(
-        "duplicate-pictures",
+        "duplicate-rows",
         "problem" if share > 0.05 else "warning" if share > 0.005 else "note",
         {"copies": copies, "exact": len(exact), "near": len(near), "rows": len(rows)},
         _(
@@ -51,7 +51,7 @@ def check(view: View) -> Finding | None:
             near=len(near),
             pairs=_said([*exact, *near], view.names),
         ),
-        (_("Remove the copies, or keep them in one part with --group."),),
+        (Remedy(_("Remove the copies, or keep them in one part with --group.")),),
     )
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from gipi.doctor.finding import Finding, View, keys
+from gipi.doctor.finding import Finding, Remedy, View, keys
 from gipi.messages import _
 
 
@@ -27,5 +27,5 @@ def check(view: View) -> Finding | None:
             copies=copies,
             rows=len(rows),
         ),
-        (_("Remove the copies, or keep them in one part with --group."),),
+        (Remedy(_("Remove the copies, or keep them in one part with --group.")),),
     )

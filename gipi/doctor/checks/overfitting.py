@@ -1,6 +1,6 @@
 """Training goes on improving while validation gets worse: the model learns the rows by heart."""
 
-from gipi.doctor.finding import Finding, View
+from gipi.doctor.finding import Finding, Remedy, View
 from gipi.messages import _
 
 WORSE = 1.25  # times the best validation loss, at the end
@@ -28,5 +28,9 @@ def check(view: View) -> Finding | None:
             best=f"{losses[best]:.3g}",
             last=f"{losses[-1]:.3g}",
         ),
-        (_("The best epoch's weights are kept. More rows, dropout, weight decay or a smaller model would help."),),
+        (
+            Remedy(
+                _("The best epoch's weights are kept. More rows, dropout, weight decay or a smaller model would help.")
+            ),
+        ),
     )

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from gipi.doctor.finding import Finding, View
+from gipi.doctor.finding import Finding, Remedy, View
 from gipi.messages import _
 
 RATIO = 10  # the most frequent class has so many times the rows of the rarest
@@ -27,5 +27,5 @@ def check(view: View) -> Finding | None:
             frequent=frequent,
             many=int(present.max()),
         ),
-        (_("Try --class-weight balanced, or more rows of the rare class."),),
+        (Remedy(_("Try --class-weight balanced, or more rows of the rare class.")),),
     )
