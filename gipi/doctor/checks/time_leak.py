@@ -15,15 +15,17 @@ from gipi.doctor.quick import by_many, random_folds, unexplained
 from gipi.messages import _
 
 FEWEST = 60  # rows
-ROWS = 1500  # that the quick models see
+ROWS = 1000  # that the quick models see
 STRETCH = 50  # neighbours in time that are taken together where there are more rows
-BLOCKS = 5  # of time, each predicted from the others
+BLOCKS = 4  # of time, each predicted from the others
 GROUPS = 25  # of neighbours, over which the difference is averaged: neighbours are not independent
 SURE = 3.5  # standard errors of 25 means: a chance of 1e-3 (t-distribution)
 FLATTERED, DOUBLE = 1.25, 2.0  # times as much is left unexplained: a quarter more costs something; twice, by definition
 SCORED = 0.5  # share of test rows that lie between training rows: else the parts are cut by time already
 REGULAR = 0.9  # share of equal distances by which a column of numbers counts time
-NAMES = frozenset("time timestamp date datetime day week month year hour t step period instant".split())
+NAMES = frozenset(
+    {"time", "timestamp", "date", "datetime", "day", "week", "month", "year", "hour", "t", "period", "instant"}
+)
 KOREAN = r"날짜|일자|시각|시간|일시|연도|년도|연월"
 
 
