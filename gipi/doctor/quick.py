@@ -11,7 +11,7 @@ import numpy as np
 FOLDS = 3
 NEIGHBORS = 5  # along one column: a small number follows any curve, of five the noise is a fifth
 BINS = 32  # of one column
-TREES = 15
+TREES = 12
 
 
 def random_folds(rows: int, seed: int = 0, count: int = FOLDS) -> np.ndarray:
@@ -106,7 +106,7 @@ def taught(x: np.ndarray, asked: np.ndarray, known: np.ndarray, new: np.ndarray)
     from sklearn.ensemble import ExtraTreesRegressor
 
     answers = asked[known] if asked.shape[1] > 1 else asked[known, 0]
-    model = ExtraTreesRegressor(TREES, max_features=0.5, min_samples_leaf=2, random_state=0, n_jobs=1).fit(
+    model = ExtraTreesRegressor(TREES, min_samples_leaf=2, random_state=0, n_jobs=1).fit(
         x[known], answers
     )
     trees = ((model.predict(x[new]).reshape(-1, asked.shape[1]) - asked[new]) ** 2).sum(1)

@@ -12,7 +12,7 @@ FEWEST = 30  # rows; of fewer the quartiles are not known
 ROWS = 200_000
 FEW = 0.05  # of the rows are outliers at most; more are part of what is to be learned
 FAR = 6.0  # robust standard deviations: of a normal target one in 5e8
-GAP = 2.0  # times as far from the median as the farthest of the rest: a long tail has no such gap
+GAP, CLEAR_GAP = 2.0, 5.0  # times as far from the median as the farthest of the rest; long tails hardly have the second
 MOST, HALF = 0.9, 0.5  # of the squared distances belong to the outliers, by definition
 ONE = 0.01  # of the rows
 NORMAL = 1.349  # quartiles of a normal distribution lie so many standard deviations apart
@@ -50,7 +50,7 @@ def _one(view: View, y: np.ndarray, place: int) -> Finding | None:
     percent = max(1, int(ONE * len(order)))
     if by_gap and squares[by_gap - 1] >= HALF:
         count, share = by_gap, float(squares[by_gap - 1])
-        severity: Severity = "problem" if share >= MOST else "warning"
+        severity: Severity = "problem" if share >= MOST and ratios[by_gap - 1] >= CLEAR_GAP else "warning"
     elif squares[percent - 1] >= HALF:
         count, share, severity = percent, float(squares[percent - 1]), "warning"
     else:

@@ -24,6 +24,8 @@ SURE = 4.0  # standard errors: a chance of 3e-5 for a column, so hundreds of col
 EXACT = 1e-9  # of the variance: what rounding of 32-bit targets leaves; measured targets leave more
 UNIT = 1e-3  # that the factors of a sum may be off 1
 MOST_SUMMED = 10
+MOST_CODES = 20  # values of a column that may stand for classes
+COMPANY = 5  # columns; of fewer one may well be what decides, unless it is a copy
 SHOWN = 12
 
 
@@ -54,7 +56,11 @@ def _alone(columns: list[Column], name: str, asked: np.ndarray) -> Finding | Non
     rest = unexplained(without, asked)
     if rest < FARTHER * left[best] or paired_z(without, errors[best]) < SURE:
         return None
-    is_far = left[best] <= NEARLY_ALL and rest >= FAR * left[best] and len(columns) > 2
+    is_far = (
+        left[best] <= NEARLY_ALL
+        and rest >= FAR * left[best]
+        and (len(columns) >= COMPANY or _is_copy(columns[best], left[best]))
+    )
     column = columns[best]
     shown = np.argsort(left, kind="stable")[:SHOWN]
     return Finding(
@@ -76,6 +82,12 @@ def _alone(columns: list[Column], name: str, asked: np.ndarray) -> Finding | Non
             labels=[columns[place].name for place in shown],
         ),
     )
+
+
+def _is_copy(column: Column, left: float) -> bool:
+    """Whether the target follows from the column exactly, and from few values of it, or as a number does."""
+    present = column.values[~np.isnan(column.values)]
+    return bool(left < EXACT or (len(np.unique(present)) <= MOST_CODES and left <= NEARLY_ALL))
 
 
 def _remedies(column: str) -> tuple[Remedy, ...]:

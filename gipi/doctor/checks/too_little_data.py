@@ -12,7 +12,9 @@ from gipi.doctor.quick import taught
 from gipi.messages import _
 
 EACH = 10  # rows of a class, or of an input column: "events per variable" (Peduzzi 1996), below which estimates wander
-UNSURE = 0.1  # half of the 95 % interval of a score of one half: two models must differ by more than that to be told
+# Half of the 95 % interval of a score of one half: two models must differ by more than that to be told apart. At 0.25
+# the interval covers half of all that a score can be.
+UNSURE, VERY_UNSURE = 0.1, 0.25
 Z = 1.96
 FEWER = 4.0  # times too few rows for the columns: then no column's weight is known, by definition
 ENOUGH = 5000  # training rows; from then on nobody calls a set of rows too small for these reasons
@@ -74,8 +76,9 @@ def _reasons(view: View, train: np.ndarray) -> tuple[list[str], Severity]:
         severity = "warning" if rows < EACH * inputs / FEWER else severity
         reasons.append(_("{count} for each of {columns} columns", count=f"{rows / inputs:.1f}", columns=inputs))
     held = len(view.parts.get("test", ()))
-    if held and Z * np.sqrt(0.25 / held) > UNSURE:
-        width = Z * np.sqrt(0.25 / held)
+    width = Z * np.sqrt(0.25 / held) if held else 0.0
+    if width > UNSURE:
+        severity = "warning" if width > VERY_UNSURE else severity
         reasons.append(_("a score of {held} test rows is sure to ± {width} only", held=held, width=f"{width:.0%}"))
     outputs = max(1, len(view.labels))
     if view.parameters > PER_ROW * rows * outputs and _knows_by_heart(view):
