@@ -224,7 +224,12 @@ def of_units(kind: str, x: Tensor, axis: int = -1) -> dict[str, Any]:
         edge = some.abs() > 1 - 2 * FLAT
     is_zero = some == 0
     silent = is_zero.all(0)
-    values = [is_zero.float().mean(), edge.float().mean(), some.std(0, correction=0).mean(), some.square().mean().sqrt()]
+    values = [
+        is_zero.float().mean(),
+        edge.float().mean(),
+        some.std(0, correction=0).mean(),
+        some.square().mean().sqrt(),
+    ]
     zeros, saturated, spread, size, *bits = torch.cat([torch.stack(values), silent.float()]).tolist()
     return {
         "kind": kind,
