@@ -43,7 +43,6 @@ from gipi.training.member import Member, Progress
 from gipi.training.prepare import choose_device, threads
 from gipi.training.train import take_best, train
 
-
 MOST_SAID = 3  # findings at the end of a run; all stand in the report
 
 
