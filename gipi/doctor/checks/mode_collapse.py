@@ -33,8 +33,9 @@ def check(view: View) -> Finding | None:
     if held["spread"] < EVEN and _is_begun(view):
         return None
     severity = "problem" if copies >= COPIES or missing >= MISSING else "warning"
+    are_copies = copies >= COPIES or missing < MISSING
     shown = {"copies": copies, "missing": missing, "spread": held["spread"], "rows": held["rows"]}
-    if copies >= SOME_COPIES:
+    if are_copies:
         cause = _(
             "Mode collapse: {share} of {rows} generated pictures are near-copies of each other (1 % among as many real "
             "ones); the forger found a few pictures that pass and makes them again and again.",
@@ -47,7 +48,7 @@ def check(view: View) -> Finding | None:
             "few kinds that pass and leaves out the others.",
             share=f"{100 * missing:.0f} %",
         )
-    return Finding("mode-collapse", severity, shown, cause, _remedies(view), _plot(held, copies >= SOME_COPIES))
+    return Finding("mode-collapse", severity, shown, cause, _remedies(view), _plot(held, are_copies))
 
 
 def _missing(held: Mapping[str, Any]) -> float:
@@ -69,13 +70,11 @@ def _remedies(view: View) -> tuple[Remedy, ...]:
     found = []
     latent, lr, rows = (view.options.get(name) for name in ("latent", "lr", "batch_size"))
     if isinstance(latent, int) and latent < USUAL_LATENT:
-        text = _("Give the forger more noise to make differences of: --latent {latent}.", latent=USUAL_LATENT)
-        found.append(Remedy(text, {"latent": USUAL_LATENT}))
+        found.append(Remedy(_("Give the forger more noise to make differences of."), {"latent": USUAL_LATENT}))
     if isinstance(lr, int | float) and lr > 0:
-        found.append(Remedy(_("Try a tenth of the step size: --lr {lr}.", lr=f"{lr / 10:g}"), {"lr": lr / 10}))
+        found.append(Remedy(_("Try a tenth of the step size."), {"lr": lr / 10}))
     if isinstance(rows, int) and rows > 0:
-        text = _("Show the inspector more pictures at once: --batch-size {rows}.", rows=2 * rows)
-        found.append(Remedy(text, {"batch_size": 2 * rows}))
+        found.append(Remedy(_("Show the inspector more pictures at once."), {"batch_size": 2 * rows}))
     return tuple(found)
 
 
@@ -85,5 +84,4 @@ def _plot(held: Mapping[str, Any], are_copies: bool) -> Plot:
         percent = np.linspace(0, 100, len(held["real"])).tolist()
         return Plot(_("Distance to the most similar other picture, by percent of the pictures"), lines, percent)
     lines = {_("generated"): held["groups"], _("real"): held["groups_real"]}
-    labels = [str(number + 1) for number in range(len(held["groups"]))]
-    return Plot(_("Share of the pictures in each group of similar real ones"), lines, labels=labels)
+    return Plot(_("Share of the pictures in each group of similar real ones"), lines)

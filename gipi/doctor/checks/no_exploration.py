@@ -70,8 +70,7 @@ def _remedies(options: Mapping[str, Any]) -> tuple[Remedy, ...]:
         changes["explore_moves"] = USUAL_MOVES
     if not (options.get("explore_last") or 0) > 0:
         changes["explore_last"] = 0.04
-    said = " ".join(f"--{name.replace('_', '-')} {value:g}" for name, value in changes.items())
-    return (Remedy(_("Begin with random moves, and let their share fall slowly: {options}.", options=said), changes),)
+    return (Remedy(_("Begin with random moves, and let their share fall slowly."), changes),)
 
 
 def _plot(actions: Mapping[str, Any]) -> Plot | None:

@@ -67,8 +67,7 @@ def _of_training(view: View) -> tuple[Remedy, ...]:
     found = []
     lr, context = view.options.get("lr"), view.options.get("context")
     if isinstance(lr, int | float) and lr > 0:
-        found.append(Remedy(_("Try a tenth of the step size: --lr {lr}.", lr=f"{lr / 10:g}"), {"lr": lr / 10}))
+        found.append(Remedy(_("Try a tenth of the step size."), {"lr": lr / 10}))
     if isinstance(context, int) and context > 0:
-        text = _("Let it look at more tokens together: --context {context}.", context=2 * context)
-        found.append(Remedy(text, {"context": 2 * context}))
+        found.append(Remedy(_("Let it look at more tokens together."), {"context": 2 * context}))
     return tuple(found)
