@@ -36,7 +36,7 @@ from gipi.tasks import chat, write
 from gipi.tasks.intervals import Array
 from gipi.tasks.language import verdict
 from gipi.tasks.ngrams import guesses
-from gipi.tasks.repeats import STRETCHES, entropy, most_repeated, repeated, repeats_of, stretches
+from gipi.tasks.repeats import STRETCHES, entropies, most_repeated, repeated, repeats_of, stretches
 from gipi.tasks.write import Guessed, Way, metrics_of, pieces
 from gipi.training.member import Member, Plan, Progress
 
@@ -317,7 +317,7 @@ class Write(Job):
             run = found["run"]
             worst = max((*told[0], *told[1]), key=lambda ids: repeated(ids, run))
             found["piece"] = repr(tokenizer.decode(most_repeated(worst, run)))
-            found["entropy"] = entropy(train[train >= 0] if self.is_chat else train)
+            found["entropies"] = entropies(train[train >= 0] if self.is_chat else train)
         return found
 
     def _talked(self, model: Model, part: str) -> Table:

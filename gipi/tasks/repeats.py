@@ -18,7 +18,7 @@ from gipi.tasks.intervals import Array
 
 RUNS = (4, 8, 16, 32)  # tokens; Welleck's 4 are for pieces of words, of characters more are needed
 NATURAL = 0.05  # of the runs of a training text that may be repeated; where all repeat themselves nothing can be said
-STRETCHES = 200  # of the training text: the most repetitive one is then the 0.5 % level
+STRETCHES = 200  # of the training text: so the quantiles of their shares are sure to a few hundredths
 FEWEST = 20  # stretches
 COUNTED = 1 << 20  # tokens that the entropy is of
 
@@ -45,11 +45,19 @@ def stretches(tokens: Array, length: int) -> list[Array]:
     return [np.asarray(tokens[start : start + length], np.int64) for start in starts]
 
 
-def entropy(tokens: Array) -> float:
-    """What guessing by the counts of tokens alone would cost, in nats a token."""
-    counts = np.bincount(np.asarray(tokens[:COUNTED], np.int64))
-    shares = counts[counts > 0] / counts.sum()
-    return float(-(shares * np.log(shares)).sum())
+def entropies(tokens: Array) -> tuple[float, float]:
+    """What guessing costs, in nats a token: by the counts of tokens alone, and by those of what follows the last one.
+
+    Example:
+        >>> entropies(np.array([0, 1] * 500))
+        (0.6931471805599453, 0.0006936406940556)
+    """
+    tokens = np.asarray(tokens[:COUNTED], np.int64)
+    alone, pairs = (
+        np.unique(some, return_counts=True)[1] for some in (tokens, tokens[:-1] * (tokens.max() + 1) + tokens[1:])
+    )
+    one, both = (float(-(n / n.sum() * np.log(n / n.sum())).sum()) for n in (alone, pairs))
+    return one, max(0.0, both - one)
 
 
 def repeats_of(natural: Sequence[Array], drawn: Sequence[Array], likeliest: Sequence[Array]) -> dict[str, Any]:
@@ -61,7 +69,7 @@ def repeats_of(natural: Sequence[Array], drawn: Sequence[Array], likeliest: Sequ
         likeliest: Tokens of what was written, always the likeliest.
 
     Returns:
-        run (how many tokens make one), and the shares of `natural` (at 11 quantiles), `drawn` and `likeliest`.
+        run (how many tokens make one), and the shares of `natural` (at 21 quantiles), `drawn` and `likeliest`.
     """
     if len(natural) < FEWEST:
         return {}
@@ -73,7 +81,7 @@ def repeats_of(natural: Sequence[Array], drawn: Sequence[Array], likeliest: Sequ
         return {}
     return {
         "run": run,
-        "natural": np.quantile(shares, np.linspace(0, 1, 11)).tolist(),
+        "natural": np.quantile(shares, np.linspace(0, 1, 21)).tolist(),
         "drawn": [repeated(tokens, run) for tokens in drawn],
         "likeliest": [repeated(tokens, run) for tokens in likeliest],
     }

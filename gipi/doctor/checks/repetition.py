@@ -1,7 +1,8 @@
 """A language model that goes round in circles: what it writes repeats itself more than what it learned from does.
 
 What it wrote is in `view.evidence["repeats"]`, see gipi/tasks/repeats.py. A model that has not learned to guess better
-than the counts of tokens do is untrained, which is another fault.
+than the counts of tokens do is untrained, which is another fault. And one that knows no more than the last token must go
+round in circles if it always takes the likeliest: there are only so many tokens, and each is followed by the same one.
 """
 
 from collections.abc import Mapping
@@ -13,16 +14,21 @@ from gipi.doctor.finding import Finding, Plot, Remedy, View
 from gipi.messages import _
 
 MOSTLY = 0.5  # of a text is said for the second time or more: more is repeated than new
+NATURAL = -2  # of 21 quantiles: 95 % of the stretches of the training text repeat less
 FEWEST = 3  # points of a curve
 
 
 def check(view: View) -> Finding | None:
     held: Mapping[str, Any] = view.evidence.get("repeats") or {}
-    if not held.get("natural") or _is_untrained(view, held):
+    if not held.get("natural"):
         return None
     drawn, likeliest = (float(np.median(held[name])) if held[name] else 0.0 for name in ("drawn", "likeliest"))
-    most = held["natural"][-1]  # of some 200 stretches of the training text
-    is_drawn, is_likeliest = drawn > max(most, MOSTLY), likeliest > max(most, MOSTLY)
+    most = held["natural"][NATURAL]
+    alone, after_one = held["entropies"]
+    is_mostly = drawn > max(most, MOSTLY)
+    is_more = bool(held["drawn"]) and min(held["drawn"]) > held["natural"][-1]  # each than all of the training text
+    is_drawn = (is_mostly or is_more) and _is_below(view, alone)
+    is_likeliest = likeliest > max(most, MOSTLY) and _is_below(view, after_one)
     if not is_drawn and not is_likeliest:
         return None
     usual = held["natural"][len(held["natural"]) // 2]
@@ -44,19 +50,17 @@ def check(view: View) -> Finding | None:
             **words,
         )
         remedies = (_warmer(), *_of_training(view))
+    severity = "problem" if is_drawn and is_mostly else "warning" if is_drawn else "note"
     labels = [_("training text, usual"), _("training text, most"), _("drawn"), _("likeliest")]
     bars = {_("repeated"): [usual, most, drawn, likeliest]}
     plot = Plot(_("Share of runs of tokens that stood in the same text before"), bars, labels=labels)
-    return Finding("repetition", "problem" if is_drawn else "note", shown, cause, remedies, plot)
+    return Finding("repetition", severity, shown, cause, remedies, plot)
 
 
-def _is_untrained(view: View, held: Mapping[str, Any]) -> bool:
-    """Whether the last training loss is no better than what the counts of tokens alone would give."""
+def _is_below(view: View, entropy: float) -> bool:
+    """Whether the last training loss is below this, so that more was learned than such counts say."""
     curve = next((np.asarray(one, float) for one in view.curve.values() if len(one) >= FEWEST), None)
-    if curve is None or held.get("entropy") is None:
-        return False
-    last = float(np.mean(curve[-max(1, len(curve) // 10) :, 1]))
-    return not last < held["entropy"]
+    return curve is None or float(np.mean(curve[-max(1, len(curve) // 10) :, 1])) < entropy
 
 
 def _warmer() -> Remedy:
