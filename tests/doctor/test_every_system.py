@@ -50,6 +50,7 @@ OF_SYSTEM = {
 }
 QUICK = {"quiet": True, "verdict": False, "threads": 1, "device": "cpu", "seed": 1}
 STEPS = 12
+BY_RULES = ("perceptron", "word2vec")  # no gradients, or not on so few steps
 WORDS = ("river", "stone", "lantern", "winter", "garden", "copper", "silent", "morning", "harbour", "window", "thunder")
 IN_THE_END = ("underfitting", "step-too-small", "plateau")  # too few steps to be judged by
 DIGITS = load_digits()
@@ -180,7 +181,8 @@ def fitted(name, task, kind, folder, doctor):
 def test_it_looks_and_changes_nothing(name, task, kind, tmp_path):
     with_it, without = (fitted(name, task, kind, tmp_path, doctor) for doctor in (True, False))
     visits = read_visits(with_it.path)
-    assert visits and not [visit for visit in visits if "failed" in visit]
+    assert visits or name in BY_RULES
+    assert not [visit for visit in visits if "failed" in visit]
     wrong = [one for one in with_it.doctor() if one.severity == "problem" and one.name not in IN_THE_END]
     assert not wrong, "\n".join(f"{one.name}: {one} {dict(one.evidence)}" for one in wrong)
     assert without.doctor() == []
