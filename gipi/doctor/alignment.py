@@ -172,7 +172,7 @@ def order(batches: Sequence[np.ndarray]) -> dict[str, Any] | None:
     Returns:
         share: The intraclass correlation (Fisher 1925), 0 where rows are drawn at random, 1 where each batch is of one
         kind. p: That chance makes it as large. labels: The statistic: chi-square over its degrees of freedom.
-        batches, rows. means: Of each batch, of the first 64: the mean target, or the most frequent class's share.
+        period: Batches after which the same targets come again in the same order; 0: they do not. batches, rows. means: Of each batch, of the first 64: the mean target, or the most frequent class's share.
     """
     batches = [np.asarray(one).reshape(len(one), -1)[:, 0] for one in batches if len(one)]
     sizes = np.array([len(one) for one in batches])
@@ -202,15 +202,24 @@ def order(batches: Sequence[np.ndarray]) -> dict[str, Any] | None:
         return None
     share = (one - two) / (one + (size - 1) * two) if one + (size - 1) * two > 0 else 0.0
     statistic = between / ((between + within) / (len(together) - 1))  # about chi-square of `free` for each column
-    freedom = free * max(1, columns.shape[1] - 1) / max(1, columns.shape[1] - 1)
     return {
         "share": float(share),
-        "labels": statistic / freedom,
-        "p": _tail(statistic, freedom),
+        "labels": statistic / free,
+        "p": _tail(statistic, free),
+        "period": _period([one.tobytes() for one in batches]),
         "batches": len(batches),
         "rows": len(together),
         "means": [float(value) for value in means[:64, 0]],
     }
+
+
+def _period(batches: Sequence[bytes]) -> int:
+    """After how many batches the same ones come again in the same order, seen twice at least; 0: they do not."""
+    for length in range(2, len(batches) // 2 + 1):
+        again = batches[length:]
+        if again == batches[: len(again)]:
+            return length if len(set(batches[:length])) > 1 else 0
+    return 0
 
 
 def _tail(statistic: float, freedom: float) -> float:

@@ -17,21 +17,25 @@ B rows, T targets or places of a text, K classes
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from gipi.algorithms.optimizers import NotFinite, make
 from gipi.doctor.statistics import of_output, untouched
 from gipi.doctor.wanted import Loss, chance_of, floor_of, value_of
 
 ROWS = 8  # that are memorised: an affine map can do it, as they are chosen
 CANDIDATES = 64  # rows among which these are chosen
+FEWEST = 20  # steps with each step size, or it is not tried
+LAST = 5  # of whose losses the mean is taken: where there is noise, one of them may be low by luck
 STEPS = 60  # with each step size, at most: Adam moves a weight by a step size each, so 60 of 0.03 turn any weight round
 SIZES = (3e-3, 3e-2, 3e-4)  # Adam's own 1e-3 (Kingma & Ba 2015) between the first and the last, and a decade above
 LEARNED = 0.5  # of the way from chance to the floor: it can, and no other step size need be tried
-MOST_UNUSED = 8  # parameters without gradient of which it is tried whether the output depends on them
+MOST_FLAT = 12  # parameters without gradient of which it is tried whether the loss depends on them
+NUDGE = 0.05  # of a parameter's size, by which it is changed for that
 FEW = 32  # names that are kept
 CHUNKS = 32  # pieces of the rows whose differences tell the standard error
 PLAIN = ("View", "Unsafe", "Reshape", "Squeeze", "Unsqueeze", "ToCopy", "Clone", "Transpose", "Permute", "Alias", "T")
@@ -151,64 +155,95 @@ def memorised(
         objective: `batch -> scalar` that is trained, where it is not `loss(net(x), *target)`.
 
     Returns:
-        first: The loss before. last: The lowest after `steps` steps, of all step sizes that were tried. steps: With each.
-        rows. expected: What the best answer that is the same for all rows costs. floor: What right answers cost.
-        sizes: `[step size, last loss, steps]` of each. None: nothing to be learned by heart, or nothing to learn with.
+        first: The loss before. last: The mean of the last after `steps` steps, with the best of the step sizes that were
+        tried. rows. expected: What the best answer that is the same for all rows costs. floor: What right answers cost.
+        sizes: `[step size, last loss, steps]` of each. with_dropout: The last loss with dropout, where there is any.
+        mixed: How much the answers change, as a part of their size, where the same rows come in another order; random:
+        where they come in the same order again. skipped: Why it was not tried, in place of all that. None: nothing to be
+        learned by heart, or nothing to learn with.
     """
     batch = distinct(batch, kind)
     params = [one for one in net.parameters() if one.requires_grad]
     if batch is None or not params:
         return None
     x, *target = batch
-    held = {name: one.clone() for name, one in net.state_dict().items()}
     wanted = objective or (lambda batch: loss(net(batch[0]), *batch[1:]))
-    began, tried_sizes, before = time.perf_counter(), [], math.nan
+    with untouched(net), torch.no_grad():
+        net.eval()
+        output = net(x)
+        random = _change(output, net(x))
+        mixed = _change(output.flip(0), net(x.flip(0)))
+    _expected, constant = chance_of(loss, output, target, kind)
+    floor = floor_of(loss, output, target, kind)
+    if constant is None or floor is None or constant - floor <= 1e-6 * (1 + abs(constant)):
+        return None
+    each = _seconds_of_step(wanted, batch, params)
+    if each * FEWEST * len(SIZES) > seconds:
+        return {"skipped": f"{FEWEST} steps of {each:.3g} s with {len(SIZES)} step sizes take longer than {seconds:.3g} s"}
+    found: dict[str, Any] = {"first": None, "rows": len(x), "expected": constant, "floor": floor, "sizes": []}
+    enough = constant - LEARNED * (constant - floor)
+    held = {name: one.clone() for name, one in net.state_dict().items()}
+    steps = max(FEWEST, min(STEPS, int(seconds / each / (len(SIZES) + 1))))
     with untouched(net), torch.enable_grad():
-        with torch.no_grad():
-            net.eval()
-            output = net(x)
-            _expected, constant = chance_of(loss, output, target, kind)
-            floor = floor_of(loss, output, target, kind)
-        if constant is None or floor is None or constant - floor <= 1e-6 * (1 + abs(constant)):
-            return None
         without_dropout(net)
-        for number, size in enumerate(SIZES):
+        for size in SIZES:
+            before, last = _learned(wanted, batch, params, size, steps)
+            found["first"] = before if found["first"] is None else found["first"]
+            found["sizes"].append([size, last if math.isfinite(last) else None, steps])
             net.load_state_dict(held)
-            until = began + seconds * (number + 1) / len(SIZES)
-            losses = list(_losses(wanted, batch, params, size, until))
-            before = losses[0] if number == 0 else before
-            good = [one for one in losses if math.isfinite(one)]
-            tried_sizes.append([size, min(good, default=math.inf), len(losses) - 1])
-            if tried_sizes[-1][1] < constant - LEARNED * (constant - floor):
+            if last < enough:
                 break
-        net.load_state_dict(held)
-    best = min(tried_sizes, key=lambda one: one[1])
-    return {
-        "first": before,
-        "last": best[1],
-        "steps": best[2],
-        "rows": len(x),
-        "expected": constant,
-        "floor": floor,
-        "sizes": [[size, last if math.isfinite(last) else None, steps] for size, last, steps in tried_sizes],
-    }
+        best = min(found["sizes"], key=lambda one: math.inf if one[1] is None else one[1])
+        found |= {"last": best[1], "steps": steps, "mixed": mixed, "random": random}
+        if best[1] is not None and best[1] < enough and any(_is_dropout(part) for part in net.modules()):
+            net.train()
+            found["with_dropout"] = min(_learned(wanted, batch, params, size, 2 * steps)[1] for size in (best[0], SIZES[0]))
+            net.load_state_dict(held)
+    return found
 
 
-def _losses(
-    objective: Callable[[Any], Tensor], batch: Any, params: list[nn.Parameter], size: float, until: float
-) -> Iterator[float]:
-    """The loss before each step with Adam, and after the last; it ends where it is no number, or time is up."""
-    adam = torch.optim.Adam(params, lr=size)
-    for step in range(STEPS + 1):
-        value = objective(batch)
-        yield value.item()
-        if step == STEPS or not math.isfinite(value.item()) or (step >= 10 and time.perf_counter() > until):
-            return
-        gradients = torch.autograd.grad(value, params, allow_unused=True)
-        for param, gradient in zip(params, gradients, strict=True):
-            param.grad = gradient
-        adam.step()
-        adam.zero_grad()
+def _change(one: Tensor, other: Tensor) -> float:
+    """How far they are from each other, as a part of how far the rows are."""
+    size = (one - one.mean(0)).square().mean().sqrt()
+    return float((one - other).square().mean().sqrt() / size) if size > 0 else 0.0
+
+
+def _seconds_of_step(objective: Callable[[Any], Tensor], batch: Any, params: list[nn.Parameter]) -> float:
+    """Of a way forward and back, the second time."""
+    took = math.inf
+    for _time in range(2):
+        began = time.perf_counter()
+        torch.autograd.grad(objective(batch), params, allow_unused=True)
+        took = min(took, time.perf_counter() - began)
+    return took + 2e-5 * len(params)  # and of Adam's, which has little to do
+
+
+def _learned(
+    objective: Callable[[Any], Tensor], batch: Any, params: list[nn.Parameter], size: float, steps: int
+) -> tuple[float, float]:
+    """The loss before, and the mean of the last ones: of rows in another order at each step, with Adam."""
+    adam = make("adam", params, lr=size)
+    losses: list[float] = []
+
+    def evaluate() -> tuple[Tensor, list[Tensor]]:
+        order = torch.randperm(len(batch[0])).to(batch[0].device)
+        value = objective(tuple(part[order] for part in batch))
+        slopes = torch.autograd.grad(value, params, allow_unused=True)
+        given = [torch.zeros_like(one) if slope is None else slope for one, slope in zip(params, slopes, strict=True)]
+        return value.detach(), given
+
+    for step in range(steps):
+        try:
+            losses.append(adam.step(evaluate, step).item())
+        except NotFinite:
+            losses.append(math.inf)
+        if not math.isfinite(losses[-1]):
+            return losses[0], math.inf
+    return losses[0], sum(losses[-LAST:]) / len(losses[-LAST:])
+
+
+def _is_dropout(part: nn.Module) -> bool:
+    return isinstance(part, nn.modules.dropout._DropoutNd) and part.p > 0
 
 
 def without_dropout(net: nn.Module) -> None:
@@ -216,7 +251,7 @@ def without_dropout(net: nn.Module) -> None:
     has_norm = any(isinstance(part, nn.modules.batchnorm._BatchNorm) for part in net.modules())
     net.train(has_norm)
     for part in net.modules():
-        if isinstance(part, nn.modules.dropout._DropoutNd):
+        if _is_dropout(part):
             part.training = False
         elif isinstance(part, nn.RNNBase) and next(part.parameters()).is_cuda and part.dropout == 0:
             part.training = True  # a GPU gives no gradients of it in eval mode
@@ -269,10 +304,11 @@ def connected(
         learned: `id` of the parameters that an optimizer holds; None: all that ask for gradients.
 
     Returns:
-        unused: Names of parameters without gradient on which the loss does not depend. cut: Those on which it depends,
-        so that something cuts the gradient off. frozen: Those that ask for no gradient. left: Those that no optimizer
+        unused: Names of parameters that the loss was not made from. cut: Those without gradient, or with one that is zero,
+        though the loss changes where they change: something cuts the gradient off. frozen: Those that ask for no gradient. left: Those that no optimizer
         holds. outside: Layers that the network holds in a list or dictionary of its own, so that it does not know them.
-        share: The part of all numbers that is in each, by name of the list; count: All numbers.
+        share: The part of all numbers that is in each, by name of the list, and under `drawn` that of frozen or left ones
+        that are as PyTorch drew them. count: All numbers. names: All parameters.
     """
     named = dict(net.named_parameters())
     count = sum(one.numel() for one in named.values())
@@ -284,11 +320,14 @@ def connected(
         _make_ready(net)
         value = objective(batch)
         found = torch.autograd.grad(value, [named[name] for name in asked], allow_unused=True) if asked else ()
-        none = [name for name, gradient in zip(asked, found, strict=True) if gradient is None]
-        cut = [name for name in none[:MOST_UNUSED] if _matters(named[name], objective, batch, value.item())]
-    unused = [name for name in none if name not in cut]
+        slopes = dict(zip(asked, found, strict=True))
+        flat = [name for name, slope in slopes.items() if slope is None or not bool(slope.any())]
+        cut = [name for name in flat[:MOST_FLAT] if _matters(named[name], objective, batch, value.item())]
+    unused = [name for name in flat if name not in cut and slopes[name] is None]
     lists = {"unused": unused, "cut": cut, "frozen": frozen, "left": left}
     share = {kind: sum(named[one].numel() for one in names) / max(1, count) for kind, names in lists.items()}
+    stuck = [named[name] for name in {*frozen, *left}]
+    share["drawn"] = sum(one.numel() for one in stuck if _is_as_drawn(one)) / max(1, count)
     outside = outside_of(net)
     shown = {kind: names[:FEW] for kind, names in lists.items()}
     return {**shown, "outside": outside[:FEW], "share": share, "count": count, "names": len(named)}
@@ -301,13 +340,28 @@ def _make_ready(net: nn.Module) -> None:
 
 
 def _matters(param: Tensor, objective: Callable[[Any], Tensor], batch: Any, before: float) -> bool:
-    """Whether the loss changes where this parameter does."""
+    """Whether the loss changes where this parameter changes a little."""
     with torch.no_grad():
         held = param.clone()
-        param.add_(torch.linspace(0.5, 1.5, max(1, param.numel()), device=param.device, dtype=param.dtype).view_as(param))
+        size = param.double().square().mean().sqrt().item() or 1.0
+        signs = 1 - 2 * (torch.arange(param.numel(), device=param.device) % 2)
+        param.add_((NUDGE * size * signs).to(param.dtype).view(param.shape))
         after = objective(batch).item()
         param.copy_(held)
-    return after != before
+    return abs(after - before) > 1e-6 * (1 + abs(before))
+
+
+def _is_as_drawn(param: Tensor) -> bool:
+    """Whether weights are what PyTorch gives a new linear layer or convolution: even over +-1 / sqrt(inputs).
+
+    `kaiming_uniform_(a=sqrt(5))` of torch.nn.Linear.reset_parameters. Trained ones are hardly ever all within.
+    """
+    if param.ndim < 2 or param.numel() < 16:
+        return False
+    bound = (param.numel() / len(param)) ** -0.5
+    some = param.detach().double() / bound
+    size = some.square().mean().sqrt().item() * math.sqrt(3)
+    return bool(some.abs().max() <= 1 + 1e-5) and abs(size - 1) < 3 * 0.45 / math.sqrt(param.numel())  # standard errors
 
 
 def outside_of(net: nn.Module) -> list[str]:

@@ -51,7 +51,7 @@ def chance_of(
     With no preference: all classes alike likely, log K in a cross-entropy; of numbers, where zero is an answer like any
     other, the mean or median. `like` has the shape of the output `(B, K)`, `(B, T, K)`, `(B, T)`.
     """
-    if not target:
+    if not target or not kind:
         return None, None
     y = target[0]
     zeros = torch.zeros_like(like)
@@ -188,7 +188,7 @@ def _wants_of_classes(loss: Loss, like: Tensor, target: Sequence[Tensor]) -> dic
         "neighbour": {side: min(shares) for side, shares in neighbour.items()},
         "even": value_of(loss, torch.zeros_like(like), *target),
         "certain": right[0],
-        "best": least(right),
+        "best": least([*right, *(value_of(loss, (true * 2 - 1) * score, *target) for score in SCORES)]),
         "worst": value_of(loss, wrong * 1000, *target),
         "shifts": None if plain is None or moved is None else moved - plain,
         "linear": _is_linear(right),
