@@ -19,7 +19,7 @@ FURTHEST = 3  # places by which a text's targets may be moved
 SEEN = 4096  # tokens of a text that are compared
 
 
-def aligned(x: np.ndarray, y: np.ndarray, kind: str = "") -> dict[str, Any] | None:
+def aligned(x: np.ndarray, y: np.ndarray, kind: str = "", is_text: bool = False) -> dict[str, Any] | None:
     """How well a quick model predicts y, and how well y moved by some rows; rows in the order in which they came.
 
     The quick model is ridge regression on the inputs and on random features of them, learned from half of the rows and
@@ -29,6 +29,7 @@ def aligned(x: np.ndarray, y: np.ndarray, kind: str = "") -> dict[str, Any] | No
         x: `(n, ...)` numbers.
         y: `(n,)` classes or `(n, k)` numbers.
         kind: class, or what is a number.
+        is_text: x `(n, T)` are tokens.
 
     Returns:
         own: The correlation of prediction and target. shifted: The highest of those of moved targets. by: Rows that
@@ -39,7 +40,8 @@ def aligned(x: np.ndarray, y: np.ndarray, kind: str = "") -> dict[str, Any] | No
     if length < 60 or y is None or len(y) != length or not len(y):
         return None
     rows, blocks = _blocks(length)
-    features = _features(np.asarray(x[rows]).reshape(len(rows), -1))
+    given = np.asarray(x[rows])
+    features = _features(_counted(given) if is_text else given.reshape(len(rows), -1))
     targets = _targets(np.asarray(y[rows]), kind)
     if features is None or targets is None:
         return None
@@ -67,6 +69,22 @@ def aligned(x: np.ndarray, y: np.ndarray, kind: str = "") -> dict[str, Any] | No
         "scores": {str(one): score for one, score in sorted(scores.items())},
         "single": _single(raw[inner], targets[inner + by]),
     }
+
+
+def _counted(x: np.ndarray) -> np.ndarray:
+    """Texts `(n, T)` of tokens as numbers `(n, WIDE)`: each token is a random direction, and a text the sum of its own.
+
+    The number that most texts end with says that there is no more of them.
+    """
+    ended = np.bincount(x[:, -1].astype(np.int64) - x.min()).argmax() + int(x.min())
+    kinds, codes = np.unique(x, return_inverse=True)
+    table = np.random.default_rng(0).normal(size=(len(kinds), WIDE)).astype(np.float32)
+    table[kinds == ended] = 0
+    codes = codes.reshape(x.shape)
+    held = np.zeros((len(x), WIDE), np.float32)
+    for place in range(x.shape[1]):
+        held += table[codes[:, place]]
+    return held
 
 
 def _blocks(length: int) -> tuple[np.ndarray, list[np.ndarray]]:

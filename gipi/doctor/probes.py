@@ -38,6 +38,7 @@ MOST_FLAT = 12  # parameters without gradient of which it is tried whether the l
 NUDGE = 0.05  # of a parameter's size, by which it is changed for that
 FEW = 32  # names that are kept
 CHUNKS = 32  # pieces of the rows whose differences tell the standard error
+ENDS = {"softmax": (0, 1), "sigmoid": (0, 1), "relu": (0, math.inf), "tanh": (-1, 1), "log_softmax": (-math.inf, 0)}
 PLAIN = ("View", "Unsafe", "Reshape", "Squeeze", "Unsqueeze", "ToCopy", "Clone", "Transpose", "Permute", "Alias", "T")
 
 
@@ -67,43 +68,47 @@ def first(net: nn.Module, loss: Loss, batches: Sequence[Sequence[Tensor]], kind:
 
     Returns:
         loss: The mean over the batches. expected: What guessing costs (see `chance_of`); None if that is not known.
-        constant: The same by the classes' own frequencies, or the mean. rows: How many. scale: The root mean square of x.
+        constant: The same by the classes' own frequencies, or the mean. rows: How many. classes. scale: The root mean
+        square of the largest x.
     """
-    found, sizes, rows = [], [], 0
-    targets = []
+    found: list[tuple[int, float, float | None, float | None]] = []
+    size, classes = 0.0, None
     with untouched(net), torch.no_grad():
         net.eval()
         for x, *target in batches:
             output = net(x)
             if (value := value_of(loss, output, *target)) is not None:
-                found.append(value * len(x))
-            rows += len(x)
-            targets.append(target)
-            if x.is_floating_point():
-                sizes.append(x.double().square().mean().sqrt().item())
-        if not found:
-            return None
-        together = [torch.cat(one) for one in zip(*targets, strict=True)]
-        like = output[:1].expand(rows, *output.shape[1:])  # type: ignore[reportPossiblyUnbound]
-        expected, constant = chance_of(loss, like, together, kind)
+                found.append((len(x), value, *chance_of(loss, output, target, kind)))
+            if kind == "class":
+                classes = int(output.shape[-1 if target[0].ndim < 3 else 1])
+            size = max(size, x.double().square().mean().sqrt().item() if x.is_floating_point() else 0.0)
+    if not found:
+        return None
+    rows = sum(one[0] for one in found)
+
+    def mean(place: int) -> float | None:
+        return None if any(one[place] is None for one in found) else sum(one[0] * one[place] for one in found) / rows
+
     return {
-        "loss": sum(found) / rows,
-        "expected": expected,
-        "constant": constant,
+        "loss": mean(1),
+        "expected": mean(2),
+        "constant": mean(3),
         "rows": rows,
         "kind": kind,
-        "classes": int(output.shape[1 if output.ndim != 3 else 2]) if kind == "class" else None,  # type: ignore[reportPossiblyUnbound]
-        "scale": sum(sizes) / len(sizes) if sizes else None,
+        "classes": classes,
+        "scale": size,
     }
 
 
 def output_of(net: nn.Module, batch: Sequence[Tensor]) -> dict[str, Any] | None:
-    """`statistics.of_output` of a batch in eval mode, and what made it: `end` softmax, log_softmax, sigmoid, relu, tanh.
+    """`statistics.of_output` of a batch in eval mode, and more.
 
-    `columns` says that softmax was taken over the rows of the batch; `alone` how far its rows differ from each other,
-    as a part of their size, where x is the same in no two rows.
+    Returns:
+        end: What it ends with: softmax, log_softmax, sigmoid, relu, tanh, or "". columns: Whether probabilities were
+        taken over the rows of the batch. low, high: Of all numbers. outside: The share of targets, where they are numbers
+        of the output's shape, that such an end can never give.
     """
-    x = batch[0][:CANDIDATES]
+    x, *target = [part[:CANDIDATES] for part in batch]
     with untouched(net), torch.enable_grad():
         net.eval()
         output = net(x)
@@ -114,6 +119,10 @@ def output_of(net: nn.Module, batch: Sequence[Tensor]) -> dict[str, Any] | None:
     found["end"] = ending(output)
     found["columns"] = len(some) > 1 and bool((some.sum(0) - 1).abs().max() < 1e-4) and some.min().item() >= 0
     found["low"], found["high"] = some.min().item(), some.max().item()
+    found["outside"] = None
+    if target and target[0].is_floating_point() and target[0].numel() == output.numel():
+        low, high = ENDS.get(found["end"], (-math.inf, math.inf))
+        found["outside"] = ((target[0] < low) | (target[0] > high)).double().mean().item()
     return found
 
 
@@ -310,27 +319,50 @@ def connected(
         share: The part of all numbers that is in each, by name of the list, and under `drawn` that of frozen or left ones
         that are as PyTorch drew them. count: All numbers. names: All parameters.
     """
-    named = dict(net.named_parameters())
-    count = sum(one.numel() for one in named.values())
-    frozen = [name for name, one in named.items() if not one.requires_grad]
-    asked = [name for name, one in named.items() if one.requires_grad]
-    left = [name for name in asked if learned is not None and id(named[name]) not in learned]
+    held = held_still(net, learned)
+    named = {name: one for name, one in net.named_parameters() if one.requires_grad}
     with untouched(net), torch.enable_grad():
         net.eval()
         _make_ready(net)
         value = objective(batch)
-        found = torch.autograd.grad(value, [named[name] for name in asked], allow_unused=True) if asked else ()
-        slopes = dict(zip(asked, found, strict=True))
+        found = torch.autograd.grad(value, [*named.values()], allow_unused=True) if named else ()
+        slopes = dict(zip(named, found, strict=True))
         flat = [name for name, slope in slopes.items() if slope is None or not bool(slope.any())]
         cut = [name for name in flat[:MOST_FLAT] if _matters(named[name], objective, batch, value.item())]
     unused = [name for name in flat if name not in cut and slopes[name] is None]
-    lists = {"unused": unused, "cut": cut, "frozen": frozen, "left": left}
-    share = {kind: sum(named[one].numel() for one in names) / max(1, count) for kind, names in lists.items()}
-    stuck = [named[name] for name in {*frozen, *left}]
-    share["drawn"] = sum(one.numel() for one in stuck if _is_as_drawn(one)) / max(1, count)
-    outside = outside_of(net)
-    shown = {kind: names[:FEW] for kind, names in lists.items()}
-    return {**shown, "outside": outside[:FEW], "share": share, "count": count, "names": len(named)}
+    for kind, names in (("unused", unused), ("cut", cut)):
+        held[kind] = names[:FEW]
+        held["share"][kind] = sum(named[one].numel() for one in names) / max(1, held["count"])
+    return held
+
+
+def held_still(net: nn.Module, learned: set[int] | None = None) -> dict[str, Any]:
+    """What of a network nobody moves, without a step or a batch.
+
+    Args:
+        net: The network.
+        learned: `id` of the parameters that an optimizer holds; None: all that ask for gradients.
+
+    Returns:
+        frozen, left, outside, share, count, names, as `connected` has them.
+    """
+    named = dict(net.named_parameters())
+    count = sum(one.numel() for one in named.values())
+    frozen = [name for name, one in named.items() if not one.requires_grad]
+    left = [name for name, one in named.items() if one.requires_grad and learned is not None and id(one) not in learned]
+    share = {
+        kind: sum(named[one].numel() for one in names) / max(1, count)
+        for kind, names in (("frozen", frozen), ("left", left))
+    }
+    share["drawn"] = sum(named[one].numel() for one in (*frozen, *left) if _is_as_drawn(named[one])) / max(1, count)
+    return {
+        "frozen": frozen[:FEW],
+        "left": left[:FEW],
+        "outside": outside_of(net)[:FEW],
+        "share": share,
+        "count": count,
+        "names": len(named),
+    }
 
 
 def _make_ready(net: nn.Module) -> None:

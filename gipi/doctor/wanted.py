@@ -43,54 +43,71 @@ def shares_of(y: Tensor, classes: int) -> Tensor:
     return torch.bincount(known, minlength=classes).double() / max(1, len(known))
 
 
+def form_of(output: Tensor) -> str:
+    """What a network gives for classes: probabilities, logarithms of them, or scores."""
+    if output.ndim < 2 or output.ndim > 3 or output.shape[-1] < 2 or not output.numel():
+        return "scores"
+    some = output.detach().double()
+    if some.min() >= 0 and bool((some.sum(-1) - 1).abs().max() < 1e-4):
+        return "probabilities"
+    return "logarithms" if some.max() <= 1e-6 and bool((some.exp().sum(-1) - 1).abs().max() < 1e-4) else "scores"
+
+
 def chance_of(
-    loss: Loss, like: Tensor, target: Sequence[Tensor], kind: str
+    loss: Loss, output: Tensor, target: Sequence[Tensor], kind: str
 ) -> tuple[float | None, float | None]:
     """What guessing without a look at x costs: with no preference, and by the best answer that is the same for all.
 
     With no preference: all classes alike likely, log K in a cross-entropy; of numbers, where zero is an answer like any
-    other, the mean or median. `like` has the shape of the output `(B, K)`, `(B, T, K)`, `(B, T)`.
+    other, the mean or median. The answers are of the shape and the form of the output `(B, K)`, `(B, T, K)`, `(B, T)`.
     """
     if not target or not kind:
         return None, None
     y = target[0]
-    zeros = torch.zeros_like(like)
+    zeros = torch.zeros_like(output)
     even, best = [zeros], [zeros]
     if kind == "class":
-        axis = _axis(like, y)
-        classes = like.shape[axis]
-        shares = shares_of(y, classes).to(like.device)
-        shape = [classes if place == axis % like.ndim else 1 for place in range(like.ndim)]
-        smooth = ((shares + 1e-6) / (1 + classes * 1e-6)).to(like.dtype).view(shape)
-        even += [zeros + 1 / classes, zeros - math.log(classes)]
-        best = [*even, zeros + smooth.log(), zeros + smooth]
+        axis = _axis(output, y)
+        classes = output.shape[axis]
+        shares = shares_of(y, classes).to(output.device)
+        shape = [classes if place == axis % output.ndim else 1 for place in range(output.ndim)]
+        smooth = ((shares + 1e-6) / (1 + classes * 1e-6)).to(output.dtype).view(shape)
+        if form_of(output) == "probabilities":
+            even, best = [zeros + 1 / classes], [zeros + 1 / classes, zeros + smooth]
+        else:
+            even = [zeros - math.log(classes)] if form_of(output) == "logarithms" else [zeros]
+            best = [*even, zeros + smooth.log()]
     elif kind == "labels":
-        shares = y.double().mean(0).clamp(1e-6, 1 - 1e-6).to(like.dtype)
-        even += [zeros + 0.5]
-        best = [*even, zeros + shares.logit(), zeros + shares]
-    elif kind == "number" and like.numel() == y.numel():
-        even = best = [zeros, _as(like, y.mean(0)), _as(like, y.median(0).values)]
-    found = [value_of(loss, output, *target) for output in best]
+        shares = y.double().mean(0).clamp(1e-6, 1 - 1e-6).to(output.dtype)
+        is_in_unit = output.min() >= 0 and output.max() <= 1
+        even = [zeros + 0.5] if is_in_unit else [zeros]
+        best = [*even, zeros + (shares if is_in_unit else shares.logit())]
+    elif kind == "number" and output.numel() == y.numel():
+        even = best = [zeros, _as(output, y.mean(0)), _as(output, y.median(0).values)]
+    found = [value_of(loss, answer, *target) for answer in best]
     return least(found[: len(even)]), least(found)
 
 
-def floor_of(loss: Loss, like: Tensor, target: Sequence[Tensor], kind: str) -> float | None:
-    """What right answers cost: the least that the loss can become on these targets; None where that is not known."""
+def floor_of(loss: Loss, output: Tensor, target: Sequence[Tensor], kind: str) -> float | None:
+    """What right answers of the output's form cost: the least that the loss can become; None where that is not known."""
     if not target:
         return None
     y = target[0]
     if kind == "class":
-        true = _one_hot(y, like)
-        forms = [true * score for score in SCORES]
-        forms += [(true * 2 - 1) * score for score in SCORES]
-        forms += [(true * ALMOST + (1 - ALMOST) / true.shape[_axis(like, y)]).log()]
+        true = _one_hot(y, output)
+        if form_of(output) == "probabilities":
+            forms = [true]
+        elif form_of(output) == "logarithms":
+            forms = [(true + 1e-6).log()]
+        else:
+            forms = [form * score for score in SCORES for form in (true, true * 2 - 1)]
     elif kind == "labels":
-        forms = [_as(like, y), *(_as(like, (y * 2 - 1) * score) for score in SCORES)]
-    elif kind == "number" and like.numel() == y.numel():
-        forms = [_as(like, y)]
+        forms = [_as(output, y), *(_as(output, (y * 2 - 1) * score) for score in SCORES)]
+    elif kind == "number" and output.numel() == y.numel():
+        forms = [_as(output, y)]
     else:
         return None
-    return least([value_of(loss, output, *target) for output in forms])
+    return least([value_of(loss, answer, *target) for answer in forms])
 
 
 def reduction(loss: Loss, output: Tensor, target: Sequence[Tensor]) -> dict[str, Any] | None:
