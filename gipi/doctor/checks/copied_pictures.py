@@ -28,7 +28,7 @@ AT_ONCE = 1 << 22  # elements that are looked at together
 
 def check(view: View) -> Finding | None:
     held_out = [view.parts[part] for part in ("test", "valid") if part in view.parts]
-    if view.x.ndim != 4 or not held_out or "train" not in view.parts:
+    if view.x is None or view.x.ndim != 4 or not held_out or "train" not in view.parts:
         return None
     rows, train = np.concatenate(held_out), view.parts["train"]
     exact = _equal(view.x, rows, train)
