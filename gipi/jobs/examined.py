@@ -9,7 +9,7 @@ from gipi.doctor.finding import View
 from gipi.doctor.visits import Visits
 from gipi.jobs.job import Job, Outcome
 from gipi.training.folder import Folder
-from gipi.training.log_file import read_curve, read_log, read_visits
+from gipi.training.log_file import read_curve, read_faults, read_log, read_visits
 
 
 def examiner_of(job: Job) -> Visits | None:
@@ -36,6 +36,7 @@ def view_of(job: Job, folder: Folder, error: str = "", outcome: Outcome | None =
         steps=job.plan.steps,
         curve=curve,
         visits=read_visits(folder.path),
+        faults=read_faults(folder.path),
         probes=folder.record.get("probes", {}),
         evidence=outcome.evidence if outcome else {},
     )
