@@ -30,7 +30,7 @@ for its batch, and `seconds` how long both took together.
 
 import random
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import copy
 from math import prod
@@ -39,6 +39,8 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+
+from gipi.doctor.hook import Hook
 
 MOST = 4096  # elements of a layer that are looked at
 SIDE = 64  # units, and places of each, that are looked at
@@ -273,15 +275,20 @@ class Seen:
         self.norms: dict[str, dict[str, int]] = {}
         self.order: list[str] = []
         self.output: dict[str, Any] | None = None
+        self.seconds = 0.0
+        self.failed = ""
 
 
 @contextmanager
-def looking(net: nn.Module, scopes: Sequence[str] = ()) -> Iterator[Seen]:
+def looking(
+    net: nn.Module, scopes: Sequence[str] = (), parts: Iterable[tuple[str, nn.Module]] | None = None
+) -> Iterator[Seen]:
     """While it lasts, a way through the network leaves its layers' numbers in what is given.
 
     Args:
         net: The network.
         scopes: Names of parts that are networks of their own (`generator`): each has its last layer.
+        parts: Those that are looked at, with their names; None: all.
     """
     seen, hooks = Seen(), []
     bent: list[Any] = []  # the steps of autograd that activations were made by: nobody looks at one twice
@@ -331,14 +338,14 @@ def looking(net: nn.Module, scopes: Sequence[str] = ()) -> Iterator[Seen]:
     def whole(_part: nn.Module, _inputs: Any, output: Any) -> None:
         seen.output = of_output(output)
 
-    for name, part in net.named_modules():
+    for name, part in net.named_modules() if parts is None else parts:
         if (kind := KINDS.get(type(part))) is not None:
-            hooks.append(part.register_forward_hook(gave(name, kind)))
+            hooks.append(part.register_forward_hook(Hook(gave(name, kind), seen)))
         elif isinstance(part, WEIGHTED):
-            hooks.append(part.register_forward_pre_hook(took(name, -1 if isinstance(part, nn.Linear) else 1)))
+            hooks.append(part.register_forward_pre_hook(Hook(took(name, -1 if isinstance(part, nn.Linear) else 1), seen)))
         elif isinstance(part, BATCH_NORM):
-            hooks.append(part.register_forward_pre_hook(normed(name)))
-    hooks.append(net.register_forward_hook(whole))
+            hooks.append(part.register_forward_pre_hook(Hook(normed(name), seen)))
+    hooks.append(net.register_forward_hook(Hook(whole, seen)))
     try:
         yield seen
     finally:
