@@ -14,10 +14,9 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from gipi.doctor.hook import Hook, is_compiled, parts_of
+from gipi.doctor.pieces import MOST, first_tensor, some_rows
 from gipi.doctor.probes import ending
-from gipi.doctor.statistics import SIDE, Seen, is_lazy, looking, of_output, of_parameters, sampled
-
-MOST = 1 << 16  # elements of an output, or of an input, that are kept
+from gipi.doctor.statistics import Seen, is_lazy, looking, of_output, of_parameters, sampled
 
 
 class Clock:
@@ -118,7 +117,7 @@ class Look:
             self.is_called = True
             x = first_tensor((given, named))
             if x is not None and x.ndim:
-                self.rows, self.x = self.rows or len(x), self.x if self.x is not None else some_rows(x)
+                self.rows, self.x = self.rows or len(x), self.x if self.x is not None else some_rows(x).clone()
             if name not in self._seen:
                 self._listen(name, parts_of(net))
 
@@ -128,7 +127,7 @@ class Look:
             self._hush(name)
             output = first_tensor(output)
             if output is not None and output.ndim and output.layout == torch.strided:
-                self.shape, self.output = list(output.shape), some_rows(output)
+                self.shape, self.output = list(output.shape), some_rows(output).clone()
                 self.whole = output.detach() if output.numel() <= MOST else None
                 self.ending = ending(output)
 
@@ -191,9 +190,8 @@ class Look:
         if found["output"]:
             found["output"]["shape"] = self.shape
         waited, whole = self.clock.seconds("begin", "called"), self.clock.seconds("begin", "end")
-        found["wait"], found["seconds"] = None, whole
         if waited is not None and whole and not self.is_interrupted:
-            found["wait"] = min(1.0, max(0.0, waited / whole))
+            found |= {"wait": min(1.0, max(0.0, waited / whole)), "seconds": whole}
         if self.failed:
             found["skipped"] = self.failed
         return found
@@ -223,28 +221,3 @@ def weights_of(nets: Mapping[str, nn.Module]) -> dict[str, Tensor]:
 def unseen(nets: Mapping[str, nn.Module]) -> list[str]:
     """The networks whose layers cannot be seen, as programs are run in their place."""
     return [name for name, net in nets.items() if any(is_compiled(part) for part in net.modules())]
-
-
-def first_tensor(given: Any) -> Tensor | None:
-    """The first tensor in what a network is given or gives: in lists, in dictionaries (`logits` before others)."""
-    if isinstance(given, Tensor):
-        return given
-    if isinstance(given, Mapping):
-        given = [given["logits"]] if "logits" in given else list(given.values())
-    if isinstance(given, tuple | list):
-        return next((one for one in map(first_tensor, given) if one is not None), None)
-    return None
-
-
-def some_rows(x: Tensor) -> Tensor:
-    """Some rows of it, and of what lies between rows and the last axis some places, of pictures of both their sides."""
-    x = x.detach()
-    if x.layout != torch.strided:
-        return x.new_zeros(0)
-    rows = max(2, min(SIDE, MOST // max(1, x[:1].numel())))
-    x = x[:: max(1, -(-len(x) // rows))]
-    for axis in (2, 3) if x.ndim == 4 else range(1, x.ndim - 1):
-        if x.numel() > MOST:
-            step = -(-x.shape[axis] // max(1, x.shape[axis] * MOST // x.numel()))
-            x = x[(*[slice(None)] * axis, slice(None, None, step))]
-    return x.clone()

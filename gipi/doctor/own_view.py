@@ -39,7 +39,7 @@ def view_of(
         history=history,
         error=_("The loss of step {step} is {loss}.", step=bad[1], loss=bad[2]) if bad else "",
         system="own",
-        options=options_of(next(iter(optimizers.values())), visits),
+        options=options_of(next(iter(optimizers.values())), probing.found.get("recognised", "own"), visits),
         parameters=sum(one.numel() for one in weights_of(nets).values()),
         curve={name: curve.points() for name, curve in numbers.curves.items()},
         probes=probing.probes(numbers.first, rows),
@@ -67,10 +67,10 @@ def data_of(
     return np.concatenate([x for x, _y in kept.values()]), np.concatenate(targets) if targets else None, parts
 
 
-def options_of(optimizer: Optimizer, visits: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def options_of(optimizer: Optimizer, loss: str, visits: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Those of gipi's options that show, by their names."""
     group = optimizer.param_groups[0]
-    found: dict[str, Any] = {"optimizer": type(optimizer).__name__.lower()}
+    found: dict[str, Any] = {"optimizer": type(optimizer).__name__.lower(), "loss": loss}
     for name in ("lr", "weight_decay", "momentum"):
         if isinstance(group.get(name), float | int | Tensor):
             found[name] = float(group[name])

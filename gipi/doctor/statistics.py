@@ -41,6 +41,7 @@ import torch
 from torch import Tensor, nn
 
 from gipi.doctor.hook import Hook
+from gipi.doctor.pieces import some_rows
 
 MOST = 4096  # elements of a layer that are looked at
 SIDE = 64  # units, and places of each, that are looked at
@@ -251,7 +252,7 @@ def of_output(output: Any) -> dict[str, Any] | None:
     """What a network gives for a batch, if it is a tensor of numbers with rows."""
     if not isinstance(output, Tensor) or not output.is_floating_point() or output.ndim < 2 or not output.numel():
         return None
-    some = output.detach()[:SIDE].float()
+    some = some_rows(output).float()
     rows = some.flatten(0, -2)
     low, high = rows.min().item(), rows.max().item()
     several = rows.shape[1] > 1
@@ -342,7 +343,8 @@ def looking(
         if (kind := KINDS.get(type(part))) is not None:
             hooks.append(part.register_forward_hook(Hook(gave(name, kind), seen)))
         elif isinstance(part, WEIGHTED):
-            hooks.append(part.register_forward_pre_hook(Hook(took(name, -1 if isinstance(part, nn.Linear) else 1), seen)))
+            along = -1 if isinstance(part, nn.Linear) else 1
+            hooks.append(part.register_forward_pre_hook(Hook(took(name, along), seen)))
         elif isinstance(part, BATCH_NORM):
             hooks.append(part.register_forward_pre_hook(Hook(normed(name), seen)))
     hooks.append(net.register_forward_hook(Hook(whole, seen)))

@@ -254,7 +254,9 @@ def _numbers(values: list[Any]) -> list[float | None]:
     places: dict[torch.device, list[tuple[int, Tensor]]] = {}
     for value in values:
         if isinstance(value, Tensor) and not value.is_meta and not value.is_complex() and value.numel():
-            places.setdefault(value.device, []).append((len(found), value.float().mean() if value.ndim else value.float()))
+            places.setdefault(value.device, []).append(
+                (len(found), value.float().mean() if value.ndim else value.float())
+            )
             found.append(None)
         else:
             try:

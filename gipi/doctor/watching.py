@@ -26,14 +26,14 @@ from typing import Any
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from gipi.doctor import examine
+from gipi.doctor import ORDER, examine
 from gipi.doctor.finding import Finding, View
 from gipi.doctor.hook import is_recorded
 from gipi.doctor.listening import Look, unseen
 from gipi.doctor.own_loop import Probing
 from gipi.doctor.own_view import view_of
 from gipi.doctor.told import Numbers, Rows
-from gipi.errors import UsageError
+from gipi.errors import DoctorWarning, UsageError
 from gipi.messages import _
 
 SHARE = 0.015  # of the time of training that looks may take
@@ -43,11 +43,12 @@ SHARE_OF_CHECKS = 0.005  # of the time, for saying while it trains what is wrong
 UNKNOWN = 0.1  # seconds that the checks are taken to need before they ran once
 FIRST = 2  # step that is looked at, after the first one of all
 LOOKS = 8  # whose costs say what the next one will
+EARLY = (  # what can be said of a training before it ends: others depend on how long it goes on
+    *("softmax-twice", "loss-mismatch", "shifted-targets", "no-gradient", "frozen-layer", "not-shuffled"),
+    *("step-too-large", "dead-units", "small-batch-norm", "divergence", "initial-loss"),
+    *("mode-collapse", "inspector-wins"),
+)
 MOST_FAILED = 3  # looks one after another that failed, then there are no more
-
-
-class DoctorWarning(UserWarning):
-    """The doctor found a problem while it watched."""
 
 
 def watch(
@@ -205,7 +206,7 @@ class Doctor:
             self._safely(self._begin)
         if self._numbers.bad and not self._is_broken:
             self._is_broken = True
-            self._safely(self._examine)
+            self._safely(self._examine, EARLY)
             self._tell(self._found)
         self._say()
 
@@ -289,9 +290,9 @@ class Doctor:
         self._read()
         return view_of(self.nets, self.optimizers, self._numbers, self._rows, self._probing, self.visits)
 
-    def _examine(self) -> None:
+    def _examine(self, names: Sequence[str] = ORDER) -> None:
         began = time.perf_counter()
-        found = examine(self.view())
+        found = examine(self.view(), names)
         is_sample = any(rows.is_thinned for rows in self._rows.values())
         self._found = [one for one in found if not (is_sample and one.name == "too-little-data")]
         self._checked = time.perf_counter()
@@ -300,7 +301,7 @@ class Doctor:
     def _check(self) -> None:
         """While it trains: problems that were there the last time as well will be told."""
         before = {one.name for one in self._found}
-        self._examine()
+        self._examine(EARLY)
         self._tell([one for one in self._found if one.name in before])
 
     def _tell(self, found: Sequence[Finding]) -> None:
