@@ -13,16 +13,17 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim import Optimizer
 
 from gipi.doctor.alignment import aligned, aligned_tokens, order
+from gipi.doctor.by_heart import memorised
 from gipi.doctor.hook import is_compiled
 from gipi.doctor.listening import Look
-from gipi.doctor.probes import FEW, PLAIN, first, kind_of, memorised, outside_of, shuffled, tried
+from gipi.doctor.probes import PLAIN, first, kind_of, shuffled, tried
+from gipi.doctor.reach import FEW, connected, held_still
 from gipi.doctor.told import Rows, inputs_and_target
 from gipi.doctor.wanted import chance_of, recognised, reduction, wants
 
@@ -72,6 +73,9 @@ class Probing:
         self.is_given = loss_function is not None
         self.loss: Any = loss_function
         self.wants = True
+        self.is_begun = False
+        self.none: dict[str, list[str]] = {}  # parameters without gradient
+        self.sizes: dict[str, int] = {}
         self.tries = 0
         self.found: dict[str, Any] = {}
         self.shape: list[int] = []
@@ -83,13 +87,23 @@ class Probing:
 
     def begin(self, look: Look, seen: dict[str, Any]) -> None:
         """The first step of all."""
-        self.found["connected"] = connected(look, self.nets, seen["order"])
+        self.is_begun = True
+        self.none = none_given(look, seen["order"])
+        self.sizes = {name: weight.numel() for name, weight in look.weights.items()}
+        self.found["connected"] = held_still_of(look, self.nets)
+        self._put(self.none)
         if seen["output"] and look.output is not None:
             some = look.output.double()
             is_one = len(some) > 1 and bool((some.sum(0) - 1).abs().max() < 1e-4)
             low, high = some.min().item(), some.max().item()
             more = {"end": look.ending, "columns": is_one and low >= 0, "low": low, "high": high}
             self.found["output"] = seen["output"] | more
+
+    def _put(self, none: Mapping[str, Sequence[str]]) -> None:
+        held = self.found["connected"]
+        for kind, names in none.items():
+            held[kind] = [*names[:FEW]]
+            held["share"][kind] = sum(self.sizes[name] for name in names) / max(1, held["count"])
 
     def look(self, look: Look) -> None:
         """Each look."""
@@ -101,7 +115,7 @@ class Probing:
 
     def take_loss(self, step: int, loss: Any) -> None:
         """A loss of training, of one step."""
-        if isinstance(loss, Tensor) and loss.grad_fn is not None:
+        if isinstance(loss, Tensor) and loss.grad_fn is not None and "recognised" not in self.found:
             self._recognise(made_by(loss.grad_fn))
         self._take("loss", step, loss.detach() if isinstance(loss, Tensor) else loss)
 
@@ -129,7 +143,9 @@ class Probing:
         if self.wants:
             try:
                 target = values["target"].to(values["output"].device)
-                self._recognise(recognised(float(values["loss"]), values["output"], target))
+                name = recognised(float(values["loss"]), values["output"], target)
+                self._recognise(name)
+                self.wants = not name
             except (RuntimeError, TypeError, ValueError, IndexError):
                 pass  # outputs and targets of some other form
         self.wants = self.wants and self.tries < TRIES
@@ -137,7 +153,6 @@ class Probing:
     def _recognise(self, name: str) -> None:
         if name:
             self.found["recognised"] = name
-            self.wants = False
             self.loss = self.loss or KNOWN.get(name)
 
     # --- what is asked for ---------------------------------------------------------------------------------------
@@ -152,15 +167,24 @@ class Probing:
             self.found["tried"] = True
             if pair := self._pair():
                 self.found |= tried("reduction", lambda: reduction(self.loss, pair[0], pair[1:]))
-                self.found |= tried("wants", lambda: wants(self.loss, pair[0], pair[1:], kind))
+                self.found |= tried("wanted", lambda: wants(self.loss, pair[0], pair[1:], kind))
             if sum(one.nbytes for one in net.parameters()) <= MOST_COPIED:
                 self.found |= tried(
                     "memorised", lambda: memorised(copy.deepcopy(net), self.loss, batch, kind, seconds=SECONDS)
                 )
+            self._tell_apart(net, batch)
         source = rows.get("valid") or rows.get("train")
         if source and (last := source.last()):
             device = batch[0].device
             self.found |= tried("shuffled", lambda: shuffled(net, self.loss, [one.to(device) for one in last]))
+
+    def _tell_apart(self, net: nn.Module, batch: Sequence[Tensor]) -> None:
+        """Of parameters without gradient those that the loss is not made from, and those whose gradient is cut off."""
+        none = [name for names in self.none.values() for name in names]
+        if none:
+            seen = tried("connected", lambda: connected(net, lambda rows: self.loss(net(rows[0]), *rows[1:]), batch))
+            unused = set(seen["connected"].get("unused", ()))
+            self._put({"cut": [n for n in none if n not in unused], "unused": [n for n in none if n in unused]})
 
     def probes(self, losses: Mapping[str, list[float]], rows: Mapping[str, Rows]) -> dict[str, Any]:
         """All that is known, with what the rows say that were kept."""
@@ -169,16 +193,12 @@ class Probing:
             found |= tried("first", lambda: self._first(next(iter(losses.values()))))
         if "train" in rows:
             found |= tried("order", lambda: order(rows["train"].targets()))
-            found |= tried("aligned", lambda: self._aligned(rows["train"]))
+            x, y = rows["train"].arrays()
+            if x is not None and y is not None and x.dtype.kind in "iu" and x.ndim == y.ndim == 2:
+                found |= tried("tokens", lambda: aligned_tokens(x, y))
+            elif x is not None and y is not None:
+                found |= tried("aligned", lambda: aligned(x, y, self._kind()))
         return found
-
-    def _aligned(self, rows: Rows) -> dict[str, Any] | None:
-        x, y = rows.arrays()
-        if x is None or y is None:
-            return None
-        if x.ndim == 2 and x.dtype.kind in "iu" and y.ndim == 2:
-            return None if np.array_equal(x, y) else aligned_tokens(x, y)  # the same: the model moves them itself
-        return aligned(x, y, self._kind())
 
     def _first(self, losses: list[float]) -> dict[str, Any] | None:
         """By the losses that were told before anything was learned."""
@@ -232,23 +252,32 @@ class Probing:
         return kind_of(*pair) if (pair := self._pair()) else ""
 
 
-def connected(look: Look, nets: Mapping[str, nn.Module], called: Sequence[str]) -> dict[str, Any]:
-    """As `probes.connected`, by the gradients that the step was made by.
+def none_given(look: Look, called: Sequence[str]) -> dict[str, list[str]]:
+    """The parameters that an optimizer holds and that got no gradient: `cut` off, as all before them, or `unused`."""
+    learned = look.learned()
+    none = [name for name in look.weights if name in learned and look.gradients.get(name) is None]
+    if len(none) == len(learned):
+        return {"cut": none, "unused": []}
+    first = next((place for place, layer in enumerate(called) if f"{layer}.weight" not in none), len(called))
+    cut = [name for name in none if name.rpartition(".")[0] in called[:first]]
+    return {"cut": cut, "unused": [name for name in none if name not in cut]}
 
-    A layer that was called and got no gradient is taken for cut off; one that was not called for unused.
-    """
-    named, learned = look.weights, look.learned()
-    frozen = [name for name, one in named.items() if not one.requires_grad]
-    asked = [name for name, one in named.items() if one.requires_grad]
-    left = [name for name in asked if name not in learned]
-    none = [name for name in asked if name in learned and look.gradients.get(name) is None]
-    cut = [name for name in none if name.rpartition(".")[0] in called]
-    lists = {"unused": [name for name in none if name not in cut], "cut": cut, "frozen": frozen, "left": left}
-    count = sum(one.numel() for one in named.values())
-    share = {kind: sum(named[one].numel() for one in names) / max(1, count) for kind, names in lists.items()}
-    outside = [name for net in nets.values() for name in outside_of(net)]
-    shown = {kind: names[:FEW] for kind, names in lists.items()}
-    return {**shown, "outside": outside[:FEW], "share": share, "count": count, "names": len(named)}
+
+def held_still_of(look: Look, nets: Mapping[str, nn.Module]) -> dict[str, Any]:
+    """`reach.held_still` of all networks together."""
+    learned = {id(look.weights[name]) for name in look.learned()}
+    found: dict[str, Any] = {"frozen": [], "left": [], "outside": [], "share": {}, "count": 0, "names": 0}
+    for net_name, net in nets.items():
+        own = held_still(getattr(net, "_orig_mod", net), learned)
+        start = f"{net_name}." if len(nets) > 1 else ""
+        for kind in ("frozen", "left", "outside"):
+            found[kind] += [start + name for name in own[kind]]
+        for kind, share in own["share"].items():
+            found["share"][kind] = found["share"].get(kind, 0.0) + share * own["count"]
+        found["count"] += own["count"]
+        found["names"] += own["names"]
+    found["share"] = {kind: size / max(1, found["count"]) for kind, size in found["share"].items()}
+    return found
 
 
 def made_by(node: Any) -> str:

@@ -38,7 +38,6 @@ def view_of(
         labels=labels,
         history=history,
         error=_("The loss of step {step} is {loss}.", step=bad[1], loss=bad[2]) if bad else "",
-        system="own",
         options=options_of(next(iter(optimizers.values())), probing.found.get("recognised", "own"), visits),
         parameters=sum(one.numel() for one in weights_of(nets).values()),
         curve={name: curve.points() for name, curve in numbers.curves.items()},

@@ -241,7 +241,7 @@ class Doctor:
             return
         if not look.is_called and not self._at_parts:
             self._at_parts = True  # its parts are called instead
-        if look.step == 0:
+        if not self._probing.is_begun:
             self._probing.begin(look, found)
         else:
             self._numbers.ask(look.step, found["loss"])
@@ -255,7 +255,7 @@ class Doctor:
         each = max(1e-7, (now - self._mark[0] - cost) / max(1, self.step - self._mark[1]))
         share = SHARE_OF_SMALL if each < SHORT else SHARE
         self._due = self.step + (self.every or max(2, math.ceil(statistics.median(self._costs) / (share * each)))) - 1
-        self._due = FIRST if look.step == 0 else self._due
+        self._due = FIRST if look.step == 0 and not self.every else self._due
         self._mark = (now, self.step)
         if (now - self._checked) * SHARE_OF_CHECKS >= self._check_cost:
             self._check()
