@@ -11,7 +11,9 @@ import numpy as np
 
 BLOCKS, BLOCK = 4, 750  # pieces of rows that follow each other, from all over the data; rows in each
 WIDE = 64  # inputs to which wider ones are brought at random: distances are about kept (Johnson & Lindenstrauss 1984)
-BENT = 192  # random features with a bend beside them, so that what a line does not fit is found too (Rahimi & Recht 2007)
+BENT = (
+    192  # random features with a bend beside them, so that what a line does not fit is found too (Rahimi & Recht 2007)
+)
 RIDGE = 1.0  # for each feature of unit variance, times the features: none of them may fit noise alone
 REACH = 5  # rows by which targets may be moved; a mistake moves them by one or two
 MOST_CLASSES = 50
@@ -190,7 +192,8 @@ def order(batches: Sequence[np.ndarray]) -> dict[str, Any] | None:
     Returns:
         share: The intraclass correlation (Fisher 1925), 0 where rows are drawn at random, 1 where each batch is of one
         kind. p: That chance makes it as large. labels: The statistic: chi-square over its degrees of freedom.
-        period: Batches after which the same targets come again in the same order; 0: they do not. batches, rows. means: Of each batch, of the first 64: the mean target, or the most frequent class's share.
+        period: Batches after which the same targets come again in the same order; 0: they do not. batches, rows. means:
+        Of each batch, of the first 64: the mean target, or the most frequent class's share.
     """
     batches = [np.asarray(one).reshape(len(one), -1)[:, 0] for one in batches if len(one)]
     sizes = np.array([len(one) for one in batches])

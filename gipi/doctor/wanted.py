@@ -53,9 +53,7 @@ def form_of(output: Tensor) -> str:
     return "logarithms" if some.max() <= 1e-6 and bool((some.exp().sum(-1) - 1).abs().max() < 1e-4) else "scores"
 
 
-def chance_of(
-    loss: Loss, output: Tensor, target: Sequence[Tensor], kind: str
-) -> tuple[float | None, float | None]:
+def chance_of(loss: Loss, output: Tensor, target: Sequence[Tensor], kind: str) -> tuple[float | None, float | None]:
     """What guessing without a look at x costs: with no preference, and by the best answer that is the same for all.
 
     With no preference: all classes alike likely, log K in a cross-entropy; of numbers, where zero is an answer like any
@@ -89,7 +87,7 @@ def chance_of(
 
 
 def floor_of(loss: Loss, output: Tensor, target: Sequence[Tensor], kind: str) -> float | None:
-    """What right answers of the output's form cost: the least that the loss can become; None where that is not known."""
+    """What right answers of the output's form cost: the least that the loss can become; None: not known."""
     if not target:
         return None
     y = target[0]
@@ -222,7 +220,9 @@ def _wants_of_labels(loss: Loss, like: Tensor, target: Sequence[Tensor]) -> dict
     if certain is None and right[0] is None:
         return None
     against = value_of(loss, -sign * SURE, *target)
-    won = [one < other for one, other in ((certain, wrong), (right[-1], against)) if one is not None and other is not None]
+    won = [
+        one < other for one, other in ((certain, wrong), (right[-1], against)) if one is not None and other is not None
+    ]
     return {
         "won": float(any(won)) if won else None,
         "neighbour": {},
@@ -303,7 +303,9 @@ def recognised(value: float, output: Tensor, y: Tensor) -> str:
             "cross_entropy of softmax": lambda: functional.cross_entropy(scores.softmax(1), labels, reduction="none"),
             "cross_entropy of sigmoid": lambda: functional.cross_entropy(scores.sigmoid(), labels, reduction="none"),
             "nll of scores": lambda: functional.nll_loss(scores, labels, reduction="none"),
-            "nll of probabilities": lambda: functional.nll_loss(scores.clamp_min(1e-12).log(), labels, reduction="none"),
+            "nll of probabilities": lambda: functional.nll_loss(
+                scores.clamp_min(1e-12).log(), labels, reduction="none"
+            ),
             "cross_entropy of one hot squares": lambda: (
                 (scores - functional.one_hot(labels, scores.shape[1])).square().mean(1)
             ),
