@@ -1,10 +1,12 @@
 """`gipi doctor` on a terminal: what was found, what helps, and, where it is asked for, what that gains."""
 
+import shutil
 from typing import Any
 
 from gipi.cli.lines import Line
 from gipi.errors import UsageError
 from gipi.messages import _
+from gipi.report.text import wrapped
 
 
 def doctor(line: Line) -> dict[str, Any]:
@@ -30,14 +32,19 @@ def doctor(line: Line) -> dict[str, Any]:
         print(clean(f"{run.path}: {_said_of(run, findings)}"))
         for finding in findings:
             print(f"\n{clean(finding.name)} · {SEVERITIES[finding.severity]()}")
-            print(f"  {clean(finding.cause)}")
+            _print(f"  {clean(finding.cause)}", 2)
             for remedy in finding.json()["remedies"]:
-                print(f"  -> {clean(remedy_said(remedy))}")
-            print(f"     {clean(evidence_said(finding.evidence))}")
+                _print(f"  -> {clean(remedy_said(remedy))}", 5)
+            _print(f"     {clean(evidence_said(finding.evidence))}", 5)
     found: dict[str, Any] = {"run": str(run.path), "findings": [finding.json() for finding in findings]}
     if options.try_ or options.fix:
         found |= _tried(run, options, is_said)
     return found
+
+
+def _print(text: str, indent: int) -> None:
+    """A sentence on as many lines as the terminal needs."""
+    print("\n".join(wrapped(text, max(40, shutil.get_terminal_size((100, 24)).columns), indent)))
 
 
 def _said_of(run: Any, findings: list[Any]) -> str:

@@ -84,7 +84,7 @@ def untouched(net: nn.Module) -> Iterator[None]:
     """
     parts = [(part, {name: value for name, value in vars(part).items() if name not in OWN}) for part in net.modules()]
     buffers = [(part, dict(part._buffers)) for part, _own in parts]
-    every = [value for _part, own in (*parts, *buffers) for value in own.values()]
+    every: list[Any] = [value for _part, own in (*parts, *buffers) for value in own.values()]
     tensors = list({id(one): one for one in every if isinstance(one, Tensor) and not is_lazy(one)}.values())
     weighs = sum(one.nbytes for one in net.parameters() if not is_lazy(one))
     if (size := sum(one.nbytes for one in tensors)) > max(MOST_HELD, SHARE_HELD * weighs):

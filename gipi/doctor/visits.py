@@ -232,6 +232,6 @@ class _Remembering:
         return self.batch
 
     def measured(self) -> tuple[float, float]:
-        """The share of the step that was spent on waiting for its batch, and its seconds with that wait; it ends now."""
+        """The share of the step, which ends now, that was spent on waiting for its batch, and its seconds with that."""
         seconds = self.wait + time.perf_counter() - self.given
         return self.wait / max(1e-9, seconds), seconds

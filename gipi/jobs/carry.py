@@ -45,6 +45,9 @@ from gipi.training.prepare import choose_device, threads
 from gipi.training.train import take_best, train
 
 
+MOST_SAID = 3  # findings at the end of a run; all stand in the report
+
+
 def carry_out(request: Request) -> Path:
     """Do all that was asked for; gives the run's folder.
 
@@ -262,9 +265,11 @@ def _finish(job: Job, folder: Folder, display: Any, clock: "Clock", nets: list, 
         finished=datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
     )
     _say_result(job, folder, outcome, display, clock)
-    for finding in findings:
-        if finding.severity != "note":
-            display.note(f"{finding.name}: {finding}")
+    severe = [finding for finding in findings if finding.severity != "note"]
+    for finding in severe[:MOST_SAID]:
+        display.note(f"{finding.name}: {finding}")
+    if severe:
+        display.note(_("what was found, with its evidence: gipi doctor {path}", path=folder.path))
 
 
 def _history(folder: Folder) -> list[dict]:

@@ -10,9 +10,7 @@ from gipi.messages import _
 MANY = 0.5  # of a layer: above the "as much as 40 %" that CS231n's notes give for too large a step size
 ALL = 0.95  # of a layer: nothing passes any more, neither forwards nor backwards
 LOOKS = 2  # at least: a unit may be silent on one batch
-SAMPLES = (
-    64  # of a unit, over these looks: one that answers one input in twenty is silent on all of them in 4 % of cases
-)
+SAMPLES = 64  # of a unit, over these looks: one that answers an input in twenty is silent on them in 4 % of cases
 
 
 def check(view: View) -> Finding | None:

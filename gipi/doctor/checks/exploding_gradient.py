@@ -1,6 +1,8 @@
 """The gradient explodes: the smallest step changes the loss by more than all there is to gain."""
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -58,8 +60,8 @@ def check(view: View) -> Finding | None:
     )
 
 
-def _steepness(visit: dict) -> float:
-    """Norm of the gradient times norm of the weights: what the loss falls by if the weights change by their own size."""
+def _steepness(visit: Mapping[str, Any]) -> float:
+    """Norm of the gradient times norm of the weights: what the loss changes by if the weights do by their size."""
     learned = [one for one in visit["parameters"].values() if one["gradient"] is not None and one["learns"]]
     gradient = math.fsum(one["gradient"] ** 2 * one["count"] for one in learned)
     weight = math.fsum(one["weight"] ** 2 * one["count"] for one in learned)

@@ -37,8 +37,9 @@ def check(view: View) -> Finding | None:
         "warning",
         {"loss": [began, float(losses.min())], "accuracy": float(right.max()), "majority": majority},
         _(
-            "The loss falls from {first} to {best}, but accuracy stays at {accuracy}, what the most frequent class alone"
-            " would give ({majority}): the model has learned how frequent classes are, not how to tell them apart.",
+            "The loss falls from {first} to {best}, but accuracy stays at {accuracy}, what the most frequent class"
+            " alone would give ({majority}): the model has learned how frequent classes are, not how to tell them"
+            " apart.",
             first=f"{began:.3g}",
             best=f"{losses.min():.3g}",
             accuracy=f"{right[-1]:.3g}",

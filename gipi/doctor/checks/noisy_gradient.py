@@ -7,8 +7,8 @@ from gipi.doctor.finding import Finding, Plot, Remedy, View
 from gipi.doctor.trends import SIGNIFICANT, curve_of, fall, learned_little, looks_of, quarter, rows_of
 from gipi.messages import _
 
-UNLIKE = 0.1  # cosine of two half batches' gradients: the noise is then nine times the signal, and ten times the batch
-# would still be noisy (McCandlish et al. 2018, "An Empirical Model of Large-Batch Training": 1 / (1 + noise scale / rows))
+UNLIKE = 0.1  # cosine of two half batches' gradients, 1 / (1 + noise scale / rows): the noise is then nine times the
+# signal (McCandlish et al., "An Empirical Model of Large-Batch Training", 2018)
 FEW = 4  # rows: a mean of so few has half the spread of a single row's gradient
 LOOKS = 2  # at least
 
@@ -32,8 +32,8 @@ def check(view: View) -> Finding | None:
         "warning" if learned_little(view) else "note",
         {"agreement": middle if cosines else None, "rows": rows},
         _(
-            "A noisy gradient: with {rows} rows in a batch its direction is mostly chance, the steps cancel each other out"
-            " and the loss stands still.",
+            "A noisy gradient: with {rows} rows in a batch its direction is mostly chance, the steps cancel each"
+            " other out and the loss stands still.",
             rows=rows or "?",
         ),
         (

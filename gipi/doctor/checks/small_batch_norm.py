@@ -5,7 +5,7 @@ from gipi.doctor.finding import Finding, Plot, Remedy, View
 from gipi.doctor.trends import looks_of
 from gipi.messages import _
 
-FEW = 8  # rows: below it errors rise (Wu and He 2018, "Group Normalization", figure 1: 24.1 % at 16, 27.3 at 4, 34.7 at 2)
+FEW = 8  # rows: with fewer the error rises, more so the fewer (Wu and He, "Group Normalization", 2018, figure 1)
 NOTHING = 2  # values of a channel: whichever they are, what comes out is -1 and 1
 
 
@@ -24,8 +24,8 @@ def check(view: View) -> Finding | None:
         "problem" if values <= NOTHING else "warning",
         {"rows": rows, "values": values, "layer": worst, "layers": len(norms)},
         _(
-            "Batch norm takes mean and spread from only {rows} rows in each batch, so each row's answer depends on which"
-            " others happen to stand beside it, and training differs from use.",
+            "Batch norm takes mean and spread from only {rows} rows in each batch, so each row's answer depends on"
+            " which others happen to stand beside it, and training differs from use.",
             rows=rows,
         ),
         (

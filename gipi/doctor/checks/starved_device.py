@@ -26,8 +26,8 @@ def check(view: View) -> Finding | None:
         "warning",
         {"share": share, "seconds_of_a_step": waited, "seconds": waited * steps},
         _(
-            "The device waits: {share} of a step is spent on fetching its batch ({seconds} s over the run), and only the"
-            " rest on learning from it.",
+            "The device waits: {share} of a step is spent on fetching its batch ({seconds} s over the run), and only"
+            " the rest on learning from it.",
             share=f"{share:.0%}",
             seconds=f"{waited * steps:.0f}",
         ),

@@ -34,8 +34,8 @@ def check(view: View) -> Finding | None:
         "problem" if is_problem else "warning",
         {name: value for name, value in evidence.items() if not math.isnan(value)},
         _(
-            "The step size is too large: instead of walking down the slope of the loss, steps jump across the valley and"
-            " may land higher than they began."
+            "The step size is too large: instead of walking down the slope of the loss, steps jump across the valley"
+            " and may land higher than they began."
         ),
         (
             Remedy(_("Take a tenth of the step size (--lr)."), steps_times(view, 0.1)),

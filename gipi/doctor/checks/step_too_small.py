@@ -31,8 +31,8 @@ def check(view: View) -> Finding | None:
         "note" if is_fine_tuning else "problem" if path < NOWHERE else "warning",
         {"ratio": usual, "customary": CUSTOMARY, "path": path, "last_loss": last},
         _(
-            "The step size is too small: a step changes the weights by {ratio} of themselves, where about a thousandth is"
-            " usual, so training ends before it has got anywhere.",
+            "The step size is too small: a step changes the weights by {ratio} of themselves, where about a thousandth"
+            " is usual, so training ends before it has got anywhere.",
             ratio=f"{usual:.0e}",
         ),
         (

@@ -40,8 +40,8 @@ def check(view: View) -> Finding | None:
         )
         if at_chance or not ahead
         else _(
-            "Underfitting: straight lines reach {lines} on the validation rows and the model {own}; it is too small, held"
-            " back, or stopped too early.",
+            "Underfitting: straight lines reach {lines} on the validation rows and the model {own}; it is too small,"
+            " held back, or stopped too early.",
             lines=f"{ahead['straight_lines']:.3g}",
             own=f"{ahead['model']:.3g}",
         ),

@@ -30,8 +30,8 @@ def check(view: View) -> Finding | None:
         "problem" if lasts and is_stuck else "warning" if lasts or _began_late(view) else "note",
         {"first_to_last": share, "layers": len(shown), "gradients": dict(shown)},
         _(
-            "The gradient vanishes: on its way back from the loss each layer makes it smaller, and at the first one only"
-            " {share} of the last one's is left, so the first layers hardly learn.",
+            "The gradient vanishes: on its way back from the loss each layer makes it smaller, and at the first one"
+            " only {share} of the last one's is left, so the first layers hardly learn.",
             share=f"{share:.0e}",
         ),
         (
