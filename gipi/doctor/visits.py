@@ -1,7 +1,7 @@
 """Looks into a training of gipi's, so seldom that they cost next to nothing, and so that nothing is changed by them.
 
-A visit takes two calls: before a step it remembers some weights, after it it sees what the step did. Gradients are those
-that the step was made by; activations come from one more way forward through the batch of the step.
+A visit takes two calls: before a step it remembers some weights, after it it sees what the step did. Gradients are
+those that the step was made by; activations come from one more way forward through the batch of the step.
 """
 
 import math
