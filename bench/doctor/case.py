@@ -7,6 +7,7 @@ the fault is; nothing here knows how a check looks for it.
 
 import math
 import tempfile
+import warnings
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -84,7 +85,9 @@ class Looped:
 
         assert not changes, "a loop has no options to change"
         torch.manual_seed(seed)
-        return Seen([*self.play()])
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # it says aloud what it will give
+            return Seen([*self.play()])
 
 
 Work = Fitted | Looped
@@ -165,7 +168,7 @@ def unseen_cases(families: Sequence[Family], seed: int, each: int = 2) -> list[C
         count = each if family.faults else 1
         for number in range(count if family.drawn else min(1, count)):
             knobs = {
-                name: one.draw(chance) if isinstance(one, Between) else one[chance.integers(len(one))]
+                name: one.draw(chance) if isinstance(one, Between) else one[int(chance.integers(len(one)))]
                 for name, one in family.drawn.items()
             }
             seed_of = int(chance.integers(1000, 1_000_000))

@@ -126,7 +126,7 @@ def by_group(chance: Chance) -> Fitted:
 
 
 def pictures(chance: Chance, system: str = "convnet", count: int = 4, noise: float = 0.15, **options: Any) -> Fitted:
-    more = {"convnet": {"width": 8}}.get(system, {})
+    more = {"convnet": {"width": 8}, "resnet": {"width": 8}}.get(system, {})
     return Fitted(material.shapes(chance, 400, count=count, noise=noise), {"system": system, **more, **options})
 
 
@@ -136,7 +136,7 @@ def texts(chance: Chance, system: str = "bow", noise: float = 0.05, **options: A
 
 
 def writing(chance: Chance, system: str = "gpt", **options: Any) -> Fitted:
-    corpus = Corpus("prose", [material.prose(chance, 15_000)], True)
+    corpus = Corpus("prose", [material.prose(chance, 6_000)], True)
     return Fitted(corpus, {"task": "write", "system": system, "context": 48, **options}, "loss")
 
 
@@ -215,7 +215,7 @@ FAMILIES = [
     Family("gaps", (), with_gaps),
     Family("by-time", (), by_time),
     Family("by-group", (), by_group),
-    Family("pictures", (), pictures, ({"steps": 120}, {"system": "resnet", "steps": 40}), {"steps": (100, 150)}),
+    Family("pictures", (), pictures, ({"steps": 120}, {"system": "resnet", "steps": 120}), {"steps": (100, 150)}),
     Family("texts", (), texts, ({"epochs": 8}, {"system": "lstm", "width": 32, "steps": 100}), {"epochs": (6, 10)}),
     Family(
         "writing",

@@ -1,4 +1,4 @@
-"""Plain PyTorch loops of a person's own, with the lines that `gipi.doctor.watch` asks for; broken ones and sound ones."""
+"""Plain PyTorch loops of a person's own with the lines that `gipi.doctor.watch` asks for, broken and sound."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -20,49 +20,63 @@ Batch = tuple[Tensor, Tensor]
 
 
 @dataclass
+class Rows:
+    """What is learned from, and what is set aside."""
+
+    batches: Callable[[], Iterator[Batch]]  # of one epoch, again for each
+    valid: Batch
+
+
+@dataclass
 class Loop:
     """A training by hand.
 
     Attributes:
-        model: The network.
-        batches: Batches of one epoch, again for each.
+        model: Makes the network.
+        rows: To learn from, and to look at after each epoch.
         optimizer: Of a model.
         loss: Of what comes out, and the target.
-        epochs: How often the batches are gone through.
-        has_metric: Whether the accuracy of the batch is told to the doctor.
+        epochs: How often the rows are gone through.
     """
 
     model: Callable[[], nn.Module]
-    batches: Callable[[], Iterator[Batch]]
+    rows: Rows
     optimizer: Callable[[nn.Module], torch.optim.Optimizer]
     loss: Callable[[Tensor, Tensor], Tensor] = cross_entropy
     epochs: int = 12
-    has_metric: bool = True
 
     def play(self) -> Any:
         model = self.model()
         optimizer = self.optimizer(model)
-        doctor = gipi.doctor.watch(model, optimizer)
+        doctor = gipi.doctor.watch(model, optimizer, self.loss)
         for _epoch in range(self.epochs):
-            for x, y in self.batches():
-                doctor.batch((x, y))
+            for x, y in self.rows.batches():
                 optimizer.zero_grad()
-                output = model(x)
-                loss = self.loss(output, y)
-                doctor.loss(loss)
-                if self.has_metric and not y.is_floating_point():
-                    doctor.metric((output.argmax(-1) == y).float().mean())
-                if not loss.isfinite():
-                    break  # a loop of a person's own may stop here, too
+                loss = self.loss(model(x), y)
                 loss.backward()
                 optimizer.step()
+                doctor.loss(loss)
+                doctor.batch((x, y))
+            self.look(model, doctor)
         return doctor.findings()
+
+    def look(self, model: nn.Module, doctor: Any) -> None:
+        """After an epoch: loss and accuracy on what was set aside."""
+        model.eval()
+        with torch.no_grad():
+            x, y = self.rows.valid
+            output = model(x)
+            doctor.batch((x, y), part="valid")
+            doctor.loss(self.loss(output, y), part="valid")
+            if not y.is_floating_point():
+                doctor.metric((output.argmax(-1) == y).float().mean(), "accuracy")
+        model.train()
 
 
 def loader(
     chance: Chance, data: str = "table", rows: int = 600, shuffle: bool = True, noise: float = 0.05, batch: int = 32
-) -> Callable[[], Iterator[Batch]]:
-    """Batches as a DataLoader of PyTorch gives them."""
+) -> Rows:
+    """Batches as a DataLoader of PyTorch gives them; a fifth of the rows is set aside."""
     if data == "pictures":
         x, y = material.shapes(chance, rows)
         x = x[:, None].astype(np.float32) / 255 - 0.3
@@ -71,11 +85,17 @@ def loader(
         y = ((y - y.mean()) / y.std())[:, None]
     else:
         x, y = material.classes(chance, rows, noise=noise)
-    if not shuffle:
-        order = np.argsort(y, kind="stable")
-        x, y = x[order], y[order]
-    tensors = torch.from_numpy(x), torch.from_numpy(y if data == "numbers" else y.astype(np.int64))
-    return lambda: iter(DataLoader(TensorDataset(*tensors), batch, shuffle=shuffle))
+    return split(x, y, batch, shuffle)
+
+
+def split(x: np.ndarray, y: np.ndarray, batch: int = 32, shuffle: bool = True) -> Rows:
+    """The last fifth is set aside; of what is not shuffled the rest lies class by class."""
+    y = y if y.dtype == np.float32 else y.astype(np.int64)
+    cut = len(x) * 4 // 5
+    order = np.arange(cut) if shuffle else np.argsort(y[:cut], kind="stable")
+    tensors = torch.from_numpy(x[:cut][order]), torch.from_numpy(y[:cut][order])
+    valid = torch.from_numpy(x[cut:]), torch.from_numpy(y[cut:])
+    return Rows(lambda: iter(DataLoader(TensorDataset(*tensors), batch, shuffle=shuffle)), valid)
 
 
 def net_of(data: str) -> tuple[int, int]:
@@ -94,7 +114,7 @@ def sgd(lr: float = 0.05, momentum: float = 0.9) -> Callable[[nn.Module], torch.
 def loop(chance: Chance, data: str, model: Callable[[], nn.Module], **changes: Any) -> Looped:
     """A loop on some data with some parts changed."""
     loss = mse_loss if data == "numbers" else cross_entropy
-    parts: dict[str, Any] = {"optimizer": adam(), "loss": loss, "batches": loader(chance, data)}
+    parts: dict[str, Any] = {"optimizer": adam(), "loss": loss, "rows": loader(chance, data)}
     return Looped(Loop(model, **{**parts, **changes}).play)
 
 
@@ -144,7 +164,7 @@ def left_out(chance: Chance, data: str = "table", kind: str = "optimizer") -> Lo
 
 
 def sorted_rows(chance: Chance, data: str = "table", batch: int = 32) -> Looped:
-    return loop(chance, data, dense(data), batches=loader(chance, data, shuffle=False, batch=batch))
+    return loop(chance, data, dense(data), rows=loader(chance, data, shuffle=False, batch=batch))
 
 
 def steps_of(chance: Chance, data: str = "table", lr: float = 0.5, optimizer: str = "adam") -> Looped:
@@ -180,31 +200,28 @@ def raw(chance: Chance, factor: float = 5e3) -> Looped:
     """Columns as they came, some of them thousands of times larger."""
     x, y = material.classes(chance, 600)
     x[:, ::3] *= factor
-    tensors = torch.from_numpy(x), torch.from_numpy(y.astype(np.int64))
-    batches = lambda: iter(DataLoader(TensorDataset(*tensors), 32, shuffle=True))  # noqa: E731
-    return loop(chance, "table", dense("table"), batches=batches)
+    return loop(chance, "table", dense("table"), rows=split(x, y))
 
 
 def slow_loader(chance: Chance, seconds: float = 0.01) -> Looped:
     given = loader(chance)
 
     def slowly() -> Iterator[Batch]:
-        for batch in given():
+        for batch in given.batches():
             time.sleep(seconds)
             yield batch
 
-    return loop(chance, "table", dense("table"), batches=slowly, epochs=6)
+    return loop(chance, "table", dense("table"), rows=Rows(slowly, given.valid), epochs=6)
 
 
-def next_letters(chance: Chance, ahead: int) -> tuple[Callable[[], Iterator[Batch]], int]:
-    """Windows of a text and the letters that stand `ahead` places later."""
+def next_letters(chance: Chance, ahead: int) -> tuple[Rows, int]:
+    """Windows of a text and the letters that stand `ahead` places later; how many letters there are."""
     text = material.prose(chance, 12_000)
     letters = sorted(set(text))
-    ids = torch.tensor([letters.index(letter) for letter in text])
-    starts = torch.from_numpy(chance.integers(0, len(ids) - 40, 400))
-    x = torch.stack([ids[start : start + 24] for start in starts])
-    y = torch.stack([ids[start + ahead : start + ahead + 24] for start in starts])
-    return lambda: iter(DataLoader(TensorDataset(x, y), 16, shuffle=True)), len(letters)
+    ids = np.array([letters.index(letter) for letter in text])
+    starts = chance.integers(0, len(ids) - 40, 400)
+    windows = starts[:, None] + np.arange(24)
+    return split(ids[windows], ids[windows + ahead], 16), len(letters)
 
 
 class Letters(nn.Module):
@@ -226,17 +243,15 @@ def flat_entropy(output: Tensor, y: Tensor) -> Tensor:
 
 def same_letter(chance: Chance) -> Looped:
     """The shift by one was forgotten: the model is taught to say what it is shown."""
-    batches, count = next_letters(chance, 0)
-    return Looped(Loop(lambda: Letters(count), batches, adam(), flat_entropy, epochs=8).play)
+    rows, count = next_letters(chance, 0)
+    return Looped(Loop(lambda: Letters(count), rows, adam(), flat_entropy, epochs=8).play)
 
 
 # --- sound -------------------------------------------------------------------------------------------------------
 
 
 def sound_table(chance: Chance, noise: float = 0.05, act: str = "relu", lr: float = 2e-3) -> Looped:
-    return loop(
-        chance, "table", dense("table", act=act), optimizer=adam(lr), batches=loader(chance, "table", noise=noise)
-    )
+    return loop(chance, "table", dense("table", act=act), optimizer=adam(lr), rows=loader(chance, "table", noise=noise))
 
 
 def sound_pictures(chance: Chance) -> Looped:
@@ -255,8 +270,8 @@ def sound_logarithms(chance: Chance) -> Looped:
 
 
 def sound_letters(chance: Chance) -> Looped:
-    batches, count = next_letters(chance, 1)
-    return Looped(Loop(lambda: Letters(count), batches, adam(5e-3), flat_entropy, epochs=8).play)
+    rows, count = next_letters(chance, 1)
+    return Looped(Loop(lambda: Letters(count), rows, adam(5e-3), flat_entropy, epochs=8).play)
 
 
 def sound_numbers(chance: Chance) -> Looped:
@@ -266,21 +281,19 @@ def sound_numbers(chance: Chance) -> Looped:
 def sound_yes_or_no(chance: Chance) -> Looped:
     """One sigmoid and binary cross-entropy."""
     x, y = material.classes(chance, 600, count=2)
-    tensors = torch.from_numpy(x), torch.from_numpy(y.astype(np.float32))[:, None]
-    batches = lambda: iter(DataLoader(TensorDataset(*tensors), 32, shuffle=True))  # noqa: E731
-    model = lambda: networks.dense(8, (32,), 1, "relu", nn.Sigmoid())  # noqa: E731
-    return Looped(Loop(model, batches, adam(), binary_cross_entropy).play)
+    rows = split(x, y.astype(np.float32)[:, None])
+    return Looped(Loop(dense("numbers", (32,), "relu", nn.Sigmoid()), rows, adam(), binary_cross_entropy).play)
 
 
 def sound_transfer(chance: Chance) -> Looped:
     """A body that was trained before, on purpose left as it is, and a new head."""
-    given, batches = loader(chance, "table"), loader(chance, "table")
+    before, rows = loader(chance, "table"), loader(chance, "table")
 
     def made() -> nn.Module:
         net = networks.dense(8, (32, 32), 3)
         optimizer = torch.optim.Adam(net.parameters(), lr=5e-3)
         for _epoch in range(8):
-            for x, y in given():
+            for x, y in before.batches():
                 optimizer.zero_grad()
                 cross_entropy(net(x), y).backward()
                 optimizer.step()
@@ -288,18 +301,17 @@ def sound_transfer(chance: Chance) -> Looped:
             layer.requires_grad_(False)
         return net
 
-    return loop(chance, "table", made, batches=batches)
+    return loop(chance, "table", made, rows=rows)
 
 
 def sound_game(chance: Chance) -> Looped:
-    """A GAN by hand: points on a ring, two networks in one module, two optimizers."""
+    """A GAN by hand: points on a ring, two networks, two optimizers."""
 
     def play() -> Any:
-        net = nn.ModuleDict({"forger": networks.dense(4, (32, 32), 2), "inspector": networks.dense(2, (32, 32), 1)})
-        forger, inspector = net["forger"], net["inspector"]
+        forger, inspector = networks.dense(4, (32, 32), 2), networks.dense(2, (32, 32), 1)
         forge = torch.optim.Adam(forger.parameters(), lr=1e-3, betas=(0.5, 0.9))
         inspect = torch.optim.Adam(inspector.parameters(), lr=1e-3, betas=(0.5, 0.9))
-        doctor = gipi.doctor.watch(net, [forge, inspect])
+        doctor = gipi.doctor.watch([forger, inspector], [forge, inspect])
         angle = torch.from_numpy(chance.uniform(0, 6.28, 2000).astype(np.float32))
         ring = torch.stack([angle.cos(), angle.sin()], 1)
         for step in range(300):
@@ -310,9 +322,11 @@ def sound_game(chance: Chance) -> Looped:
             told.backward()
             inspect.step()
             forge.zero_grad()
-            softplus(-inspector(fake)).mean().backward()
+            deceived = softplus(-inspector(fake)).mean()
+            deceived.backward()
             forge.step()
-            doctor.loss(told)
+            doctor.loss(told, "inspector")
+            doctor.loss(deceived, "forger")
         return doctor.findings()
 
     return Looped(play)
@@ -327,9 +341,8 @@ def sound_accumulation(chance: Chance) -> Looped:
         optimizer = torch.optim.AdamW(net.parameters(), lr=3e-3)
         doctor = gipi.doctor.watch(net, optimizer)
         for _epoch in range(10):
-            for number, (x, y) in enumerate(given()):
-                loss = cross_entropy(net(x), y)
-                doctor.loss(loss)
+            for number, (x, y) in enumerate(given.batches()):
+                loss = doctor.loss(cross_entropy(net(x), y))
                 (loss / 4).backward()
                 if number % 4 == 3:
                     optimizer.step()

@@ -74,7 +74,7 @@ def negative_biases(by: float, layers: int = 1) -> Callable[[nn.Module], None]:
 
     def change(net: nn.Module) -> None:
         for layer in linears(net)[:layers]:
-            layer.bias -= by
+            layer.bias.sub_(by)
 
     return change
 
@@ -145,7 +145,7 @@ class Blind(nn.Module):
 class Noisy(nn.Module):
     """Noise that is far larger than what it is added to, at each step anew."""
 
-    def __init__(self, inputs: int, outputs: int, noise: float = 6.0, width: int = 32):
+    def __init__(self, inputs: int, outputs: int, noise: float = 30.0, width: int = 32):
         super().__init__()
         self.body = dense(inputs, (width, width), width, "relu", nn.LayerNorm(width))  # it cannot grow beyond the noise
         self.head = nn.Linear(width, outputs)

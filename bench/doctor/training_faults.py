@@ -116,11 +116,13 @@ def beside_the_point(chance: Chance, data: str = "table", kind: str = "calm", sh
     return own(chance, data, model, loss=loss)
 
 
-def noisy(chance: Chance, data: str = "numbers", batch_size: int = 1, lr: float = 5e-3) -> Fitted:
-    """Single rows with noisy answers: each step goes somewhere else."""
-    x, y = material.numbers(chance, 500, r2=0.3) if data == "numbers" else material.classes(chance, 500, noise=0.5)
-    options = {"system": "mlp", "batch_size": batch_size, "optimizer": "sgd", "lr": lr, "steps": 1200, "dropout": 0.0}
-    return Fitted((x, y), options, "rmse" if data == "numbers" else "accuracy")
+def noisy(
+    chance: Chance, data: str = "table", batch_size: int = 1, lr: float = 0.02, optimizer: str = "momentum"
+) -> Fitted:
+    """Single rows with noisy answers: each step goes somewhere else. With batches of 64 the same settings do well."""
+    x, y = material.numbers(chance, 500, r2=0.4) if data == "numbers" else material.classes(chance, 500, noise=0.4)
+    options = {"batch_size": batch_size, "optimizer": optimizer, "lr": lr, "steps": 1200, "dropout": 0.0}
+    return Fitted((x, y), {"system": "mlp", **options}, "rmse" if data == "numbers" else "accuracy")
 
 
 def norm_of_few(chance: Chance, data: str = "table", batch_size: int = 2) -> Fitted:
@@ -246,10 +248,10 @@ FAMILIES = [
     ),
     Family(
         "noisy-gradient",
-        ("noisy-gradient",),
+        ("noisy-gradient", "step-too-large"),  # the noise of SGD goes by step size over batch size (Smith et al. 2018)
         noisy,
-        ({}, {"data": "table", "batch_size": 2, "lr": 0.02}),
-        {"data": ("numbers", "table"), "batch_size": (1, 2), "lr": Between(3e-3, 2e-2, log=True)},
+        ({}, {"data": "numbers", "batch_size": 1, "lr": 0.01, "optimizer": "adamw"}),
+        {"data": ("numbers", "table"), "batch_size": (1, 2), "lr": Between(0.01, 0.03, log=True)},
     ),
     Family(
         "small-batch-norm",
