@@ -120,7 +120,7 @@ class Family:
             healthy run.
         make: Data and network by chance, and by knobs.
         fixed: The knobs of each fixed case.
-        drawn: What an unseen case draws each knob from: some values, or a range.
+        drawn: What an unseen case draws each knob from: some values, or a range. Empty: a fixed one with other data.
     """
 
     name: str
@@ -165,12 +165,12 @@ def unseen_cases(families: Sequence[Family], seed: int, each: int = 2) -> list[C
     found = []
     for family in families:
         chance = np.random.default_rng([seed, 8, zlib.crc32(family.name.encode())])
-        count = each if family.faults else 1
-        for number in range(count if family.drawn else min(1, count)):
+        for number in range(each if family.faults else 1):
             knobs = {
                 name: one.draw(chance) if isinstance(one, Between) else one[int(chance.integers(len(one)))]
                 for name, one in family.drawn.items()
             }
+            knobs = knobs or family.fixed[int(chance.integers(len(family.fixed)))]
             seed_of = int(chance.integers(1000, 1_000_000))
             found.append(Case(f"unseen-{family.name}-{number + 1}", family, knobs, seed_of))
     return found
