@@ -58,7 +58,7 @@ def test_overfitting_and_divergence():
     assert names(healthy(history=history)) == ["overfitting"]
     fine = [look(n, 1 / n, 1 / n) for n in range(1, 20)]
     assert names(healthy(history=fine)) == []
-    assert names(healthy(error="the loss is nan")) == ["divergence"]
+    assert names(healthy(error="the loss is nan")) == ["step-too-large", "divergence"]
 
 
 def test_a_run_keeps_its_findings(tmp_path):
