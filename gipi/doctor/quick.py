@@ -106,9 +106,7 @@ def taught(x: np.ndarray, asked: np.ndarray, known: np.ndarray, new: np.ndarray)
     from sklearn.ensemble import ExtraTreesRegressor
 
     answers = asked[known] if asked.shape[1] > 1 else asked[known, 0]
-    model = ExtraTreesRegressor(TREES, min_samples_leaf=2, random_state=0, n_jobs=1).fit(
-        x[known], answers
-    )
+    model = ExtraTreesRegressor(TREES, min_samples_leaf=2, random_state=0, n_jobs=1).fit(x[known], answers)
     trees = ((model.predict(x[new]).reshape(-1, asked.shape[1]) - asked[new]) ** 2).sum(1)
     return trees, ((_ridge(x[known], asked[known], x[new]) - asked[new]) ** 2).sum(1)
 
