@@ -25,7 +25,7 @@ CODES = (-1.0, -9.0, -99.0, -999.0, -9999.0, -99999.0, 99.0, 999.0, 9999.0, 9999
 FAR = 3.0  # widths of the middle half beyond the next value (Tukey's "far out", 1977)
 SQUEEZED = 10.0  # times the spread of the column without the code: all else is a tenth of the usual, or less
 REPEATED = 5  # times: a measurement so far out is hardly made twice
-GAPS = 0.5  # of the values of a column, by definition
+GAPS, EMPTY = 0.5, 0.95  # of the values of a column, by definition; what is emptier: see constant_column.py
 FEW_TEXTS = 20
 MAIN = 0.6  # of the texts are in one language, so the others are foreign; else the data is of several languages
 VALUES = 10  # different ones, at least, of a column that measures something; with fewer each may be far from the next
@@ -127,7 +127,7 @@ def _columns(view: View) -> list[Broken]:
     found, gaps = [], {}
     for column in columns:
         missing = float(np.isnan(column.values).mean())
-        if missing >= GAPS:
+        if GAPS <= missing <= EMPTY:
             gaps[column.name] = missing
         if column.kind == "number" and (code := _code(column)):
             found.append(code)

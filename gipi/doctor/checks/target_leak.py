@@ -18,8 +18,8 @@ from gipi.messages import _
 
 FEWEST, CELLS = 600, 300_000  # of a wide table fewer rows are looked at
 ROWS = 3000  # a share of 0.1 is then known to a hundredth
-# By definition: of classes nine tenths are told (of two, 2.5 % of the rows are wrong), and the others leave four times as
-# much. Of numbers 0.98, a correlation of 0.99: two measurements of one thing seldom agree better than that.
+# By definition: of classes nine tenths are told (of two, 2.5 % of the rows are wrong), and the others leave four times
+# as much. Of numbers 0.98, a correlation of 0.99: two measurements of one thing seldom agree better than that.
 NEARLY_ALL, OF_NUMBERS, FAR = 0.1, 0.02, 4.0
 MUCH, FARTHER = 0.25, 2.5  # by definition: three quarters are told
 SURE = 4.0  # standard errors: a chance of 3e-5 for a column, so hundreds of columns may be tried
