@@ -53,6 +53,9 @@ def test_a_column_that_gipi_left_out_is_a_note(tmp_path):
     names = [f"K{n:05d}" for n in RANDOM.permutation(90_000)[:200]]
     found = findings(tmp_path, {"key": names, **table()})["identifier-column"]
     assert found.severity == "note" and found.evidence["left_out"] == ["key"]
+    numbers = RANDOM.choice(10**9, 200, replace=False)
+    found = findings(tmp_path / "number", {"customer_id": numbers, **table()})["identifier-column"]
+    assert found.severity == "note" and found.evidence["left_out"] == ["customer_id"]
 
 
 @pytest.mark.parametrize("column", [RANDOM.normal(50, 9, 200), RANDOM.integers(0, 80, 200)])

@@ -25,7 +25,7 @@ def check(view: View) -> Finding | None:
     naming = [one for one in columns if one.is_used and (names_rows(one) or _is_own(one))]
     if naming:
         return _learned(view, naming, start)
-    left = [one.name for one in columns if not one.is_used and (names_rows(one) or _is_own(one))]
+    left = [one.name for one in columns if not one.is_used and (_is_own(one) or _is_unique(one))]
     if not left:
         return None
     return Finding(
@@ -38,6 +38,11 @@ def check(view: View) -> Finding | None:
             columns=abbreviated(left),
         ),
     )
+
+
+def _is_unique(column: Column) -> bool:
+    """Whole numbers, each once; of a column that was left out, that is enough."""
+    return column.is_whole and len(column.values) >= 20 and len(np.unique(column.values)) == len(column.values)
 
 
 def _is_own(column: Column) -> bool:
