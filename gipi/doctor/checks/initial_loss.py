@@ -12,8 +12,8 @@ FAR = 5.0
 TIMES = 1.5  # of chance, too: with two classes 1 nat is much, with 50,000 it is little
 FAR_TIMES = 3.0
 # Squared errors: outputs of variance 2 against targets of variance 1 cost 3 times what their mean does.
-NUMBERS = 10.0  # times: an order of magnitude, outputs three standard deviations off
-FAR_NUMBERS = 100.0
+NUMBERS = 25.0  # times: outputs five standard deviations off
+FAR_NUMBERS = 100.0  # ten
 LARGE = 10.0  # root mean square of inputs; 1 is what initialisations are made for (LeCun 1998)
 
 
