@@ -165,7 +165,8 @@ def keras_step(options: argparse.Namespace) -> Turn:
 
     def network() -> Any:
         inputs = keras.Input((WINDOW,), dtype="int32")
-        h = layers.Embedding(65, WIDTH)(inputs) + layers.Embedding(WINDOW, WIDTH)(ops.arange(WINDOW))[None]
+        places = ops.cumsum(ops.ones_like(inputs), axis=1) - 1  # of the graph, or the table would not be learned
+        h = layers.Embedding(65, WIDTH)(inputs) + layers.Embedding(WINDOW, WIDTH)(places)
         for _layer in range(LAYERS):
             n = layers.LayerNormalization()(h)
             h = h + layers.MultiHeadAttention(HEADS, WIDTH // HEADS)(n, n, use_causal_mask=True)

@@ -58,6 +58,14 @@ WORDS = {
         "before": "memory before, MB",
         "growth": "growth, MB",
         "loading": "Pictures from files to batches, an epoch after the first",
+        "gpt": "A small GPT, a step",
+        "gpt-reach": "A small GPT, seconds until it knows",
+        "gpt-decode": "A small GPT writes, token by token",
+        "word2vec": "Word vectors, a word of the text",
+        "wordsim": "WordSim-353",
+        "analogies": "analogies",
+        "wordsim lacking": "WordSim-353, lacking of 100",
+        "analogies wrong": "analogies, wrong of 100",
         "share": "saving, % of the training",
         "saves": "saves",
         "state": "state, MB",
@@ -108,6 +116,14 @@ WORDS = {
         "before": "처음 메모리, MB",
         "growth": "늘어난 메모리, MB",
         "loading": "파일에서 배치까지의 그림, 첫 에포크 뒤의 한 에포크",
+        "gpt": "작은 GPT의 한 스텝",
+        "gpt-reach": "작은 GPT가 알게 될 때까지의 초",
+        "gpt-decode": "작은 GPT가 토큰 하나씩 쓰기",
+        "word2vec": "단어 벡터, 글의 단어 하나",
+        "wordsim": "WordSim-353",
+        "analogies": "유추",
+        "wordsim lacking": "WordSim-353, 100에서 모자란 점수",
+        "analogies wrong": "유추, 틀린 것 100 가운데",
         "share": "저장, 훈련의 %",
         "saves": "저장 횟수",
         "state": "상태, MB",
@@ -117,6 +133,7 @@ WORDS = {
     },
 }
 ORDER = ("step", "predict", "batch", "resnet", "pictures", "loading", "recipe", "tables", "saving")
+ORDER += ("gpt", "gpt-reach", "gpt-decode", "word2vec")
 ORDER += ("serve", "serve_load", "serve_memory")
 
 

@@ -56,7 +56,7 @@ def table(rows: list[Row], language: str) -> str:
 
 
 def flag(name: str, default: Any) -> str:
-    written = name.replace("_", "-")
+    written = name.rstrip("_").replace("_", "-")
     return f"--no-{written}" if default is True else f"--{written}"
 
 

@@ -26,6 +26,10 @@ class DamageWarning(UserWarning):
     """A file of a run is damaged; what was said instead of it, or in spite of it, is in the message."""
 
 
+class DoctorWarning(UserWarning):
+    """The doctor could not look at something, or has found something in a person's own loop."""
+
+
 class TrainingError(ValueError):
     """Training cannot go on, for instance because the loss diverged. Command line: exit code 1."""
 

@@ -145,10 +145,16 @@ class Run:
         return self.model.save(path)
 
     def doctor(self) -> list[Any]:
-        """What is wrong with the data or the training, the most severe first."""
+        """What is wrong with the data or the training, the most severe first; see docs/doctor.md."""
         from gipi.doctor import findings
 
         return findings(self)
+
+    def try_remedies(self, data: Any = None, steps: int | None = None, **own: Any) -> list[Any]:
+        """What the remedies of the findings would gain, the best first; see `gipi.verbs.remedies.try_remedies`."""
+        from gipi.verbs.remedies import try_remedies
+
+        return try_remedies(self, data, steps, **own)
 
     def plot(self) -> Any:
         """The curves of training and validation; shows itself in Jupyter."""

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from gipi.cli.diagnosis import doctor  # noqa: F401  # one of the verbs
 from gipi.cli.lines import Line, system_reader
 from gipi.cli.pictures import written, written_each
 from gipi.cli.writing import chat, generate  # noqa: F401  # two of the verbs

@@ -17,6 +17,7 @@ ABOUT = {
     "resume": "go on with a run that was cut",
     "runs": "what has been done",
     "show": "one run: its data, model, numbers and verdict",
+    "doctor": "what is wrong with a run, what helps, and what that would gain",
     "compare": "two runs beside each other",
     "save": "keep a run's model as one file",
     "inspect": "what is in a kept model's file; nothing of it runs",
@@ -118,7 +119,7 @@ def _options(rows: list[tuple[str, str, str]]) -> list[str]:
     lines = []
     for name, default, remark in rows:
         is_on = default == "True"
-        flag = "--" + ("[no-]" if is_on else "") + name.replace("_", "-")
+        flag = "--" + ("[no-]" if is_on else "") + name.rstrip("_").replace("_", "-")
         said = _(remark) + (_(" (default {value})", value=_("on") if is_on else default) if default else "")
         lines += _wrapped(said, f"  {flag:<18} ")
     return lines

@@ -101,6 +101,18 @@ class Show:
 
 
 @dataclass(frozen=True)
+class Doctor:
+    """What `gipi doctor` understands."""
+
+    try_: bool = False  # run each remedy briefly from the same start on the same data, and show what it gains
+    fix: bool = False  # then run it all anew with the best of them, in a folder of its own
+    steps: int | None = None  # of each trial; a quarter of the run's, at least 200, if not given
+    json: bool = False  # the last line of standard output is the result as JSON
+    lang: str | None = None  # en or ko; from the locale if not given
+    quiet: bool = False  # say nothing
+
+
+@dataclass(frozen=True)
 class Export:
     """What `gipi export` understands."""
 
@@ -143,6 +155,7 @@ OPTIONS = {
     "data": Shown,
     "predict": Predict,
     "show": Show,
+    "doctor": Doctor,
     "export": Export,
     "serve": Serve,
     "generate": Generate,
@@ -169,6 +182,7 @@ COUNTS = {
     "runs": (0, 0),
     "show": (0, 2),
     "compare": (2, 2),
+    "doctor": (0, 1),
     "save": (2, 2),
     "generate": (1, 1),
     "chat": (1, 1),
@@ -197,6 +211,7 @@ def read_line(verb: str, arguments: list[str]) -> Line:
             _("expected: {usage}; what has no -- comes first. See gipi {verb} --help", usage=usage, verb=verb)
         )
     flags = [f"--weights{flag[6:]}" if flag == "--from" or flag.startswith("--from=") else flag for flag in flags]
+    flags = ["--try_" if flag == "--try" else flag for flag in flags]  # Python keeps the word for itself
     if verb == "fit":
         from gipi.jobs.options import Fit
 
@@ -213,7 +228,7 @@ def read_line(verb: str, arguments: list[str]) -> Line:
     options, rest = parsed(OPTIONS.get(verb, Common), flags)
     if rest:
         text = _("gipi {verb} has no option {option}. See gipi {verb} --help", verb=verb, option=rest[0])
-        known = ["--" + one.name.replace("_", "-") for one in fields(OPTIONS.get(verb, Common))]
+        known = ["--" + one.name.rstrip("_").replace("_", "-") for one in fields(OPTIONS.get(verb, Common))]
         raise UsageError(text + nearest(rest[0], known))
     return Line(verb, words, options, rest)
 

@@ -22,6 +22,7 @@ VERBS = {
     "resume": "[RUN] [OPTIONS]",
     "runs": "",
     "show": "[RUN] [PICTURE] [OPTIONS]",
+    "doctor": "[RUN] [OPTIONS]",
     "compare": "RUN RUN",
     "save": "RUN FILE",
     "inspect": "FILE",

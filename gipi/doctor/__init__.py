@@ -8,16 +8,25 @@ Each check is one file of checks/ with one function `check(view)`; the folder is
 """
 
 import importlib
+import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gipi.doctor.finding import Finding, Plot, Remedy, View
+from gipi.errors import DoctorWarning
+from gipi.messages import _
 
 if TYPE_CHECKING:
     from gipi.doctor.watching import watch as watch
 
 __all__ = ["Finding", "Plot", "Remedy", "View", "examine", "findings", "watch"]
 
+OF_DATA = (  # what can be said before the first step
+    *("target-leak", "duplicate-rows", "time-leak", "group-leak", "unscaled-input", "outlier-target", "broken-inputs"),
+    *("contradictory-labels", "distribution-shift", "too-little-data", "class-imbalance", "identifier-column"),
+    "constant-column",
+)
 SEVERITIES = ("problem", "warning", "note")
 # Causes before what they cause: of two findings that are as severe the one that may explain the other comes first.
 ORDER = (
@@ -40,14 +49,33 @@ def __getattr__(name: str) -> Any:
     raise AttributeError(f"module 'gipi.doctor' has no attribute {name!r}")
 
 
-def examine(view: View) -> list[Finding]:
-    """All findings, the most severe first, and of those as severe the deepest cause."""
+def examine(view: View, names: Sequence[str] = ORDER) -> list[Finding]:
+    """All findings, the most severe first, and of those as severe the deepest cause.
+
+    Args:
+        view: What is known.
+        names: Of the checks that are made.
+
+    Warns:
+        DoctorWarning: A check failed; nothing is lost but its finding.
+    """
     found = []
     for path in sorted((Path(__file__).parent / "checks").glob("*.py")):
-        if path.stem != "__init__":
+        if path.stem.replace("_", "-") not in names:
+            continue
+        try:
             finding = importlib.import_module(f"gipi.doctor.checks.{path.stem}").check(view)
-            if finding:
-                found.append(finding)
+        except Exception as error:  # a diagnosis must never cost a trained model
+            said = _("the doctor's check {name} failed: {error}", name=path.stem, error=repr(error)[:200])
+            warnings.warn(said, DoctorWarning, stacklevel=2)
+            continue
+        if finding:
+            found.append(finding)
+    return ranked(found)
+
+
+def ranked(found: Sequence[Finding]) -> list[Finding]:
+    """The most severe first, and of those as severe the deepest cause."""
     return sorted(found, key=lambda one: (SEVERITIES.index(one.severity), ORDER.index(one.name)))
 
 

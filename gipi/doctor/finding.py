@@ -37,6 +37,7 @@ class View:
         curve: Of each player `(n, 3)`: step, mean and spread of the losses of some neighbouring steps, in order.
         probes: What was tried before the first step and after the last, see probes.py.
         visits: What was seen on looks into the training, in order, see statistics.py.
+        faults: Where training went wrong and went on with smaller steps: fault, step, player, from.
         evidence: What a task knows of its answers: pictures' variety, actions, written text; see each job.
     """
 
@@ -61,6 +62,7 @@ class View:
     curve: Mapping[str, np.ndarray] = field(default_factory=dict)
     probes: Mapping[str, Any] = field(default_factory=dict)
     visits: Sequence[Mapping[str, Any]] = ()
+    faults: Sequence[Mapping[str, Any]] = ()
     evidence: Mapping[str, Any] = field(default_factory=dict)
 
 

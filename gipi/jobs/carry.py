@@ -14,10 +14,10 @@ from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
-from gipi.doctor import Finding, examine
+from gipi.doctor import Finding, ranked
 from gipi.errors import RunError, TrainingError
 from gipi.jobs.begin import find_step_size_of, groups, label_of, seeded
-from gipi.jobs.examined import examiner_of, view_of
+from gipi.jobs.examined import examined_after, examined_before, examiner_of
 from gipi.jobs.job import Job, Outcome
 from gipi.jobs.on_ray import carry_out_on_ray
 from gipi.jobs.page import page_of
@@ -43,6 +43,8 @@ from gipi.training.log_file import read_log
 from gipi.training.member import Member, Progress
 from gipi.training.prepare import choose_device, threads
 from gipi.training.train import take_best, train
+
+MOST_SAID = 3  # findings at the end of a run; all stand in the report
 
 
 def carry_out(request: Request) -> Path:
@@ -101,6 +103,8 @@ def _carried_out(request: Request, ranks: Ranks, display: Any) -> Path:
             ranks.first_says(ranks.run)
             for remark in remarks_on(job, first):
                 display.note(remark)
+            with clock.of("doctor"):
+                folder.record["findings"] = examined_before(job, display)
             with threads(job.setting.arithmetic.threads):
                 _train_and_finish(job, first, folder, display, clock)
         except Exception as error:
@@ -183,7 +187,7 @@ def _train_and_finish(job: Job, first: Member, folder: Folder, display: Any, clo
     nets: list[Any] = []
     try:
         with stoppable():  # each of several, too, from here on
-            with clock.of("probes"):
+            with clock.of("doctor"):
                 probe_beginning(job, first, folder)
             with clock.of("training"):
                 nets, progress = _train_members(job, first, folder, display)
@@ -250,8 +254,9 @@ def _finish(job: Job, folder: Folder, display: Any, clock: "Clock", nets: list, 
         faults=[{"member": number, **fault} for number, one in enumerate(progress) for fault in one.faults],
         **outcome.extra,
     )
-    probe_end(job, nets, folder)
-    findings = _examine(job, folder, _trouble(folder.record["faults"]), outcome)
+    with clock.of("doctor"):
+        probe_end(job, nets, folder)
+        findings = _examine(job, folder, _trouble(folder.record["faults"]), outcome)
     with clock.of("report"):
         _write_report(job, folder, outcome, clock)
     folder.write_record(
@@ -259,9 +264,11 @@ def _finish(job: Job, folder: Folder, display: Any, clock: "Clock", nets: list, 
         finished=datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
     )
     _say_result(job, folder, outcome, display, clock)
-    for finding in findings:
-        if finding.severity != "note":
-            display.note(f"{finding.name}: {finding}")
+    severe = [finding for finding in findings if finding.severity != "note"]
+    for finding in severe[:MOST_SAID]:
+        display.note(f"{finding.name}: {finding}")
+    if severe:
+        display.note(_("what was found, with its evidence: gipi doctor {path}", path=folder.path))
 
 
 def _history(folder: Folder) -> list[dict]:
@@ -272,12 +279,15 @@ def _history(folder: Folder) -> list[dict]:
 
 
 def _examine(job: Job, folder: Folder, error: str = "", outcome: Outcome | None = None) -> list[Finding]:
-    """The doctor's findings, which are kept in the record."""
+    """What the doctor finds in the training; it is kept in the record, with what was found in the data before."""
     if folder.log:
         folder.log.flush()
-    findings = examine(view_of(job, folder, error, outcome)) if job.setting.options.doctor else []
-    folder.record["findings"] = [finding.json() for finding in findings]
-    return findings
+    if not job.setting.options.doctor:
+        return []
+    found = examined_after(job, folder, error, outcome)
+    before = [Finding.from_json(held) for held in folder.record.get("findings", [])]
+    folder.record["findings"] = [finding.json() for finding in ranked([*before, *found])]
+    return found
 
 
 def _trouble(faults: list[dict]) -> str:

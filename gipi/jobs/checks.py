@@ -18,7 +18,7 @@ from gipi.messages import LANGUAGES, _
 Options = TypeVar("Options")
 
 LARGEST_SEED = 2**32 - 1  # scikit-learn takes no larger one
-MOST_BEAMS = 256  # as models/beam.py has it, which would import torch
+MOST_BEAMS = 1024  # as models/beam.py has it, which would import torch
 MOST_THREADS = 1024
 
 # Names of options of the verb and of systems, what they can be, in words and as a test.

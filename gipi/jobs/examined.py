@@ -5,11 +5,12 @@ from typing import Any
 
 import numpy as np
 
+from gipi.doctor import OF_DATA, ORDER, Finding, examine
 from gipi.doctor.finding import View
 from gipi.doctor.visits import Visits
 from gipi.jobs.job import Job, Outcome
 from gipi.training.folder import Folder
-from gipi.training.log_file import read_curve, read_log, read_visits
+from gipi.training.log_file import read_curve, read_faults, read_log, read_visits
 
 
 def examiner_of(job: Job) -> Visits | None:
@@ -18,24 +19,51 @@ def examiner_of(job: Job) -> Visits | None:
     return Visits() if setting.options.doctor and setting.ranks.is_alone else None
 
 
+def examined_before(job: Job, display: Any) -> list[dict[str, Any]]:
+    """What is found in the data, as run.json holds it; a person is told before training begins."""
+    if not job.setting.options.doctor:
+        return []
+    found = examine(replace(job.view(), **_known(job)), OF_DATA)
+    for finding in found:
+        if finding.severity != "note":
+            display.note(f"{finding.name}: {finding}")
+    return [finding.json() for finding in found]
+
+
+def examined_after(job: Job, folder: Folder, error: str, outcome: Outcome | None) -> list[Finding]:
+    """What is found in the training."""
+    return examine(view_of(job, folder, error, outcome), [name for name in ORDER if name not in OF_DATA])
+
+
+def _known(job: Job) -> dict[str, Any]:
+    """What is known of any job before it begins."""
+    layers: list[Any] = job.record.get("layers", [])
+    return {
+        "task": str(job.record.get("task", "")),
+        "system": job.setting.system_name,
+        "options": options_of(job),
+        "parameters": sum(count or 0 for _name, _shape, count in layers),
+        "steps": job.plan.steps,
+    }
+
+
+def options_of(job: Job) -> dict[str, Any]:
+    """The options of the run and of its system as they are."""
+    config = {name: value for name, value in vars(job.setting.config).items() if not callable(value)}
+    return {**config, **vars(job.setting.options), "batch_size": job.batch_size}
+
+
 def view_of(job: Job, folder: Folder, error: str = "", outcome: Outcome | None = None) -> View:
     """All that is known of the run."""
-    setting = job.setting
-    options = {name: value for name, value in vars(setting.config).items() if not callable(value)}
-    options |= {**vars(setting.options), "batch_size": job.batch_size}
     curve = {name: np.array(points) for name, points in read_curve(folder.path).items()}
-    layers: list[Any] = job.record.get("layers", [])
     return replace(
         job.view(),
+        **_known(job),
         history=read_log(folder.path, epochs=True),
         error=error,
-        task=str(job.record.get("task", "")),
-        system=setting.system_name,
-        options=options,
-        parameters=sum(count or 0 for _name, _shape, count in layers),
-        steps=job.plan.steps,
         curve=curve,
         visits=read_visits(folder.path),
+        faults=read_faults(folder.path),
         probes=folder.record.get("probes", {}),
         evidence=outcome.evidence if outcome else {},
     )

@@ -112,7 +112,7 @@ def view_of_sample(job: "Supervised") -> View:
     named = job.material.data.names
     names = [named[int(row)] for row in kept] if named else ()
     labels = job.schema.targets[0].values
-    table = table_of(job) | {"frame": None}
+    table: dict[str, Any] = {**table_of(job), "frame": None}
     return View(x, y, parts, job.material.target_kind, labels, names=names, **table)
 
 

@@ -47,7 +47,7 @@ def page_of(
         tone=tone,
         warnings=[
             *warnings,
-            *(finding["cause"] for finding in record.get("findings", []) if finding["severity"] != "note"),
+            *(finding["cause"] for finding in record.get("findings", []) if finding["severity"] == "problem"),
         ],
         data=record.get("facts", []),
         model=[(name, shape, count) for name, shape, count in record.get("layers", [])],
@@ -60,6 +60,7 @@ def page_of(
         results=results,
         baselines=baselines,
         baseline_metric=verdict.get("metric", ""),
+        findings=record.get("findings", []),
         configuration={**configuration, _("options"): record.get("options", {})},
         profile=profile,
     )

@@ -6,7 +6,6 @@ anything from elsewhere; its one style sheet is named by its hash. Pictures lie 
 
 import base64
 import hashlib
-import io
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from contextvars import copy_context
@@ -18,7 +17,9 @@ from gipi.errors import RunError
 from gipi.messages import _
 from gipi.report import svg
 from gipi.report.canvas import STYLE, safe
+from gipi.report.diagnosis import diagnosis_cards
 from gipi.report.grid import grid
+from gipi.report.inline import figure, png
 from gipi.report.page import (
     Classification,
     Clusters,
@@ -93,9 +94,8 @@ def _document(page: Page) -> str:
     sheet = STYLE + SHEET
     digest = base64.b64encode(hashlib.sha256(sheet.encode()).digest()).decode()
     policy = f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; base-uri 'none'; form-action 'none'"
-    body = "".join(
-        (_head(page), _learning(page), _outcome(page), _comparison(page), _making(page), _choices(page), _foot())
-    )
+    parts = (_head, _learning, _found, _outcome, _comparison, _making, _choices, _foot)
+    body = "".join(part(page) for part in parts)
     return (
         f'<!doctype html>\n<html lang="{messages.language()}"><head><meta charset="utf-8">'
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
@@ -190,6 +190,10 @@ def _learning(page: Page) -> str:
     return _chapter(_("How it learned"), learning_cards(page.history, mark))
 
 
+def _found(page: Page) -> str:
+    return _chapter(_("What the doctor found"), diagnosis_cards(page.findings, card))
+
+
 def learning_cards(history: Iterable[Mapping[str, Any]], mark: tuple[float, str] | None) -> list[str]:
     """Training and validation over the epochs, a card for each measure."""
     cards = []
@@ -258,7 +262,7 @@ def _of(name: str, title: str) -> str:
 
 def _gallery(result: Pictures) -> str:
     captions = [*result.captions, *[""] * len(result.pictures)]
-    figures = [_figure(p, safe(c)) for p, c in zip(result.pictures[:MOST_PICTURES], captions, strict=False)]
+    figures = [figure(p, safe(c)) for p, c in zip(result.pictures[:MOST_PICTURES], captions, strict=False)]
     return f'<div class="gallery">{"".join(figures)}</div>' if figures else ""
 
 
@@ -274,7 +278,7 @@ def _mistakes(title: str, mistakes: Sequence[Mistake]) -> str:
             )
             lines = f"<b>{_brief(mistake.said, 18)}</b>{sure}"
             lines += f'<br><span class="soft">{_("true:")} {_brief(mistake.true, 18)}</span>'
-            figures.append(_figure(mistake.picture, lines, _row_number(mistake), mistake.looked))
+            figures.append(figure(mistake.picture, lines, _row_number(mistake), mistake.looked))
         note = _("In bold what the model said, and how sure it was.")
         has_looked = any(mistake.looked is not None for mistake in mistakes)
         if has_looked:
@@ -304,34 +308,6 @@ def _mistakes(title: str, mistakes: Sequence[Mistake]) -> str:
 
 def _row_number(mistake: Mistake) -> str:
     return "" if mistake.number is None else _("row {number}", number=mistake.number)
-
-
-def _figure(picture: Any, caption: str, title: str = "", beside: Any = None) -> str:
-    said = f"<figcaption>{caption}</figcaption>" if caption else ""
-    image = f'<img src="{png(picture)}" alt="{safe(title)}" title="{safe(title)}">'
-    if beside is not None:
-        image = f'<div class="pair">{image}<img src="{png(beside)}" alt="Grad-CAM" title="Grad-CAM"></div>'
-    return f"<figure>{image}{said}</figure>"
-
-
-def png(picture: Any, largest: int = 192) -> str:
-    """A picture, `(H, W)` or `(H, W, C)`, as a data address; large ones are made smaller."""
-    import numpy as np
-    from PIL import Image
-
-    array = np.asarray(picture)
-    if array.dtype != np.uint8:
-        held = np.nan_to_num(array.astype(np.float64), nan=0.0, posinf=0.0, neginf=0.0)
-        held = held * 255 if held.size and held.max() <= 1.0 else held
-        array = held.clip(0, 255).round().astype(np.uint8)
-    if array.ndim == 3 and array.shape[2] in (1, 2):
-        array = array[:, :, 0]
-    image = Image.fromarray(np.ascontiguousarray(array[:, :, :4] if array.ndim == 3 else array))
-    if max(image.size) > largest:
-        image.thumbnail((largest, largest))
-    file = io.BytesIO()
-    image.save(file, "PNG", optimize=True)
-    return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
 
 
 def _comparison(page: Page) -> str:
@@ -394,5 +370,5 @@ def _flat(values: Mapping[str, Any], before: str = "") -> list[tuple[str, Any]]:
     return rows
 
 
-def _foot() -> str:
+def _foot(_page: Page) -> str:
     return f"<footer>{_('Made by gipi. This page holds everything it shows and fetches nothing.')}</footer>"

@@ -113,6 +113,17 @@ class Grid:
     note: str = ""
 
 
+@dataclass
+class FoundPlot:
+    """The evidence of one of the doctor's findings; see `gipi.doctor.Plot`."""
+
+    title: str
+    lines: Mapping[str, Sequence[float]]
+    x: Sequence[float] = ()
+    labels: Sequence[str] = ()
+    limit: float | None = None
+
+
 Result = Classification | Regression | Clusters | Pictures | Whole | Values | Table | Grid
 
 
@@ -149,6 +160,7 @@ class Page:
         results: What is particular to the task.
         baselines: All ways compared, this run's model among them.
         baseline_metric: What they are compared by.
+        findings: What the doctor found, as run.json holds it.
         configuration: Everything that was chosen; may be nested.
         profile: Where the time went: name, seconds.
         language: "en", "ko", or None: the language in force.
@@ -170,6 +182,7 @@ class Page:
     results: Sequence[Result] = ()
     baselines: Sequence[Baseline] = ()
     baseline_metric: str = ""
+    findings: Sequence[Mapping[str, Any]] = ()
     configuration: Mapping[str, Any] = field(default_factory=dict)
     profile: Sequence[tuple[str, float]] = ()
     language: str | None = None

@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from gipi.errors import RunError
 from gipi.report import svg
 from gipi.report.canvas import MOST_CORNERS, MOST_DOTS, log_ticks, standalone, thinned, ticks
-from gipi.report.html import document, html, png, write_report
+from gipi.report.html import document, html, write_report
+from gipi.report.inline import png
 from gipi.report.page import (
     Baseline,
     Classification,

@@ -32,7 +32,9 @@ HEAD = b"Host: localhost\r\nContent-Type: application/json\r\n"
 
 
 def engine(path: Path) -> Engine:
-    return Engine(path.stem, gipi.load(path, runtime="onnx"), held(path).examples["rows"])
+    opened = held(path)
+    runtime = "onnx" if "program.onnx" in opened.parts else "torch"
+    return Engine(path.stem, gipi.load(path, runtime=runtime), opened.examples["rows"])
 
 
 def body(rows: int = 1, **more) -> bytes:

@@ -50,6 +50,8 @@ def test_the_web_answers_as_the_model_does(path, runtime):
     """Every task: the same words and numbers as `predict`."""
     if path.stem == "own" and runtime == "torch":
         pytest.skip("a module of a person's own has only its program here")
+    if runtime == "onnx" and "program.onnx" not in held(path).parts:
+        pytest.skip("answers that take several steps have no program")
     server = asked(path, runtime)
     engine = server.state.default.engine
     rows = engine.examples

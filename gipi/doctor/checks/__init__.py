@@ -1,1 +1,1 @@
-"""One file for each thing that can be wrong: `check(view)` gives a Finding, or None. The folder is the list of checks."""
+"""One file for each thing that can be wrong: `check(view)` gives a Finding or None. The folder is their list."""
