@@ -90,3 +90,9 @@ def test_what_has_learned_can_learn():
     assert check(View(probes={"memorised": {"skipped": "too large"}})) is None
     lost = {**tried, "last": None, "sizes": [[0.003, None, 60]]}
     assert check(View(probes={"memorised": lost})).evidence["last"] is None
+
+
+def test_what_begins_far_off_is_coming_back():
+    tried = {"first": 900.0, "last": 795.0, "expected": 1.0, "floor": 0.0, "sizes": [[0.03, 795.0, 60]]}
+    assert check(View(probes={"memorised": tried})) is None
+    assert check(View(probes={"memorised": {**tried, "random": 1.0}}))

@@ -62,12 +62,14 @@ def test_usual_beginnings(tmp_path):
 
 
 def test_it_is_no_more_than_a_warning_where_the_run_has_learned():
-    first = {"loss": 40.0, "expected": 2.3, "constant": 2.3, "kind": "class", "rows": 64, "scale": 1.0}
+    first = {"loss": 40.0, "expected": 2.303, "constant": 2.3, "kind": "class", "rows": 64, "scale": 1.0}
+    first["classes"] = 10
     history = [{"epoch": 1, "step": 9, "train": {"learner": 0.1}}]
     assert check(View(probes={"first": first})).severity == "problem"
     assert check(View(probes={"first": first}, history=history)).severity == "warning"
     assert check(View(probes={"first": first}, options={"weights": "other"})) is None
     for broken in ({}, {"failed": "x"}, {"loss": None, "expected": 1.0}, {"loss": float("nan"), "expected": 1.0}):
         assert check(View(probes={"first": broken})) is None
-    large = {**first, "loss": 12.0, "expected": 10.8}  # a vocabulary of 50,000: one nat is little there
+    large = {**first, "loss": 13.5, "expected": 10.82, "classes": 50_000}  # two nats are little there
+    assert check(View(probes={"first": {**first, "expected": 0.01}})) is None  # a loss of another kind
     assert check(View(probes={"first": large})) is None
