@@ -30,7 +30,7 @@ for its batch, and `seconds` how long both took together.
 
 import random
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import copy
 from math import prod
@@ -39,6 +39,9 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+
+from gipi.doctor.hook import Hook
+from gipi.doctor.pieces import some_rows
 
 MOST = 4096  # elements of a layer that are looked at
 SIDE = 64  # units, and places of each, that are looked at
@@ -249,7 +252,7 @@ def of_output(output: Any) -> dict[str, Any] | None:
     """What a network gives for a batch, if it is a tensor of numbers with rows."""
     if not isinstance(output, Tensor) or not output.is_floating_point() or output.ndim < 2 or not output.numel():
         return None
-    some = output.detach()[:SIDE].float()
+    some = some_rows(output).float()
     rows = some.flatten(0, -2)
     low, high = rows.min().item(), rows.max().item()
     several = rows.shape[1] > 1
@@ -273,15 +276,20 @@ class Seen:
         self.norms: dict[str, dict[str, int]] = {}
         self.order: list[str] = []
         self.output: dict[str, Any] | None = None
+        self.seconds = 0.0
+        self.failed = ""
 
 
 @contextmanager
-def looking(net: nn.Module, scopes: Sequence[str] = ()) -> Iterator[Seen]:
+def looking(
+    net: nn.Module, scopes: Sequence[str] = (), parts: Iterable[tuple[str, nn.Module]] | None = None
+) -> Iterator[Seen]:
     """While it lasts, a way through the network leaves its layers' numbers in what is given.
 
     Args:
         net: The network.
         scopes: Names of parts that are networks of their own (`generator`): each has its last layer.
+        parts: Those that are looked at, with their names; None: all.
     """
     seen, hooks = Seen(), []
     bent: list[Any] = []  # the steps of autograd that activations were made by: nobody looks at one twice
@@ -331,14 +339,15 @@ def looking(net: nn.Module, scopes: Sequence[str] = ()) -> Iterator[Seen]:
     def whole(_part: nn.Module, _inputs: Any, output: Any) -> None:
         seen.output = of_output(output)
 
-    for name, part in net.named_modules():
+    for name, part in net.named_modules() if parts is None else parts:
         if (kind := KINDS.get(type(part))) is not None:
-            hooks.append(part.register_forward_hook(gave(name, kind)))
+            hooks.append(part.register_forward_hook(Hook(gave(name, kind), seen)))
         elif isinstance(part, WEIGHTED):
-            hooks.append(part.register_forward_pre_hook(took(name, -1 if isinstance(part, nn.Linear) else 1)))
+            along = -1 if isinstance(part, nn.Linear) else 1
+            hooks.append(part.register_forward_pre_hook(Hook(took(name, along), seen)))
         elif isinstance(part, BATCH_NORM):
-            hooks.append(part.register_forward_pre_hook(normed(name)))
-    hooks.append(net.register_forward_hook(whole))
+            hooks.append(part.register_forward_pre_hook(Hook(normed(name), seen)))
+    hooks.append(net.register_forward_hook(Hook(whole, seen)))
     try:
         yield seen
     finally:
