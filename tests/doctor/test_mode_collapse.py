@@ -1,6 +1,7 @@
 """A forger that makes a few pictures only is found; one that is sound, or has hardly begun, is left alone."""
 
 import types
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from gipi.doctor import View
 from gipi.doctor.checks.mode_collapse import check
 from gipi.tasks.variety import variety_of
 
-DIGITS = load_digits()
+DIGITS: Any = load_digits()
 PICTURES = (DIGITS.images * 15.9).astype(np.uint8)
 REAL = PICTURES.reshape(len(PICTURES), -1).astype(float)
 QUICK = {"task": "generate", "quiet": True, "verdict": False, "threads": 1, "batch_size": 32, "device": "cpu"}

@@ -35,7 +35,7 @@ def check(view: View) -> Finding | None:
         return None
     shown = {"inspector": last, "forger": forged, "forger_first": first_forged, "gradient": _gradients(view.visits)}
     cause = _(
-        "The inspector wins: it takes {sure} % for certain which pictures are forged (loss {loss}), while the forger's "
+        "The inspector wins: it gives the right answer a probability of {sure} % (loss {loss}), while the forger's "
         "loss rose from {first} to {last}; from an opponent that is always right the forger learns nothing.",
         sure=f"{100 * math.exp(-last / 2):.1f}",
         loss=f"{last:.2g}",
