@@ -10,7 +10,7 @@ import gipi
 from gipi.data.images import read_picture
 from gipi.data.sources import open_data
 from gipi.doctor import View, examine
-from gipi.doctor.checks.copied_pictures import check
+from gipi.doctor.checks.duplicate_rows import check
 
 
 def photos(count: int, side: int = 32, seed: int = 0) -> np.ndarray:
@@ -43,7 +43,7 @@ def test_exact_copies(kind):
     assert "and 6 more" in found.cause and found.remedies
     names = [f"p{n}.png" for n in range(100)]
     assert "p80.png = p0.png" in check(view(x, names=names)).cause  # type: ignore[union-attr]
-    assert "duplicate-rows" not in [one.name for one in examine(view(x))]  # said once
+    assert [one.name for one in examine(view(x))].count("duplicate-rows") == 1  # said once
 
 
 def test_copies_with_another_label_are_copies():

@@ -1,4 +1,4 @@
-"""Test or validation pictures that are copies of training pictures, exactly or saved anew: the score flatters.
+"""Pictures that are copies of others, exactly or saved anew.
 
 Exact copies are found by a hash of their pixels, whatever their label says: a copy with another label is no better.
 Pictures that were only saved anew (another quality, another format) differ a little everywhere. Both have the same
@@ -9,12 +9,9 @@ N pictures, C H W channels, height, width
 """
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
-
-from gipi.doctor.finding import Finding, Remedy, View
-from gipi.messages import _
 
 SIDE = 8  # of the average hash
 NEAR = 4 / 255  # of the range from black to white: mean distance of pixels that saving a photo anew may cause
@@ -22,40 +19,10 @@ FAR_BELOW = 0.06  # of the contrast: so near are 9 of 10 photos saved anew, and 
 STEP = 2.0  # of 255, of the mean light of pictures that are compared; copies differ by some tenths
 MOST_BITS = 4  # of 64 in which the hashes of copies may differ
 MOST_TWINS = 200  # training pictures with the same hash that are looked at
-FEW = 5  # names that are said
 AT_ONCE = 1 << 22  # elements that are looked at together
 
 
-def check(view: View) -> Finding | None:
-    held_out = [view.parts[part] for part in ("test", "valid") if part in view.parts]
-    if view.x.ndim != 4 or not held_out or "train" not in view.parts:
-        return None
-    rows, train = np.concatenate(held_out), view.parts["train"]
-    exact = _equal(view.x, rows, train)
-    others = rows[~np.isin(rows, [row for row, _twin in exact])]
-    near = _near(view.x, others, train)
-    if not exact and not near:
-        return None
-    copies = len(exact) + len(near)
-    share = copies / len(rows)
-    return Finding(
-        "duplicate-rows",
-        "problem" if share > 0.05 else "warning" if share > 0.005 else "note",
-        {"copies": copies, "exact": len(exact), "near": len(near), "rows": len(rows)},
-        _(
-            "{copies} of {rows} validation and test pictures are copies of training pictures ({exact} exact, {near} "
-            "nearly), so the score flatters: {pairs}.",
-            copies=copies,
-            rows=len(rows),
-            exact=len(exact),
-            near=len(near),
-            pairs=_said([*exact, *near], view.names),
-        ),
-        (Remedy(_("Remove the copies, or keep them in one part with --group.")),),
-    )
-
-
-def _equal(x: np.ndarray, rows: np.ndarray, train: np.ndarray) -> list[tuple[int, int]]:
+def equal_pictures(x: np.ndarray, rows: np.ndarray, train: np.ndarray) -> list[tuple[int, int]]:
     """Pairs of a row and a training row with the same pixels."""
     found, known = _by_piece(x, rows, _digests), _by_piece(x, train, _digests)
     pairs = {}
@@ -66,7 +33,7 @@ def _equal(x: np.ndarray, rows: np.ndarray, train: np.ndarray) -> list[tuple[int
     return sorted(pairs.items())
 
 
-def _near(x: np.ndarray, rows: np.ndarray, train: np.ndarray) -> list[tuple[int, int]]:
+def near_pictures(x: np.ndarray, rows: np.ndarray, train: np.ndarray) -> list[tuple[int, int]]:
     """Pairs of a row and a training row that look the same: their hashes and then their pixels are nearly equal.
 
     Saving a picture anew moves a few means over the threshold, hardly ever one in each quarter of the hash: only those
@@ -148,12 +115,3 @@ def _by_piece(x: np.ndarray, rows: np.ndarray, what: Callable[[np.ndarray], np.n
     size = max(1, AT_ONCE // max(1, x[:1].size))
     pieces = [what(x[rows[start : start + size]]) for start in range(0, len(rows), size)]
     return np.concatenate(pieces) if pieces else np.empty(0, np.uint64)
-
-
-def _said(pairs: Sequence[tuple[int, int]], names: Sequence[str]) -> str:
-    def name(row: int) -> str:
-        return names[row] if names else _("row {row}", row=row + 1)
-
-    said = [f"{name(row)} = {name(twin)}" for row, twin in pairs[:FEW]]
-    rest = len(pairs) - len(said)
-    return ", ".join(said) + (", " + _("and {count} more", count=rest) if rest else "")
