@@ -106,6 +106,7 @@ def found(folder, **options):
 def test_a_run_without_random_moves(tmp_path):
     one = found(tmp_path, explore=0.0, explore_last=0.0)["no-exploration"]
     assert one.severity == "problem" and one.evidence["better_than_chance"] is False
+    assert one.remedies[0].changes == {"explore": 1.0, "explore_last": 0.04, "explore_moves": 8000}  # as it comes
     assert sum(one.plot.lines["share"]) == pytest.approx(1)
 
 

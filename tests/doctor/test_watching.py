@@ -35,7 +35,9 @@ def classes(seed=0, rows=N):
 
 def mlp(*more, width=32, out=K):
     torch.manual_seed(0)
-    return nn.Sequential(nn.Linear(D, width), nn.ReLU(), nn.Linear(width, width), nn.ReLU(), nn.Linear(width, out), *more)
+    return nn.Sequential(
+        nn.Linear(D, width), nn.ReLU(), nn.Linear(width, width), nn.ReLU(), nn.Linear(width, out), *more
+    )
 
 
 def batches(x, y, epochs=6, size=32, is_shuffled=True):
@@ -192,7 +194,9 @@ def test_units_are_saturated():
     torch.manual_seed(0)
     net = nn.Sequential(nn.Linear(D, 32), nn.Tanh(), nn.Linear(32, 32), nn.Tanh(), nn.Linear(32, K))
     x, y = classes()
-    assert "saturated-units" in names(trained(net, data=(1000 * x, y), optimizer=torch.optim.SGD(net.parameters(), 1e-3)))
+    assert "saturated-units" in names(
+        trained(net, data=(1000 * x, y), optimizer=torch.optim.SGD(net.parameters(), 1e-3))
+    )
 
 
 def test_gradient_vanishes():
