@@ -28,8 +28,8 @@ from torch.optim import Optimizer
 
 from gipi.doctor import ORDER, examine
 from gipi.doctor.finding import Finding, View
-from gipi.doctor.hook import is_recorded
-from gipi.doctor.listening import Look, unseen
+from gipi.doctor.hook import has_compiled, is_recorded
+from gipi.doctor.listening import Ears, Look, unseen
 from gipi.doctor.own_loop import Probing
 from gipi.doctor.own_view import view_of
 from gipi.doctor.told import Numbers, Rows
@@ -119,6 +119,7 @@ class Doctor:
         self._probing = Probing(nets, list(optimizers.values()), loss_function)
         self._is_batch_after: bool | None = None  # batches are told after the step that is made by them
         self._notes: dict[str, str] = {}  # what could not be done, and why
+        self._ears = Ears(nets)
         self._look: Look | None = None
         self._at_parts = False  # the network is not called itself
         self._due = FIRST
@@ -214,9 +215,9 @@ class Doctor:
         if is_recorded():
             return
         began = time.perf_counter()
-        self._look = Look(self.step, self.nets, list(self.optimizers.values()))
+        self._look = Look(self.step, self.nets, list(self.optimizers.values()), self._at_parts)
+        self._ears.open(self._look)
         self._spent = time.perf_counter() - began
-        self._look.begin(self._at_parts)
 
     def _open(self, optimizer: Optimizer, has_closure: bool) -> None:
         assert self._look
@@ -235,11 +236,12 @@ class Doctor:
             self._spent += time.perf_counter() - began
             return
         self._look = None
+        self._ears.close()
         found = look.end()
         if look.is_void:
-            self._due = self.step + 1
+            self._due = self.step
             return
-        if not look.is_called and not self._at_parts:
+        if not look.is_called and not has_compiled():
             self._at_parts = True  # its parts are called instead
         if not self._probing.is_begun:
             self._probing.begin(look, found)
@@ -250,7 +252,7 @@ class Doctor:
         self._failed = 0
         self._read()
         now = time.perf_counter()
-        cost = now - began + self._spent + look.seconds
+        cost = now - began + self._spent + self._ears.account.seconds + look.seconds
         self._costs = [*self._costs[-LOOKS:], cost]
         each = max(1e-7, (now - self._mark[0] - cost) / max(1, self.step - self._mark[1]))
         share = SHARE_OF_SMALL if each < SHORT else SHARE
@@ -272,9 +274,7 @@ class Doctor:
         except Exception as error:
             self._notes["failed"] = _("A look failed: {reason}", reason=f"{type(error).__name__}: {error}"[:300])
             self._failed += 1
-            if self._look is not None:
-                look, self._look = self._look, None
-                look.close()
+            self._drop()
             self._due = self.step + (self.every or 1) * 10
 
     # --- what it says --------------------------------------------------------------------------------------------
@@ -346,6 +346,12 @@ class Doctor:
         for handle in self._handles:
             handle.remove()
         self._handles = []
+        self._ears.remove()
+        self._drop()
+
+    def _drop(self) -> None:
+        """The look that is open is given up."""
+        self._ears.close()
         if self._look is not None:
             look, self._look = self._look, None
             look.close()
