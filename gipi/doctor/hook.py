@@ -16,12 +16,10 @@ class Account:
     """What hooks have in common.
 
     Attributes:
-        is_open: Whether they listen.
         seconds: That they took.
         failed: What went wrong.
     """
 
-    is_open: bool = True
     seconds: float = 0.0
     failed: str = ""
 
@@ -46,7 +44,7 @@ class Hook:
     def __call__(self, *given: Any) -> None:
         if torch.compiler.is_compiling():
             return
-        if not self.account.is_open or not torch.is_grad_enabled() or is_recorded():
+        if not torch.is_grad_enabled() or is_recorded():
             return
         began = time.perf_counter()
         try:

@@ -45,17 +45,24 @@ class Clock:
 
 
 class Ears:
-    """Hooks at the networks themselves, which tell the look that is open.
+    """Hooks at the networks themselves, which tell the look that is open; between looks there are none.
 
-    They stay: a compiled network may be compiled anew for each change of its hooks.
+    Attributes:
+        is_deaf: No more hooks.
     """
 
     def __init__(self, nets: Mapping[str, nn.Module]):
-        self.account = Account(is_open=False)
+        self.nets = nets
+        self.account = Account()
+        self.is_deaf = False
         self._look: Look | None = None
         self._handles: list[Any] = []
-        for name, net in nets.items():
-            if is_listened_to(net):
+
+    def open(self, look: "Look", handles: Sequence[Any]) -> None:
+        """Listen for this look; `handles` of other hooks that go with these."""
+        self._look, self.account, self._handles = look, Account(), [*handles]
+        for name, net in self.nets.items():
+            if is_listened_to(net) and not self.is_deaf:
                 entered, left = (Hook(partial(hear, name), self.account) for hear in (self._entered, self._left))
                 self._handles.append(net.register_forward_pre_hook(entered, with_kwargs=True))
                 self._handles.append(net.register_forward_hook(left))
@@ -68,19 +75,12 @@ class Ears:
         if self._look:
             self._look.left(name, output)
 
-    def open(self, look: "Look") -> None:
-        self._look = look
-        self.account.is_open, self.account.seconds, self.account.failed = True, 0.0, ""
-
     def close(self) -> None:
-        if self._look:
-            self._look.failed = self.account.failed
-        self._look, self.account.is_open = None, False
-
-    def remove(self) -> None:
         for handle in self._handles:
             handle.remove()
-        self._handles = []
+        if self._look:
+            self._look.failed = self.account.failed
+        self._look, self._handles = None, []
 
 
 class Look:

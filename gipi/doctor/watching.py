@@ -37,7 +37,7 @@ from gipi.errors import DoctorWarning, UsageError
 from gipi.messages import _
 
 SHARE = 0.015  # of the time of training that looks may take
-SHARE_OF_SMALL = 0.025  # where steps are short
+SHARE_OF_SMALL = 0.02  # where steps are short
 SHORT = 0.002  # seconds of a step
 SHARE_OF_CHECKS = 0.005  # of the time, for saying while it trains what is wrong
 UNKNOWN = 0.1  # seconds that the checks are taken to need before they ran once
@@ -133,10 +133,7 @@ class Doctor:
         self._told: set[str] = set()
         self._untold: list[Finding] = []
         self._is_broken = False  # a loss was no number
-        self._handles: list[Any] = []
-        for one in optimizers.values():
-            self._handles.append(one.register_step_pre_hook(self._before))
-            self._handles.append(one.register_step_post_hook(self._after))
+        self._handles = [one.register_step_post_hook(self._after) for one in optimizers.values()]
         if left := unseen(nets):
             names = ", ".join(filter(None, left))
             self._notes["compiled"] = _("What layers give is not seen: the model is compiled. {names}", names=names)
@@ -155,6 +152,7 @@ class Doctor:
         is_full = self._numbers.tell(part, name, self.step, loss)
         if is_full or self._probing.wants or part != "train":
             self._safely(self._tell_loss, loss, part, is_full)
+            self._say_more()
         return loss
 
     def metric(self, value: Any, name: str = "metric") -> Any:
@@ -199,12 +197,18 @@ class Doctor:
             self._safely(self._open, optimizer, _has_closure(args, kwargs))
 
     def _after(self, optimizer: Optimizer, args: tuple, kwargs: dict) -> None:
-        self._counts[id(optimizer)] += 1
-        self.step = max(self._counts.values())
+        self._counts[id(optimizer)] = count = self._counts[id(optimizer)] + 1
+        if count > self.step:
+            self.step = count
+        if self._look is None and self.step < self._due:
+            return
         if self._look is not None:
             self._safely(self._close, optimizer, _has_closure(args, kwargs))
         if self._look is None and self.step >= self._due and self._failed < MOST_FAILED:
             self._safely(self._begin)
+        self._say_more()
+
+    def _say_more(self) -> None:
         if self._numbers.bad and not self._is_broken:
             self._is_broken = True
             self._safely(self._examine, EARLY)
@@ -216,7 +220,7 @@ class Doctor:
             return
         began = time.perf_counter()
         self._look = Look(self.step, self.nets, list(self.optimizers.values()), self._at_parts)
-        self._ears.open(self._look)
+        self._ears.open(self._look, [one.register_step_pre_hook(self._before) for one in self.optimizers.values()])
         self._spent = time.perf_counter() - began
 
     def _open(self, optimizer: Optimizer, has_closure: bool) -> None:
@@ -241,7 +245,9 @@ class Doctor:
         if look.is_void:
             self._due = self.step
             return
-        if not look.is_called and not has_compiled():
+        if not look.is_called and has_compiled():
+            self._ears.is_deaf = True  # a compiled program is called instead, which is compiled anew for new hooks
+        elif not look.is_called:
             self._at_parts = True  # its parts are called instead
         if not self._probing.is_begun:
             self._probing.begin(look, found)
@@ -346,7 +352,6 @@ class Doctor:
         for handle in self._handles:
             handle.remove()
         self._handles = []
-        self._ears.remove()
         self._drop()
 
     def _drop(self) -> None:
