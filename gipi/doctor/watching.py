@@ -379,7 +379,8 @@ def _named(given: Any, kind: type, what: str, wanted: str) -> dict[str, Any]:
         named = {str(place): one for place, one in enumerate(given)}
     else:
         named = {"": given}
-    named = {name: _inner(one) for name, one in named.items()}
+    if kind is Optimizer:
+        named = {name: _inner(one) for name, one in named.items()}
     wrong = [one for one in named.values() if not isinstance(one, kind)]
     if wrong or not named:
         came = type(wrong[0]).__name__ if wrong else _("nothing")
