@@ -8,6 +8,7 @@
 #   make docs     writes the option tables in docs/ anew
 #   make messages collects the sentences to be translated, and compiles the Korean
 #   make bench    gipi and its peers on the same work (35 minutes on two idle cores; BENCH=--quick: whether all runs)
+#   make bench-doctor  spoiled and sound runs: what the doctor names (ARGS="--unseen --seed 7", --remedies)
 #   make clean    removes what tools leave behind; .venv and runs/ stay
 
 VENV ?= .venv
@@ -21,7 +22,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PEERS := bench/.venv-peers
 
-.PHONY: setup fit test check tiny slow bench docs messages clean
+.PHONY: setup fit test check tiny slow bench bench-doctor docs messages clean
 
 setup: $(STAMP)
 
@@ -58,6 +59,9 @@ $(PEERS)/.installed: pyproject.toml constraints.txt bench/peers.txt
 bench: $(PEERS)/.installed
 	set -e; for name in step predict resnet pictures tables gpt word2vec; do $(PEERS)/bin/python bench/$$name.py $(BENCH); done
 	$(PEERS)/bin/python bench/table.py
+
+bench-doctor: setup
+	$(BIN)/python bench/doctor/run.py $(ARGS)
 
 docs: setup
 	$(BIN)/python docs/make.py

@@ -2,8 +2,8 @@
 
     python bench/doctor_cost.py [--quick] [--turns 5] [--epochs 100] [--steps 60] [--batch 64]
 
-The MLP is 20-64-2 on 4,000 rows of a table, the network ResNet-18 on 32 x 32 pictures with SGD and momentum. The time is
-that of the steps, as the run's own clock has it; memory the most that the process ever held, in megabytes.
+The MLP is 20-64-2 on 4,000 rows of a table, the network ResNet-18 on 32 x 32 pictures with SGD and momentum. The time
+is that of the steps, as the run's own clock has it; memory the most that the process ever held, in megabytes.
 """
 
 import argparse

@@ -17,14 +17,16 @@ from gipi.doctor.statistics import TooLarge, agreement, looking, of_parameters, 
 from gipi.training.group import Group
 from gipi.training.player import Player
 
-SHARE = 0.012  # of the time of training that visits may take
-SHARE_OF_SMALL = 0.03  # where steps are short
+SHARE = 0.008  # of the time of training that visits take
+SHARE_OF_SMALL = 0.025  # where steps are short
+MOST_SHARE = 1.5  # times that, with the gradients of halves
 SHORT = 0.002  # seconds of a step
-HEAD_START = 0.02  # seconds that visits may take whatever their share: a short run is seen more than once, too
+HEAD_START = 0.03  # seconds that visits may take whatever their share: a short run is seen more than once, too
 SEEN = 10  # times, a short run
 FIRST = 2  # step
 HALVED = 3  # each so many visits the gradients of two halves of the batch are compared
 MOST_ROWS = 256  # of a batch that a visit's own ways through the network take
+FEW_ROWS, LONG = 16, 0.05  # so few for a way forward where a step takes so many seconds
 
 
 class Visits:
@@ -46,6 +48,7 @@ class Visits:
         self.spent = 0.0  # seconds before the step
         self.total = 0.0  # seconds of all visits
         self.mark: tuple[float, int] | None = None  # when the last visit ended, after which step
+        self.began = time.perf_counter()  # when training did
 
     def watched(self, group: Group) -> Iterator[Any]:
         """The group's stream, which remembers a batch when it is told to; a visit that was begun is forgotten."""
@@ -121,8 +124,14 @@ class Visits:
         }
         for player in self.kept:
             player.gradients = None  # the ways below make their own, and need the memory
-        halved = self.count % HALVED == 0
-        return found | self._ways(group.members[0].net, group, self.stream.batch, halved)
+        batch, few = self.stream.batch, FEW_ROWS if seconds > LONG else MOST_ROWS
+        return found | self._ways(group.members[0].net, group, batch, few, self._can_halve(seconds))
+
+    def _can_halve(self, seconds: float) -> bool:
+        """Whether it is time to compare halves of a batch, and whether that, as long as a step, is not too long."""
+        share = MOST_SHARE * (SHARE_OF_SMALL if seconds < SHORT else SHARE)
+        allowed = HEAD_START + share * (time.perf_counter() - self.began)
+        return self.count % HALVED == 0 and self.total + seconds < allowed
 
     def _parameters(self, group: Group) -> dict[str, dict[str, Any]]:
         """What the step did to the weights, and by which gradient."""
@@ -140,8 +149,8 @@ class Visits:
         updates = {name: sampled(weight) - self.before[name] for name, weight in weights.items() if name in self.before}
         return of_parameters(weights, gradients, updates, learned)
 
-    def _ways(self, net: nn.Module, group: Group, batch: Any, halved: bool) -> dict[str, Any]:
-        """What a way forward through the batch shows, of each player that follows gradients."""
+    def _ways(self, net: nn.Module, group: Group, batch: Any, few: int, halved: bool) -> dict[str, Any]:
+        """What a way forward through a few rows of the batch shows, of each player that follows gradients."""
         found: dict[str, Any] = {"rows": None, "layers": {}, "norms": {}, "order": [], "output": None}
         found["agreement"] = None
         if not isinstance(batch, tuple | list) or not all(isinstance(one, Tensor) and one.ndim for one in batch):
@@ -159,7 +168,7 @@ class Visits:
             try:
                 with untouched(net), torch.enable_grad():
                     with looking(net, scopes) as seen:
-                        alone.objective(batch)
+                        alone.objective(tuple(one[:few] for one in batch))
                     found["layers"] |= seen.layers
                     found["norms"] |= seen.norms
                     found["order"] += [name for name in seen.order if name not in found["order"]]

@@ -44,7 +44,6 @@ from gipi.training.member import Member, Progress
 from gipi.training.prepare import choose_device, threads
 from gipi.training.train import take_best, train
 
-
 MOST_SAID = 3  # findings at the end of a run; all stand in the report
 
 
@@ -188,7 +187,7 @@ def _train_and_finish(job: Job, first: Member, folder: Folder, display: Any, clo
     nets: list[Any] = []
     try:
         with stoppable():  # each of several, too, from here on
-            with clock.of("probes"):
+            with clock.of("doctor"):
                 probe_beginning(job, first, folder)
             with clock.of("training"):
                 nets, progress = _train_members(job, first, folder, display)

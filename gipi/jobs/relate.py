@@ -226,8 +226,9 @@ class Relate(Job):
             outcome.results.append(Whole(picture, _("A map of {count} words", count=len(some)), note))
 
 
-def _long_lines(words: np.ndarray, lengths: np.ndarray) -> list[np.ndarray]:
-    """The lines of known words that are long enough to be copies of each other."""
-    starts = np.cumsum(lengths) - lengths
-    chosen = np.flatnonzero(lengths >= COPIED)[:MOST_LINES]
-    return [words[starts[n] : starts[n] + lengths[n]] for n in chosen]
+def _long_lines(words: np.ndarray, lines: np.ndarray) -> list[np.ndarray]:
+    """The lines of known words that are long enough to be copies of each other; `lines` numbers each word's."""
+    starts = np.flatnonzero(np.diff(lines, prepend=-1))
+    stops = np.append(starts[1:], len(words))
+    chosen = np.flatnonzero(stops - starts >= COPIED)[:MOST_LINES]
+    return [words[starts[n] : stops[n]] for n in chosen]

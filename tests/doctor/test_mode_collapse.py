@@ -98,3 +98,12 @@ def test_sound_runs_are_left_alone(tmp_path, options):
 
 def test_a_run_that_has_hardly_begun_is_left_alone(tmp_path):
     assert "mode-collapse" not in found(tmp_path, 5)
+
+
+def test_steps_that_are_too_short_to_have_left_the_beginning():
+    """That is a step size that is too small, and no collapse."""
+    visits = [{"step": 3, "parameters": {"forger.a": {"update": 1e-5, "weight": 0.1}}}, {"step": 9, "failed": "x"}]
+    made = np.repeat(REAL[:1], 300, 0)
+    assert check(view(made, visits=visits)) is None
+    visits[0]["parameters"]["forger.a"]["update"] = 1e-3
+    assert check(view(made, visits=visits))

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 
 import gipi
 from gipi.doctor import View
@@ -69,8 +70,6 @@ def test_a_player_without_such_options_is_judged_by_what_it_did():
 
 def test_what_a_stream_remembers():
     class Memory:
-        import torch
-
         memory = {"action": torch.tensor([0, 0, 1, 2, 0, 0])}
         moves = 4
 

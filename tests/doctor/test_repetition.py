@@ -12,7 +12,7 @@ from gipi.doctor import View
 from gipi.doctor.checks.repetition import check
 from gipi.tasks.repeats import entropies, most_repeated, repeated, repeats_of, stretches
 
-WORDS = "river stone lantern winter garden copper silent morning harbour window thunder meadow candle forest".split()
+WORDS = ("river", "stone", "lantern", "winter", "garden", "copper", "silent", "morning", "harbour", "window", "thunder")
 SMALL = {"size": "mini", "layers": 1, "width": 32, "heads": 2, "context": 32, "batch_size": 16, "quiet": True}
 SMALL |= {"tokenizer": "characters", "device": "cpu", "threads": 1, "verdict": False}
 

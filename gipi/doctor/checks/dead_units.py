@@ -9,13 +9,14 @@ from gipi.messages import _
 
 MANY = 0.5  # of a layer: above the "as much as 40 %" that CS231n's notes give for too large a step size
 ALL = 0.95  # of a layer: nothing passes any more, neither forwards nor backwards
+ENOUGH = 3  # of the last looks, or the last half of them
 LOOKS = 2  # at least: a unit may be silent on one batch
 SAMPLES = 64  # of a unit, over these looks: one that answers an input in twenty is silent on them in 4 % of cases
 
 
 def check(view: View) -> Finding | None:
     looks = looks_of(view)
-    shares = _dead(looks[len(looks) // 2 :])
+    shares = _dead(looks[min(len(looks) // 2, max(0, len(looks) - ENOUGH)) :])
     if not shares:
         return None
     worst = max(shares, key=shares.__getitem__)

@@ -66,7 +66,7 @@ def _steepness(visit: Mapping[str, Any]) -> float:
     gradient = math.fsum(one["gradient"] ** 2 * one["count"] for one in learned)
     weight = math.fsum(one["weight"] ** 2 * one["count"] for one in learned)
     found = math.sqrt(gradient * weight)
-    return found if math.isfinite(found) else 1e300
+    return 0.0 if math.isnan(found) else min(found, 1e300)  # what is no number: see divergence.py
 
 
 def _over_time(looks: list, steep: list[float]) -> Plot:

@@ -17,9 +17,8 @@ SOME_COPIES = 0.1  # ten times as many as among real pictures, where it is a hun
 MISSING = 0.5  # of the real pictures are of kinds that are hardly made: more than not
 HARDLY = 0.1  # of its share: of 25 pictures that are due 2 come or fewer, by chance 2 times in 10^8 (Poisson)
 SEEN = 0.5  # of the pictures look real; else kinds cannot be told
-EVEN = (
-    0.5  # of the spread of real ones; a forger begins far below, and must have seen the pictures once to have left it
-)
+EVEN = 0.5  # of the spread of real ones; a forger begins far below
+MOVED = 1.0  # of its size: so far a weight has gone in all its steps before what it began with may be forgotten
 USUAL_LATENT = 64  # the system's own; DCGAN (Radford 2015) has 100
 
 
@@ -60,10 +59,21 @@ def _missing(held: Mapping[str, Any]) -> float:
 
 
 def _is_begun(view: View) -> bool:
-    """Whether the pictures were not even seen once: every forger's first ones are alike."""
+    """Whether it has hardly learned yet, since every forger's first pictures are alike.
+
+    Then those of training were not even seen once, or all steps together are shorter than the weights are large.
+    """
     done = max((int(record.get("step", 0)) for record in view.history), default=view.steps)
     rows = len(view.parts.get("train", ()))
-    return done * int(view.options.get("batch_size") or 1) < rows
+    if done * int(view.options.get("batch_size") or 1) < rows:
+        return True
+    moves = []
+    for visit in view.visits:
+        own = {**visit.get("parameters", {})}
+        forger = {name: one for name, one in own.items() if name.startswith(("forger.", "generator."))} or own
+        sizes = [(one.get("update"), one.get("weight")) for one in forger.values()]
+        moves += [update / weight for update, weight in sizes if update and weight]
+    return bool(moves) and float(np.mean(moves)) * done < MOVED
 
 
 def _remedies(view: View) -> tuple[Remedy, ...]:

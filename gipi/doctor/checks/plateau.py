@@ -7,7 +7,7 @@ from gipi.doctor.finding import Finding, Plot, Remedy, View
 from gipi.doctor.trends import SIGNIFICANT, curve_of, fall, learned_little, quarter, start_of
 from gipi.messages import _
 
-FLAT = 0.02  # of the loss at the start, between the third quarter and the last
+FLAT = 0.01  # of the loss at the start, between the third quarter and the last
 DONE = 0.1  # of the loss at the start: below it little is left to gain
 POINTS = 40  # of the curve: ten for each quarter
 
@@ -17,16 +17,15 @@ def check(view: View) -> Finding | None:
     if curve is None or len(curve) < POINTS or view.error:
         return None
     start = start_of(view, curve)
-    second, third, last = (quarter(curve, number) for number in (1, 2, 3))
+    third, last = quarter(curve, 2), quarter(curve, 3)
     if start <= 0 or last.mean() < DONE * start or learned_little(view):  # the last: see underfitting.py
         return None
-    falls = [(before.mean() - last.mean()) / start for before in (second, third)]
-    if max(map(abs, falls)) > FLAT or max(abs(fall(second, last)), abs(fall(third, last))) > SIGNIFICANT:
+    if abs(third.mean() - last.mean()) > FLAT * start or abs(fall(third, last)) > SIGNIFICANT:
         return None
     return Finding(
         "plateau",
         "note",
-        {"second_quarter": float(second.mean()), "last_quarter": float(last.mean()), "start": start},
+        {"third_quarter": float(third.mean()), "last_quarter": float(last.mean()), "start": start},
         _(
             "A plateau: over the second half of training the loss did not change ({loss}); it has settled, or its steps"
             " go back and forth across the valley.",

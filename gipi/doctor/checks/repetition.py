@@ -1,8 +1,8 @@
 """A language model that goes round in circles: what it writes repeats itself more than what it learned from does.
 
 What it wrote is in `view.evidence["repeats"]`, see gipi/tasks/repeats.py. A model that has not learned to guess better
-than the counts of tokens do is untrained, which is another fault. And one that knows no more than the last token must go
-round in circles if it always takes the likeliest: there are only so many tokens, and each is followed by the same one.
+than the counts of tokens do is untrained, which is another fault. And one that knows no more than the last token must
+go round in circles if it always takes the likeliest: each token is followed by the same one whenever it comes.
 """
 
 from collections.abc import Mapping
