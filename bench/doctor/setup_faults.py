@@ -160,6 +160,7 @@ FAMILIES = [
         large_head,
         ({}, {"data": "digits", "factor": 40.0}, {"data": "numbers", "factor": 1.0, "bias": 30.0}),
         {"data": (*DATA, "numbers"), "factor": Between(30.0, 200.0, log=True)},
+        by_code=True,
     ),
     Family(
         "cannot-memorise",
@@ -167,6 +168,7 @@ FAMILIES = [
         hopeless,
         ({"kind": "noise"}, {"kind": "scrambled", "data": "digits"}, {"kind": "dropout", "data": "digits"}),
         {"data": ("table", "digits"), "kind": ("noise", "scrambled", "dropout")},
+        by_code=True,
     ),
     Family(
         "input-ignored",
@@ -174,6 +176,7 @@ FAMILIES = [
         blind,
         ({"how": "mean"}, {"how": "zero", "data": "digits"}, {"how": "norm", "data": "numbers"}),
         {"data": (*DATA, "numbers"), "how": ("mean", "zero", "norm")},
+        by_code=True,
     ),
     Family(
         "softmax-twice",
@@ -181,6 +184,7 @@ FAMILIES = [
         softmax_twice,
         ({"data": "table"}, {"data": "digits"}, {"kind": "convolutions"}),
         {"data": DATA, "kind": ("own", "convolutions")},
+        by_code=True,
     ),
     Family(
         "loss-mismatch",
@@ -188,6 +192,7 @@ FAMILIES = [
         misfit,
         ({"kind": "nll"}, {"kind": "sigmoid", "data": "digits"}, {"kind": "broadcast"}, {"kind": "relu"}),
         {"data": DATA, "kind": ("nll", "sigmoid", "broadcast", "relu", "tanh")},
+        by_code=True,
     ),
     Family(
         "loss-summed",
@@ -202,6 +207,7 @@ FAMILIES = [
         shifted,
         ({}, {"data": "numbers", "by": -1}, {"data": "pictures", "by": 2}),
         {"data": ("table", "numbers", "pictures"), "by": (1, -1, 2, 3)},
+        by_code=True,
     ),
     Family(
         "no-gradient",
@@ -209,6 +215,7 @@ FAMILIES = [
         cut,
         ({}, {"kind": "stepped", "data": "digits"}, {"kind": "forgotten"}),
         {"data": (*DATA, "numbers"), "kind": ("detached", "stepped", "forgotten")},
+        by_code=True,
     ),
     Family(
         "frozen-layer",
@@ -216,6 +223,7 @@ FAMILIES = [
         frozen,
         ({}, {"kind": "optimizer", "data": "digits"}),
         {"data": (*DATA, "numbers"), "kind": ("requires_grad", "optimizer"), "width": Between(4, 16)},
+        by_code=True,
     ),
     Family(
         "not-shuffled",
@@ -223,5 +231,6 @@ FAMILIES = [
         in_order,
         ({}, {"rows": 16, "count": 3}),
         {"rows": (16, 32, 50), "count": Between(2, 6)},
+        by_code=True,
     ),
 ]

@@ -47,9 +47,9 @@ def vanishing(chance: Chance, data: str = "table", kind: str = "sigmoid", depth:
     return own(chance, data, networks.of(networks.Deep, times=depth, gain=0.3))
 
 
-def exploding(chance: Chance, data: str = "table", depth: int = 12, gain: float = 2.5) -> Fitted:
-    """Deep, and each layer hands on more of the gradient than it got."""
-    model = networks.of(networks.Deep, times=depth, gain=gain, act="relu")
+def exploding(chance: Chance, data: str = "table", depth: int = 12, gain: float = 2.5, act: str = "relu") -> Fitted:
+    """Deep, and each layer hands on more of the gradient than it got; a tanh keeps at least what is seen bounded."""
+    model = networks.of(networks.Deep, times=depth, gain=gain, act=act)
     return own(chance, data, model, {"optimizer": "sgd", "lr": 1e-3, "steps": 300})
 
 
@@ -196,13 +196,20 @@ FAMILIES = [
         vanishing,
         ({}, {"data": "digits", "kind": "small", "depth": 14}),
         {"data": ("table", "digits", "numbers"), "kind": ("sigmoid", "small"), "depth": Between(9, 16)},
+        by_code=True,
     ),
     Family(
         "exploding-gradient",
         ("exploding-gradient",),
         exploding,
-        ({}, {"data": "digits", "depth": 20, "gain": 2.2}),
-        {"data": ("table", "digits", "numbers"), "depth": Between(10, 20), "gain": Between(2.2, 3.0)},
+        ({}, {"data": "digits", "depth": 20, "gain": 2.2}, {"act": "tanh", "depth": 20, "gain": 3.0}),
+        {
+            "data": ("table", "digits", "numbers"),
+            "depth": Between(10, 20),
+            "gain": Between(2.2, 3.0),
+            "act": ("relu", "tanh"),
+        },
+        by_code=True,
     ),
     Family(
         "dead-units",
@@ -210,6 +217,7 @@ FAMILIES = [
         dead,
         ({}, {"data": "digits", "by": 10.0}, {"kind": "convolutions"}),
         {"data": ("table", "digits", "numbers"), "kind": ("start", "convolutions"), "by": Between(4.0, 20.0)},
+        by_code=True,
     ),
     Family(
         "saturated-units",
@@ -217,6 +225,7 @@ FAMILIES = [
         saturated,
         ({}, {"data": "digits", "act": "sigmoid", "gain": 60.0}),
         {"data": ("table", "digits", "numbers"), "act": ("tanh", "sigmoid"), "gain": Between(30.0, 150.0, log=True)},
+        by_code=True,
     ),
     Family(
         "plateau",
@@ -245,6 +254,7 @@ FAMILIES = [
         beside_the_point,
         ({}, {"data": "digits", "kind": "next"}),
         {"data": ("table", "digits", "pictures"), "kind": ("calm", "next"), "share": Between(1e-4, 2e-3, log=True)},
+        by_code=True,
     ),
     Family(
         "noisy-gradient",
@@ -273,6 +283,7 @@ FAMILIES = [
         not_a_number,
         ({"kind": "logarithm"},),
         {"kind": ("logarithm",)},
+        by_code=True,
     ),
     Family(
         "starved-device",
@@ -280,5 +291,6 @@ FAMILIES = [
         waiting,
         ({}, {"seconds": 0.02, "steps": 60}),
         {"seconds": Between(0.006, 0.03), "steps": Between(60, 120)},
+        by_code=True,
     ),
 ]
