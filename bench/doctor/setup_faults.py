@@ -1,7 +1,6 @@
 """Mistakes in a network, a loss or a loop that are there before the first step."""
 
 from collections.abc import Iterator
-from functools import partial
 from typing import Any
 
 import material
@@ -40,10 +39,6 @@ def hopeless(chance: Chance, data: str = "table", kind: str = "noise") -> Fitted
     """Not even one batch can be learned by heart: noise drowns the signal, or rows are mixed up."""
     if kind == "noise":
         return own(chance, data, networks.of(networks.Noisy))
-    if kind == "dropout":
-        drop = partial(nn.Dropout, 0.97)
-        model = networks.plain((32, 32), "relu")
-        return own(chance, data, lambda sizes: nn.Sequential(drop(), nn.Flatten(), drop(), model(sizes)))
     return own(chance, data, networks.of(networks.Scrambled))
 
 
@@ -166,8 +161,8 @@ FAMILIES = [
         "cannot-memorise",
         ("cannot-memorise",),
         hopeless,
-        ({"kind": "noise"}, {"kind": "scrambled", "data": "digits"}, {"kind": "dropout", "data": "digits"}),
-        {"data": ("table", "digits"), "kind": ("noise", "scrambled", "dropout")},
+        ({"kind": "noise"}, {"kind": "scrambled", "data": "digits"}, {"kind": "noise", "data": "numbers"}),
+        {"data": ("table", "digits", "numbers"), "kind": ("noise", "scrambled")},
         by_code=True,
     ),
     Family(

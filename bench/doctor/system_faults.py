@@ -11,7 +11,7 @@ from torch.nn.functional import softplus
 
 from gipi.algorithms.optimizers import make
 from gipi.data.corpus import Corpus
-from gipi.systems import gan, gpt
+from gipi.systems import gan, gpt, lstm
 from gipi.training.player import Player
 
 
@@ -109,13 +109,16 @@ def parrot(base: ModuleType) -> Any:
     return SimpleNamespace(__name__="parrot", **kept, players=players)
 
 
-def circling(chance: Chance, kind: str = "parrot", context: int = 4, tokenizer: str = "characters") -> Fitted:
+def circling(chance: Chance, kind: str = "parrot", context: int = 32) -> Fitted:
     """What it writes goes round in circles: it repeats its last letter, or it sees too little of what it wrote."""
     corpus = Corpus("prose", [material.prose(chance, 5_000)], True)
-    options = {"task": "write", "size": "mini", "tokenizer": tokenizer, "steps": 150}
-    if kind == "parrot":
-        return Fitted(corpus, {**options, "system": parrot(gpt), "context": 32}, "loss")
-    return Fitted(corpus, {**options, "system": "gpt", "context": context}, "loss")
+    options = {"task": "write", "context": context}
+    if kind == "recurrent":
+        return Fitted(corpus, {**options, "system": parrot(lstm), "width": 48, "steps": 250}, "")
+    system = parrot(gpt) if kind == "parrot" else "gpt"
+    return Fitted(
+        corpus, {**options, "size": "mini", "steps": 150, "system": system}, "" if kind == "parrot" else "loss"
+    )
 
 
 def repeated_line(chance: Chance, system: str = "gpt", kind: str = "line", share: float = 0.8) -> Fitted:
@@ -162,8 +165,8 @@ FAMILIES = [
         "repetition",
         ("repetition",),
         circling,
-        ({}, {"kind": "short"}, {"kind": "short", "context": 3, "tokenizer": "words"}),
-        {"kind": ("parrot", "short"), "context": Between(3, 5), "tokenizer": ("characters", "words")},
+        ({}, {"kind": "recurrent"}, {"kind": "short", "context": 4}),
+        {"kind": ("parrot", "recurrent"), "context": Between(24, 48)},
     ),
     Family(
         "repeated-line",
