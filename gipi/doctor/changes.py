@@ -2,7 +2,10 @@
 
 from typing import Any
 
-from gipi.doctor.finding import View
+from gipi.doctor.finding import Remedy, View
+from gipi.messages import _
+
+APART = 3.0  # half a power of ten: what step sizes are usually tried in
 
 
 def step_size_of(view: View) -> float | None:
@@ -18,6 +21,32 @@ def steps_times(view: View, factor: float) -> dict[str, Any]:
     """The step size, so many times as large, as a change of options; nothing where there is no such option."""
     size = step_size_of(view)
     return {"lr": float(f"{size * factor:.3g}")} if size and "lr" in view.options else {}
+
+
+def usual_step(view: View, is_larger: bool) -> dict[str, Any]:
+    """The step size that the system comes with, where it is at least three times as large (or small) as the run's."""
+    size, usual = step_size_of(view), view.usual.get("lr")
+    if size is None or not isinstance(usual, int | float) or isinstance(usual, bool):
+        return {}
+    is_far = usual >= APART * size if is_larger else usual <= size / APART
+    is_same = view.options.get("optimizer") == view.usual.get("optimizer")  # step sizes are an optimizer's own
+    return {"lr": float(usual)} if is_far and is_same else {}
+
+
+def as_it_comes(view: View, is_larger: bool) -> tuple[Remedy, ...]:
+    """The system's own step size as a remedy, where it is another one."""
+    changes = usual_step(view, is_larger)
+    if not changes:
+        return ()
+    return (Remedy(_("Take the step size that the system comes with: {size}.", size=f"{changes['lr']:g}"), changes),)
+
+
+def smaller_steps(view: View) -> tuple[Remedy, ...]:
+    """The system's own step size, where it is smaller, and a tenth of the run's; nothing where there is no such option."""
+    tenth = steps_times(view, 0.1)
+    if not tenth:
+        return ()
+    return (*as_it_comes(view, is_larger=False), Remedy(_("Try a tenth of the step size."), tenth))
 
 
 def longer(view: View, factor: float) -> dict[str, Any]:

@@ -32,6 +32,7 @@ class View:
         task: classify, regress, generate, write, act ...; "" in a loop of a person's own.
         system: mlp, convnet, gan ...; own where it is a person's.
         options: The options of the run and of its system as they were in the end, by name.
+        usual: The same as they come, where nothing else is said.
         parameters: Numbers that are learned.
         steps: That were planned.
         curve: Of each player `(n, 3)`: step, mean and spread of the losses of some neighbouring steps, in order.
@@ -57,6 +58,7 @@ class View:
     task: str = ""
     system: str = ""
     options: Mapping[str, Any] = field(default_factory=dict)
+    usual: Mapping[str, Any] = field(default_factory=dict)
     parameters: int = 0
     steps: int = 0
     curve: Mapping[str, np.ndarray] = field(default_factory=dict)

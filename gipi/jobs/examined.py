@@ -9,6 +9,7 @@ from gipi.doctor import OF_DATA, ORDER, Finding, examine
 from gipi.doctor.finding import View
 from gipi.doctor.visits import Visits
 from gipi.jobs.job import Job, Outcome
+from gipi.jobs.options import Fit
 from gipi.training.folder import Folder
 from gipi.training.log_file import read_curve, read_faults, read_log, read_visits
 
@@ -42,9 +43,18 @@ def _known(job: Job) -> dict[str, Any]:
         "task": str(job.record.get("task", "")),
         "system": job.setting.system_name,
         "options": options_of(job),
+        "usual": {**vars(Fit()), **usual_config(job)},
         "parameters": sum(count or 0 for _name, _shape, count in layers),
         "steps": job.plan.steps,
     }
+
+
+def usual_config(job: Job) -> dict[str, Any]:
+    """The system's options as they come; nothing where it has none, or asks for some."""
+    try:
+        return dict(vars(type(job.setting.config)()))
+    except TypeError:
+        return {}
 
 
 def options_of(job: Job) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from gipi.doctor.checks.divergence import check
 def test_a_run_that_was_given_up(tmp_path):
     found = found_in(tmp_path, blobs(), system="mlp", lr=100.0)
     assert found["divergence"].severity == "problem"
-    assert found["divergence"].remedies[0].changes == {"lr": 10.0, "clip": 1.0}
+    assert found["divergence"].remedies[-1].changes == {"lr": 10.0, "clip": 1.0}
 
 
 def test_a_run_that_went_on_is_no_problem():

@@ -10,7 +10,7 @@ from gipi.doctor.checks.step_too_large import check
 def test_large_steps_come_first(options, tmp_path):
     found = found_in(tmp_path, blobs(), system="mlp", **options)
     assert next(iter(found)) == "step-too-large"
-    assert found["step-too-large"].remedies[0].changes == {"lr": pytest.approx(options["lr"] / 10)}
+    assert {"lr": pytest.approx(options["lr"] / 10)} in [one.changes for one in found["step-too-large"].remedies]
 
 
 @pytest.mark.parametrize("options", [{}, {"lr": 1e-2}, {"optimizer": "sgd"}, {"activation": "tanh", "norm": "batch"}])

@@ -10,7 +10,7 @@ from gipi.doctor.checks.step_too_small import check
 def test_small_steps_come_first(options, tmp_path):
     found = found_in(tmp_path, blobs(), system="mlp", **options)
     assert next(iter(found)) == "step-too-small"
-    assert found["step-too-small"].remedies[0].changes == {"lr": pytest.approx(options["lr"] * 10)}
+    assert {"lr": pytest.approx(options["lr"] * 10)} in [one.changes for one in found["step-too-small"].remedies]
     assert found["step-too-small"].evidence["path"] < 0.1
 
 

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from gipi.doctor.changes import optional, steps_times
+from gipi.doctor.changes import as_it_comes, optional, steps_times
 from gipi.doctor.finding import Finding, Plot, Remedy, View
 from gipi.doctor.trends import curve_of, learned_little, ratios_of, start_of, was_off_at_first, went_on
 from gipi.messages import _
@@ -38,6 +38,7 @@ def check(view: View) -> Finding | None:
             " and may land higher than they began."
         ),
         (
+            *as_it_comes(view, is_larger=False),
             Remedy(_("Take a tenth of the step size (--lr)."), steps_times(view, 0.1)),
             Remedy(_("Limit the gradient: --clip 1."), optional(view, "clip", 1.0)),
             Remedy(

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from gipi.doctor.changes import longer, steps_times
+from gipi.doctor.changes import as_it_comes, longer, steps_times
 from gipi.doctor.finding import Finding, Plot, Remedy, View
 from gipi.doctor.trends import CUSTOMARY, curve_of, path_of, quarter, ratios_of, start_of, still_falls
 from gipi.messages import _
@@ -36,6 +36,7 @@ def check(view: View) -> Finding | None:
             ratio=f"{usual:.0e}",
         ),
         (
+            *as_it_comes(view, is_larger=True),
             Remedy(_("Take ten times the step size (--lr), or --lr auto."), steps_times(view, 10)),
             Remedy(_("Take a hundred times the step size."), steps_times(view, 100)),
             Remedy(_("Train ten times as long."), longer(view, 10)),
