@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from types import CellType, FunctionType
 from typing import Any
 
 import numpy as np
@@ -100,7 +101,7 @@ def _apart(job: Job) -> Iterator[None]:
     """With copies of the losses, which may count their calls, and nothing compiled."""
     named = {name: vars(job)[name] for name in ("loss", "plain_loss") if name in vars(job)}
     arithmetic = job.setting.arithmetic
-    copies = copy.deepcopy(named)
+    copies = {name: _copied(loss) for name, loss in named.items()}
     try:
         vars(job).update(copies)
         job.setting.arithmetic = replace(arithmetic, compiled=False)
@@ -108,6 +109,24 @@ def _apart(job: Job) -> Iterator[None]:
     finally:
         vars(job).update(named)
         job.setting.arithmetic = arithmetic
+
+
+def _copied(loss: Any) -> Any:
+    """A loss that shares nothing that it may change: an object, or a function with what it has closed over."""
+    if not isinstance(loss, FunctionType) or not loss.__closure__:
+        return _deep(loss)
+    cells = tuple(CellType(_deep(cell.cell_contents)) for cell in loss.__closure__)
+    made = FunctionType(loss.__code__, loss.__globals__, loss.__name__, loss.__defaults__, cells)
+    made.__kwdefaults__ = loss.__kwdefaults__
+    return made
+
+
+def _deep(value: Any) -> Any:
+    """A copy; of what cannot be copied, a module or a lock, the thing itself."""
+    try:
+        return copy.deepcopy(value)
+    except Exception:  # whatever its own code says
+        return value
 
 
 def _of_network(job: Job, member: Member) -> dict[str, Any]:

@@ -70,6 +70,7 @@ def test_it_is_no_more_than_a_warning_where_the_run_has_learned():
     assert check(View(probes={"first": first}, options={"weights": "other"})) is None
     for broken in ({}, {"failed": "x"}, {"loss": None, "expected": 1.0}, {"loss": float("nan"), "expected": 1.0}):
         assert check(View(probes={"first": broken})) is None
+    assert check(View(probes={"first": {**first, "loss": 3.9}})).severity == "note"
     large = {**first, "loss": 13.5, "expected": 10.82, "classes": 50_000}  # two nats are little there
     assert check(View(probes={"first": {**first, "expected": 0.01}})) is None  # a loss of another kind
     assert check(View(probes={"first": large})) is None

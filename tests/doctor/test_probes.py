@@ -31,6 +31,17 @@ class Counted(nn.Module):
         return F.cross_entropy(output, y) * (1 + 0.001 * self.calls)
 
 
+def counting():
+    """The same as a function, which counts in what it has closed over."""
+    calls = [0]
+
+    def loss(output, y):
+        calls[0] += 1
+        return F.cross_entropy(output, y) * (1 + 0.001 * calls[0])
+
+    return loss
+
+
 def noisy(sizes):
     return nn.Sequential(
         nn.Linear(sizes.input[0], 16), nn.BatchNorm1d(16), nn.ReLU(), nn.Dropout(0.3), nn.Linear(16, sizes.output)
@@ -48,7 +59,8 @@ CASES = {
     "mlp": ((X, Y), {"system": "mlp", "dropout": 0.3}),
     "folds at once": ((X, Y), {"system": "mlp", "folds": 3}),
     "own": ((X, Y), {"model": noisy}),
-    "own loss": ((X, Y), {"model": noisy, "loss": Counted(), "steps": 2}),
+    "own loss": ((X, Y), {"model": noisy, "loss": Counted, "steps": 2}),
+    "own function": ((X, Y), {"model": noisy, "loss": counting, "steps": 2}),
     "pictures": ((PICTURES, np.arange(120) % 3), {"system": "convnet", "augment": ("flip",), "steps": 12}),
     "numbers": ((X, X[:, 0]), {"system": "tabm", "steps": 20}),
 }
@@ -57,10 +69,12 @@ CASES = {
 @pytest.mark.parametrize("name", CASES)
 def test_the_weights_are_the_same_to_the_bit(tmp_path, name):
     data, options = CASES[name]
-    on, run = weights(tmp_path / "on", data, **options)
-    if "loss" in options:
-        options = {**options, "loss": Counted()}
-    off, _run = weights(tmp_path / "off", data, doctor=False, **options)
+
+    def made():
+        return {**options, "loss": options["loss"]()} if "loss" in options else options
+
+    on, run = weights(tmp_path / "on", data, **made())
+    off, _run = weights(tmp_path / "off", data, doctor=False, **made())
     assert len(on) == len(off)
     assert all(torch.equal(one[key], other[key]) for one, other in zip(on, off, strict=True) for key in one)
     assert run.record["probes"]["first"]["loss"] > 0 and "probes" not in _run.record

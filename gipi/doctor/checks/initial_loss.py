@@ -7,9 +7,9 @@ from gipi.doctor.tries import has_learned, number, probe
 from gipi.messages import _
 
 # Scores of variance v cost about v / 2 nats more than guessing (the mean of a log-normal). He's initialisation gives
-# them a variance of 2 where inputs are independent of each other; the pixels of a picture are not, so twice that is
-# sound: 2 nats.
-SOUND = 2.0
+# them a variance of 2 where inputs are independent of each other: 1 nat. The pixels of a picture are not: twice that.
+SOUND = 1.0
+SOUND_OF_PICTURES = 2.0
 # Nats: scores of standard deviation 3, where He's have 1.4; the truth is 150 times less likely than by guessing.
 FAR = 5.0
 CLOSE = 0.02  # to the logarithm of the classes lies what a cross-entropy says of guessing
@@ -33,10 +33,12 @@ def check(view: View) -> Finding | None:
             return None  # it is not counted in nats
         excess, times = loss - expected, loss / expected
         is_found = excess > SOUND and times > TIMES
-        is_far = excess > FAR or (is_found and times > FAR_TIMES)
+        is_clear = excess > SOUND_OF_PICTURES
+        is_far = excess > FAR or (is_clear and times > FAR_TIMES)
     else:
         times = loss / expected
         is_found, is_far = times > NUMBERS, times > FAR_NUMBERS
+        is_clear = is_found
     if not is_found:
         return None
     scale = number(found, "scale")
@@ -63,7 +65,7 @@ def check(view: View) -> Finding | None:
             **said,
         )
     bars = Plot(_("loss before the first step"), {"": [expected, loss]}, labels=[_("guessing"), _("this network")])
-    severity = "problem" if is_far and has_learned(view) is not True else "warning"
+    severity = "problem" if is_far and has_learned(view) is not True else "warning" if is_clear else "note"
     return Finding("initial-loss", severity, evidence, cause, _remedies(view, is_large), bars)
 
 
