@@ -1,12 +1,27 @@
 """A hook in somebody's network that cannot break, change or outlive anything."""
 
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import nn
+
+
+@dataclass
+class Account:
+    """What hooks have in common.
+
+    Attributes:
+        seconds: That they took.
+        failed: What went wrong.
+    """
+
+    seconds: float = 0.0
+    failed: str = ""
 
 
 class Hook:
@@ -18,7 +33,8 @@ class Hook:
 
     Args:
         function: Of what hooks get.
-        account: Where `seconds` are added up that hooks take, and `failed` says what went wrong.
+        account: Where `seconds` are added up that hooks take, and `failed` says what went wrong; an `Account`, or what
+        has its fields.
     """
 
     def __init__(self, function: Callable[..., None], account: Any):
@@ -26,7 +42,9 @@ class Hook:
         self.account = account
 
     def __call__(self, *given: Any) -> None:
-        if torch.compiler.is_compiling() or not torch.is_grad_enabled() or is_recorded():
+        if torch.compiler.is_compiling():
+            return
+        if not torch.is_grad_enabled() or is_recorded():
             return
         began = time.perf_counter()
         try:
@@ -53,6 +71,12 @@ def is_compiled(net: nn.Module) -> bool:
         or isinstance(net, torch.jit.ScriptModule)
         or type(net).__name__ == "OptimizedModule"
     )
+
+
+def has_compiled() -> bool:
+    """Whether this process has compiled anything: then a new hook may make it compile anew."""
+    dynamo = sys.modules.get("torch._dynamo.utils")
+    return dynamo is not None and sum(dynamo.counters["frames"].values()) > 0
 
 
 def parts_of(net: nn.Module, is_lasting: bool = False) -> Iterator[tuple[str, nn.Module]]:

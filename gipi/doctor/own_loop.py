@@ -24,6 +24,7 @@ from gipi.doctor.hook import is_compiled
 from gipi.doctor.listening import Look
 from gipi.doctor.probes import PLAIN, first, kind_of, shuffled, tried
 from gipi.doctor.reach import FEW, connected, held_still
+from gipi.doctor.statistics import untouched
 from gipi.doctor.told import Rows, inputs_and_target
 from gipi.doctor.wanted import chance_of, recognised, reduction, wants
 
@@ -162,21 +163,22 @@ class Probing:
         net = self._net()
         if net is None or self.reference is None or self.loss is None:
             return
-        batch, kind = self._on(net), self._kind()
-        if "tried" not in self.found:
-            self.found["tried"] = True
-            if pair := self._pair():
-                self.found |= tried("reduction", lambda: reduction(self.loss, pair[0], pair[1:]))
-                self.found |= tried("wanted", lambda: wants(self.loss, pair[0], pair[1:], kind))
-            if sum(one.nbytes for one in net.parameters()) <= MOST_COPIED:
-                self.found |= tried(
-                    "memorised", lambda: memorised(copy.deepcopy(net), self.loss, batch, kind, seconds=SECONDS)
-                )
-            self._tell_apart(net, batch)
-        source = rows.get("valid") or rows.get("train")
-        if source and (last := source.last()):
-            device = batch[0].device
-            self.found |= tried("shuffled", lambda: shuffled(net, self.loss, [one.to(device) for one in last]))
+        with untouched(net):
+            batch, kind = self._on(net), self._kind()
+            if "tried" not in self.found:
+                self.found["tried"] = True
+                if pair := self._pair():
+                    self.found |= tried("reduction", lambda: reduction(self.loss, pair[0], pair[1:]))
+                    self.found |= tried("wanted", lambda: wants(self.loss, pair[0], pair[1:], kind))
+                if sum(one.nbytes for one in net.parameters()) <= MOST_COPIED:
+                    self.found |= tried(
+                        "memorised", lambda: memorised(copy.deepcopy(net), self.loss, batch, kind, seconds=SECONDS)
+                    )
+                self._tell_apart(net, batch)
+            source = rows.get("valid") or rows.get("train")
+            if source and (last := source.last()):
+                device = batch[0].device
+                self.found |= tried("shuffled", lambda: shuffled(net, self.loss, [one.to(device) for one in last]))
 
     def _tell_apart(self, net: nn.Module, batch: Sequence[Tensor]) -> None:
         """Of parameters without gradient those that the loss is not made from, and those whose gradient is cut off."""
@@ -189,6 +191,11 @@ class Probing:
     def probes(self, losses: Mapping[str, list[float]], rows: Mapping[str, Rows]) -> dict[str, Any]:
         """All that is known, with what the rows say that were kept."""
         found = {name: one for name, one in self.found.items() if name != "tried"}
+        end = found.get("output", {}).get("end")
+        if end and str(found.get("recognised")).endswith(
+            f" of {end}"
+        ):  # the network's own end, not the loss's beginning
+            found["recognised"] = found["recognised"].removesuffix(f" of {end}")
         if "first" not in found and len(losses) == 1:
             found |= tried("first", lambda: self._first(next(iter(losses.values()))))
         if "train" in rows:

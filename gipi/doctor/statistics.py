@@ -40,7 +40,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from gipi.doctor.hook import Hook
+from gipi.doctor.hook import Account, Hook
 from gipi.doctor.pieces import some_rows
 
 MOST = 4096  # elements of a layer that are looked at
@@ -276,8 +276,7 @@ class Seen:
         self.norms: dict[str, dict[str, int]] = {}
         self.order: list[str] = []
         self.output: dict[str, Any] | None = None
-        self.seconds = 0.0
-        self.failed = ""
+        self.account = Account()
 
 
 @contextmanager
@@ -341,13 +340,13 @@ def looking(
 
     for name, part in net.named_modules() if parts is None else parts:
         if (kind := KINDS.get(type(part))) is not None:
-            hooks.append(part.register_forward_hook(Hook(gave(name, kind), seen)))
+            hooks.append(part.register_forward_hook(Hook(gave(name, kind), seen.account)))
         elif isinstance(part, WEIGHTED):
             along = -1 if isinstance(part, nn.Linear) else 1
-            hooks.append(part.register_forward_pre_hook(Hook(took(name, along), seen)))
+            hooks.append(part.register_forward_pre_hook(Hook(took(name, along), seen.account)))
         elif isinstance(part, BATCH_NORM):
-            hooks.append(part.register_forward_pre_hook(Hook(normed(name), seen)))
-    hooks.append(net.register_forward_hook(Hook(whole, seen)))
+            hooks.append(part.register_forward_pre_hook(Hook(normed(name), seen.account)))
+    hooks.append(net.register_forward_hook(Hook(whole, seen.account)))
     try:
         yield seen
     finally:

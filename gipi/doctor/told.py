@@ -17,7 +17,7 @@ from gipi.doctor.finding import keys
 POINTS = 200  # of a curve, at least, once there are so many losses
 PENDING = 512  # losses that wait to be read back
 ROOM = 4 << 20  # bytes of rows that are kept
-MOST_BATCHES = 96  # of which rows are kept
+MOST_BATCHES = 48  # of which rows are kept
 MOST_ROWS = 256  # of a batch
 WIDE = 4096  # elements of a row; of larger ones, pictures, every so many pixels are kept
 X_NAMES = ("x", "input", "inputs", "input_ids", "image", "images", "pixel_values", "features", "data")
@@ -80,7 +80,12 @@ class Numbers:
         """A loss, or a metric (part "metric"); gives whether so many wait that it is time to `read` them."""
         if self.is_after is None and part == "train":
             self.is_after = step > 0
-        self._pending.append((part, name, step, kept(value)))
+        if isinstance(value, Tensor):
+            try:
+                value = value.item() if value.is_cpu and value.numel() == 1 else value.detach().clone()
+            except (RuntimeError, TypeError):
+                value = None
+        self._pending.append((part, name, step, value))
         return len(self._pending) >= PENDING
 
     def ask(self, step: int, losses: dict[str, float]) -> None:
@@ -238,16 +243,6 @@ def inputs_and_target(batch: Any) -> tuple[Tensor | None, Tensor | None]:
 def _array(x: Tensor) -> np.ndarray:
     x = x.cpu()
     return (x.float() if x.dtype == torch.bfloat16 else x).numpy()
-
-
-def kept(value: Any) -> Any:
-    """A number that may be read at once, a tensor of a device as it is now, or whatever it is."""
-    if not isinstance(value, Tensor):
-        return value
-    try:
-        return value.item() if value.device.type == "cpu" and value.numel() == 1 else value.detach().clone()
-    except (RuntimeError, TypeError):
-        return None
 
 
 def _numbers(values: list[Any]) -> list[float | None]:

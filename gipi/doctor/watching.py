@@ -28,8 +28,8 @@ from torch.optim import Optimizer
 
 from gipi.doctor import ORDER, examine
 from gipi.doctor.finding import Finding, View
-from gipi.doctor.hook import is_recorded
-from gipi.doctor.listening import Look, unseen
+from gipi.doctor.hook import has_compiled, is_recorded
+from gipi.doctor.listening import Ears, Look, unseen
 from gipi.doctor.own_loop import Probing
 from gipi.doctor.own_view import view_of
 from gipi.doctor.told import Numbers, Rows
@@ -37,7 +37,7 @@ from gipi.errors import DoctorWarning, UsageError
 from gipi.messages import _
 
 SHARE = 0.015  # of the time of training that looks may take
-SHARE_OF_SMALL = 0.025  # where steps are short
+SHARE_OF_SMALL = 0.02  # where steps are short
 SHORT = 0.002  # seconds of a step
 SHARE_OF_CHECKS = 0.005  # of the time, for saying while it trains what is wrong
 UNKNOWN = 0.1  # seconds that the checks are taken to need before they ran once
@@ -119,6 +119,7 @@ class Doctor:
         self._probing = Probing(nets, list(optimizers.values()), loss_function)
         self._is_batch_after: bool | None = None  # batches are told after the step that is made by them
         self._notes: dict[str, str] = {}  # what could not be done, and why
+        self._ears = Ears(nets)
         self._look: Look | None = None
         self._at_parts = False  # the network is not called itself
         self._due = FIRST
@@ -132,10 +133,7 @@ class Doctor:
         self._told: set[str] = set()
         self._untold: list[Finding] = []
         self._is_broken = False  # a loss was no number
-        self._handles: list[Any] = []
-        for one in optimizers.values():
-            self._handles.append(one.register_step_pre_hook(self._before))
-            self._handles.append(one.register_step_post_hook(self._after))
+        self._handles = [one.register_step_post_hook(self._after) for one in optimizers.values()]
         if left := unseen(nets):
             names = ", ".join(filter(None, left))
             self._notes["compiled"] = _("What layers give is not seen: the model is compiled. {names}", names=names)
@@ -154,6 +152,7 @@ class Doctor:
         is_full = self._numbers.tell(part, name, self.step, loss)
         if is_full or self._probing.wants or part != "train":
             self._safely(self._tell_loss, loss, part, is_full)
+            self._say_more()
         return loss
 
     def metric(self, value: Any, name: str = "metric") -> Any:
@@ -198,12 +197,18 @@ class Doctor:
             self._safely(self._open, optimizer, _has_closure(args, kwargs))
 
     def _after(self, optimizer: Optimizer, args: tuple, kwargs: dict) -> None:
-        self._counts[id(optimizer)] += 1
-        self.step = max(self._counts.values())
+        self._counts[id(optimizer)] = count = self._counts[id(optimizer)] + 1
+        if count > self.step:
+            self.step = count
+        if self._look is None and self.step < self._due:
+            return
         if self._look is not None:
             self._safely(self._close, optimizer, _has_closure(args, kwargs))
         if self._look is None and self.step >= self._due and self._failed < MOST_FAILED:
             self._safely(self._begin)
+        self._say_more()
+
+    def _say_more(self) -> None:
         if self._numbers.bad and not self._is_broken:
             self._is_broken = True
             self._safely(self._examine, EARLY)
@@ -214,9 +219,9 @@ class Doctor:
         if is_recorded():
             return
         began = time.perf_counter()
-        self._look = Look(self.step, self.nets, list(self.optimizers.values()))
+        self._look = Look(self.step, self.nets, list(self.optimizers.values()), self._at_parts)
+        self._ears.open(self._look, [one.register_step_pre_hook(self._before) for one in self.optimizers.values()])
         self._spent = time.perf_counter() - began
-        self._look.begin(self._at_parts)
 
     def _open(self, optimizer: Optimizer, has_closure: bool) -> None:
         assert self._look
@@ -235,11 +240,14 @@ class Doctor:
             self._spent += time.perf_counter() - began
             return
         self._look = None
+        self._ears.close()
         found = look.end()
         if look.is_void:
-            self._due = self.step + 1
+            self._due = self.step
             return
-        if not look.is_called and not self._at_parts:
+        if not look.is_called and has_compiled():
+            self._ears.is_deaf = True  # a compiled program is called instead, which is compiled anew for new hooks
+        elif not look.is_called:
             self._at_parts = True  # its parts are called instead
         if not self._probing.is_begun:
             self._probing.begin(look, found)
@@ -250,7 +258,7 @@ class Doctor:
         self._failed = 0
         self._read()
         now = time.perf_counter()
-        cost = now - began + self._spent + look.seconds
+        cost = now - began + self._spent + self._ears.account.seconds + look.seconds
         self._costs = [*self._costs[-LOOKS:], cost]
         each = max(1e-7, (now - self._mark[0] - cost) / max(1, self.step - self._mark[1]))
         share = SHARE_OF_SMALL if each < SHORT else SHARE
@@ -272,9 +280,7 @@ class Doctor:
         except Exception as error:
             self._notes["failed"] = _("A look failed: {reason}", reason=f"{type(error).__name__}: {error}"[:300])
             self._failed += 1
-            if self._look is not None:
-                look, self._look = self._look, None
-                look.close()
+            self._drop()
             self._due = self.step + (self.every or 1) * 10
 
     # --- what it says --------------------------------------------------------------------------------------------
@@ -346,6 +352,11 @@ class Doctor:
         for handle in self._handles:
             handle.remove()
         self._handles = []
+        self._drop()
+
+    def _drop(self) -> None:
+        """The look that is open is given up."""
+        self._ears.close()
         if self._look is not None:
             look, self._look = self._look, None
             look.close()
@@ -368,7 +379,8 @@ def _named(given: Any, kind: type, what: str, wanted: str) -> dict[str, Any]:
         named = {str(place): one for place, one in enumerate(given)}
     else:
         named = {"": given}
-    named = {name: _inner(one) for name, one in named.items()}
+    if kind is Optimizer:
+        named = {name: _inner(one) for name, one in named.items()}
     wrong = [one for one in named.values() if not isinstance(one, kind)]
     if wrong or not named:
         came = type(wrong[0]).__name__ if wrong else _("nothing")
