@@ -10,6 +10,7 @@ from gipi.messages import _
 DEEP = 4  # layers, at least: with fewer there is no way to vanish on
 SMALLER = 1e-2  # of the last layer's gradient is left at the first: it learns a hundred times slower
 FAR_SMALLER = 1e-3  # as after five sigmoids, of which each passes a quarter on at most (4 ** -5; Hochreiter 1991)
+STEPS = 40  # as for a plateau: ten for each quarter
 STEADY = 0.8  # rank correlation of depth and gradient: layer by layer, not one layer that is different
 
 
@@ -27,7 +28,7 @@ def check(view: View) -> Finding | None:
     shown, share = (looks[-1], min(early, late)) if lasts else (looks[0], first)
     return Finding(
         "vanishing-gradient",
-        "problem" if lasts and is_stuck else "warning" if lasts or _began_late(view) else "note",
+        "problem" if lasts and is_stuck and _had_time(view) else "warning" if lasts or _began_late(view) else "note",
         {"first_to_last": share, "layers": len(shown), "gradients": dict(shown)},
         _(
             "The gradient vanishes: on its way back from the loss each layer makes it smaller, and at the first one"
@@ -54,6 +55,12 @@ def _began_late(view: View) -> bool:
     return curve is not None and float(np.median(quarter(curve, 1))) >= LITTLE * start_of(view, curve)
 
 
+def _had_time(view: View) -> bool:
+    """Whether there were so many steps that something should have been learned."""
+    curve = curve_of(view)
+    return curve is not None and len(curve) >= STEPS
+
+
 def _left(look: list[tuple[str, float]]) -> float:
     """The first layer's gradient as a part of the last one's; 1 where it does not fall layer by layer."""
     sizes = np.array([size for _name, size in look])
@@ -62,7 +69,8 @@ def _left(look: list[tuple[str, float]]) -> float:
     ranks = np.argsort(np.argsort(sizes))
     if np.corrcoef(ranks, np.arange(len(ranks)))[0, 1] < STEADY:
         return 1.0
-    return float(sizes[0] / sizes[-1])
+    first = sizes[:2].max()  # one slow layer (a query of attention) is no network that learns slowly
+    return float(first / sizes[-1])
 
 
 def _adaptive(view: View) -> dict:
