@@ -121,6 +121,8 @@ class Family:
         make: Data and network by chance, and by knobs.
         fixed: The knobs of each fixed case.
         drawn: What an unseen case draws each knob from: some values, or a range. Empty: a fixed one with other data.
+        by_code: The mistake is in a person's own network, loss or loop, and no option can mend it; what its remedies do
+            to the figure is counted apart.
     """
 
     name: str
@@ -128,6 +130,7 @@ class Family:
     make: Callable[..., Work]
     fixed: Sequence[Mapping[str, Any]] = ({},)
     drawn: Mapping[str, Sequence[Any] | Between] = field(default_factory=dict)
+    by_code: bool = False
 
 
 @dataclass(frozen=True)

@@ -286,18 +286,20 @@ def sound_yes_or_no(chance: Chance) -> Looped:
 
 
 def sound_transfer(chance: Chance) -> Looped:
-    """A body that was trained before, on purpose left as it is, and a new head."""
-    before, rows = loader(chance, "table"), loader(chance, "table")
+    """A body that was trained before on rows of this kind, on purpose left as it is, and a new head."""
+    rows = loader(chance, "table")
 
     def made() -> nn.Module:
         net = networks.dense(8, (32, 32), 3)
         optimizer = torch.optim.Adam(net.parameters(), lr=5e-3)
         for _epoch in range(8):
-            for x, y in before.batches():
+            for x, y in rows.batches():
                 optimizer.zero_grad()
                 cross_entropy(net(x), y).backward()
                 optimizer.step()
-        for layer in networks.linears(net)[:-1]:
+        *body, head = networks.linears(net)
+        head.reset_parameters()
+        for layer in body:
             layer.requires_grad_(False)
         return net
 

@@ -58,6 +58,7 @@ def carried_out(case: Any, with_remedy: bool) -> dict[str, Any]:
         "case": case.name,
         "family": case.family.name,
         "faults": list(case.faults),
+        "by_code": case.family.by_code,
         "seed": case.seed,
         "knobs": dict(case.knobs),
         "findings": [],

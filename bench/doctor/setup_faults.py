@@ -1,7 +1,6 @@
 """Mistakes in a network, a loss or a loop that are there before the first step."""
 
 from collections.abc import Iterator
-from functools import partial
 from typing import Any
 
 import material
@@ -40,10 +39,6 @@ def hopeless(chance: Chance, data: str = "table", kind: str = "noise") -> Fitted
     """Not even one batch can be learned by heart: noise drowns the signal, or rows are mixed up."""
     if kind == "noise":
         return own(chance, data, networks.of(networks.Noisy))
-    if kind == "dropout":
-        drop = partial(nn.Dropout, 0.97)
-        model = networks.plain((32, 32), "relu")
-        return own(chance, data, lambda sizes: nn.Sequential(drop(), nn.Flatten(), drop(), model(sizes)))
     return own(chance, data, networks.of(networks.Scrambled))
 
 
@@ -160,13 +155,15 @@ FAMILIES = [
         large_head,
         ({}, {"data": "digits", "factor": 40.0}, {"data": "numbers", "factor": 1.0, "bias": 30.0}),
         {"data": (*DATA, "numbers"), "factor": Between(30.0, 200.0, log=True)},
+        by_code=True,
     ),
     Family(
         "cannot-memorise",
         ("cannot-memorise",),
         hopeless,
-        ({"kind": "noise"}, {"kind": "scrambled", "data": "digits"}, {"kind": "dropout", "data": "digits"}),
-        {"data": ("table", "digits"), "kind": ("noise", "scrambled", "dropout")},
+        ({"kind": "noise"}, {"kind": "scrambled", "data": "digits"}, {"kind": "noise", "data": "numbers"}),
+        {"data": ("table", "digits", "numbers"), "kind": ("noise", "scrambled")},
+        by_code=True,
     ),
     Family(
         "input-ignored",
@@ -174,6 +171,7 @@ FAMILIES = [
         blind,
         ({"how": "mean"}, {"how": "zero", "data": "digits"}, {"how": "norm", "data": "numbers"}),
         {"data": (*DATA, "numbers"), "how": ("mean", "zero", "norm")},
+        by_code=True,
     ),
     Family(
         "softmax-twice",
@@ -181,6 +179,7 @@ FAMILIES = [
         softmax_twice,
         ({"data": "table"}, {"data": "digits"}, {"kind": "convolutions"}),
         {"data": DATA, "kind": ("own", "convolutions")},
+        by_code=True,
     ),
     Family(
         "loss-mismatch",
@@ -188,6 +187,7 @@ FAMILIES = [
         misfit,
         ({"kind": "nll"}, {"kind": "sigmoid", "data": "digits"}, {"kind": "broadcast"}, {"kind": "relu"}),
         {"data": DATA, "kind": ("nll", "sigmoid", "broadcast", "relu", "tanh")},
+        by_code=True,
     ),
     Family(
         "loss-summed",
@@ -202,6 +202,7 @@ FAMILIES = [
         shifted,
         ({}, {"data": "numbers", "by": -1}, {"data": "pictures", "by": 2}),
         {"data": ("table", "numbers", "pictures"), "by": (1, -1, 2, 3)},
+        by_code=True,
     ),
     Family(
         "no-gradient",
@@ -209,6 +210,7 @@ FAMILIES = [
         cut,
         ({}, {"kind": "stepped", "data": "digits"}, {"kind": "forgotten"}),
         {"data": (*DATA, "numbers"), "kind": ("detached", "stepped", "forgotten")},
+        by_code=True,
     ),
     Family(
         "frozen-layer",
@@ -216,6 +218,7 @@ FAMILIES = [
         frozen,
         ({}, {"kind": "optimizer", "data": "digits"}),
         {"data": (*DATA, "numbers"), "kind": ("requires_grad", "optimizer"), "width": Between(4, 16)},
+        by_code=True,
     ),
     Family(
         "not-shuffled",
@@ -223,5 +226,6 @@ FAMILIES = [
         in_order,
         ({}, {"rows": 16, "count": 3}),
         {"rows": (16, 32, 50), "count": Between(2, 6)},
+        by_code=True,
     ),
 ]

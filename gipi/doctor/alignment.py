@@ -130,7 +130,7 @@ def _targets(y: np.ndarray, kind: str) -> np.ndarray | None:
             return None
         held = np.eye(len(labels))[codes]
     elif np.issubdtype(y.dtype, np.number):
-        held = np.nan_to_num(y.astype(np.float64).reshape(len(y), -1)[:, :8])
+        held = np.nan_to_num(y.astype(np.float64).reshape(len(y), -1)[:, :8], posinf=0, neginf=0)
         low, high = np.quantile(held, [0.01, 0.99], axis=0)
         held = np.clip(held, low, high)  # as for inputs
         held = held / np.maximum(held.std(0), 1e-12)
@@ -209,7 +209,7 @@ def order(batches: Sequence[np.ndarray]) -> dict[str, Any] | None:
         keep = np.argsort(-np.bincount(codes))[:MOST_CLASSES]
         columns = (codes[:, None] == keep[None]).astype(np.float64)
     else:
-        held = np.nan_to_num(together.astype(np.float64))
+        held = np.nan_to_num(together.astype(np.float64), posinf=0, neginf=0)
         columns = np.argsort(np.argsort(held, kind="stable"), kind="stable").astype(np.float64)[:, None]  # ranks
     edges = np.concatenate([[0], np.cumsum(sizes)])
     means = np.add.reduceat(columns, edges[:-1], 0) / sizes[:, None]

@@ -21,7 +21,7 @@ from gipi.doctor.wanted import Loss, chance_of, floor_of
 
 ROWS = 8  # that are memorised
 CANDIDATES = 64  # rows among which these are chosen
-FEWEST = 20  # steps with each step size, or it is not tried
+FEWEST = 40  # steps with a step size, or it is not tried: fewer prove nothing
 STEPS = 60  # with each step size, at most: Adam moves a weight by a step size each, so 60 of 0.03 turn any weight round
 LAST = 5  # of whose losses the mean is taken: where there is noise, one of them may be low by luck
 SIZES = (3e-3, 3e-2, 3e-4)  # Adam's own 1e-3 (Kingma & Ba 2015) between the first and the last, and a decade above
@@ -43,8 +43,8 @@ def memorised(
         loss: Of output and target.
         batch: Of which at most 8 rows are taken: different inputs, of different classes, so that even an affine map can
         do it. kind: Of the targets.
-        seconds: That it may take.
-        objective: `batch -> scalar` that is trained, where it is not `loss(net(x), *target)`.
+        seconds: That a sound network may take, which does it with the first step size; others may take three times
+        that. objective: `batch -> scalar` that is trained, where it is not `loss(net(x), *target)`.
 
     Returns:
         first: The loss before. last: The mean of the last after `steps` steps, with the best of the step sizes that
@@ -54,11 +54,11 @@ def memorised(
         random: where they come in the same order again. skipped: Why it was not tried, in place of all that. None:
         nothing to be learned by heart, or nothing to learn with.
     """
-    batch = distinct(batch, kind)
+    some = distinct(batch, kind)
     params = [one for one in net.parameters() if one.requires_grad]
-    if batch is None or not params:
+    if some is None or not params:
         return None
-    x, *target = batch
+    x, *target = some
     wanted = objective or (lambda batch: loss(net(batch[0]), *batch[1:]))
     with untouched(net), torch.no_grad():
         net.eval()
@@ -69,19 +69,18 @@ def memorised(
     floor = floor_of(loss, output, target, kind)
     if constant is None or floor is None or constant - floor <= 1e-6 * (1 + abs(constant)):
         return None
-    each = _seconds_of_step(wanted, batch, params)
-    if each * FEWEST * len(SIZES) > seconds:
-        return {
-            "skipped": f"{FEWEST} steps of {each:.3g} s with {len(SIZES)} step sizes take longer than {seconds:.3g} s"
-        }
+    with untouched(net), torch.enable_grad():
+        each = _seconds_of_step(wanted, some, params)
+    if each * FEWEST > seconds:
+        return {"skipped": f"{FEWEST} steps of {each:.3g} s take longer than {seconds:.3g} s"}
     found: dict[str, Any] = {"first": None, "rows": len(x), "expected": constant, "floor": floor, "sizes": []}
     enough = constant - LEARNED * (constant - floor)
     held = {name: one.clone() for name, one in net.state_dict().items()}
-    steps = max(FEWEST, min(STEPS, int(seconds / each / (len(SIZES) + 1))))
+    steps = min(STEPS, int(seconds / each))
     with untouched(net), torch.enable_grad():
         without_dropout(net)
         for size in SIZES:
-            before, last = _learned(wanted, batch, params, size, steps)
+            before, last = _learned(wanted, some, params, size, steps, enough)
             found["first"] = before if found["first"] is None else found["first"]
             found["sizes"].append([size, last if math.isfinite(last) else None, steps])
             net.load_state_dict(held)
@@ -91,10 +90,13 @@ def memorised(
         found |= {"last": best[1], "steps": steps, "mixed": mixed, "random": random}
         if best[1] is not None and best[1] < enough and any(_is_dropout(part) for part in net.modules()):
             net.train()
-            found["with_dropout"] = min(
-                _learned(wanted, batch, params, size, 2 * steps)[1] for size in (best[0], SIZES[0])
-            )
-            net.load_state_dict(held)
+            lasts = []
+            for size in (best[0], SIZES[1]):
+                lasts.append(_learned(wanted, some, params, size, steps, enough)[1])
+                net.load_state_dict(held)
+                if lasts[-1] < enough:
+                    break
+            found["with_dropout"] = min(lasts)
     return found
 
 
@@ -115,9 +117,17 @@ def _seconds_of_step(objective: Callable[[Any], Tensor], batch: Any, params: lis
 
 
 def _learned(
-    objective: Callable[[Any], Tensor], batch: Any, params: list[nn.Parameter], size: float, steps: int
+    objective: Callable[[Any], Tensor],
+    batch: Any,
+    params: list[nn.Parameter],
+    size: float,
+    steps: int,
+    enough: float,
 ) -> tuple[float, float]:
-    """The loss before, and the mean of the last ones: of rows in another order at each step, with Adam."""
+    """The loss before, and the mean of the last ones: of rows in another order at each step, with Adam.
+
+    It ends before its last step where that mean is below `enough`.
+    """
     adam = make("adam", params, lr=size)
     losses: list[float] = []
 
@@ -135,6 +145,8 @@ def _learned(
             losses.append(math.inf)
         if not math.isfinite(losses[-1]):
             return losses[0], math.inf
+        if sum(losses[-LAST:]) < enough * LAST and len(losses) >= LAST:
+            break
     return losses[0], sum(losses[-LAST:]) / len(losses[-LAST:])
 
 

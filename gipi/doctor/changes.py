@@ -41,6 +41,14 @@ def as_it_comes(view: View, is_larger: bool) -> tuple[Remedy, ...]:
     return (Remedy(_("Take the step size that the system comes with: {size}.", size=f"{changes['lr']:g}"), changes),)
 
 
+def smaller_steps(view: View) -> tuple[Remedy, ...]:
+    """The system's own step size, where it is smaller, and a tenth of the run's; nothing where there is no such option."""
+    tenth = steps_times(view, 0.1)
+    if not tenth:
+        return ()
+    return (*as_it_comes(view, is_larger=False), Remedy(_("Try a tenth of the step size."), tenth))
+
+
 def longer(view: View, factor: float) -> dict[str, Any]:
     """So many times as long, as a change of options."""
     for name in ("steps", "epochs"):

@@ -18,9 +18,9 @@ MOST_CLASSES = 50  # that are told apart; the others are one
 MOST_QUESTIONS = 8  # numbers or labels that are asked for, of which each is looked at by itself
 # The words by which a column says that its values name someone or something of which there may be several rows.
 OWNERS = frozenset(
-    "id ids patient patients subject subjects person user users customer client member household family group "
-    "session speaker author writer player device machine sensor participant animal mouse donor account owner "
-    "respondent visitor uuid guid".split()
+    {"id", "ids", "uuid", "guid", "patient", "patients", "subject", "subjects", "person", "user", "users", "customer"}
+    | {"client", "member", "household", "family", "group", "session", "speaker", "author", "writer", "player", "device"}
+    | {"machine", "sensor", "participant", "animal", "mouse", "donor", "account", "owner", "respondent", "visitor"}
 )
 OWNERS_KOREAN = r"환자|피험자|참가자|사용자|고객|회원|가구|가족|그룹|화자|작가|선수|기기|장비|아이디|번호$"
 
@@ -59,7 +59,7 @@ def some_rows(view: View, most: int, parts: Sequence[str] = ("train", "valid", "
 
 def is_table(view: View) -> bool:
     """Rows of columns: no pictures, no texts."""
-    if "text" in view.used.values() or view.x is None:
+    if "text" in view.used.values() or view.x is None or view.x.dtype.kind not in "fiub":
         return False
     return view.x.ndim == 2 and (view.frame is not None or np.issubdtype(view.x.dtype, np.floating))
 
@@ -111,20 +111,32 @@ def _floats(column: Any) -> np.ndarray:
     return np.where(np.isfinite(values), values, np.nan)
 
 
+def class_codes(view: View) -> np.ndarray | None:
+    """`(rows,)` class numbers; None where they are none."""
+    y = None if view.y is None else np.asarray(view.y)
+    if y is None or y.dtype.kind not in "fiub" or y.size != len(y) or not len(y) or not np.isfinite(y).all():
+        return None
+    codes = y.reshape(-1).astype(np.int64)
+    return codes if codes.min() >= 0 else None
+
+
 def questions(view: View, rows: np.ndarray) -> list[tuple[str, np.ndarray]]:
     """What is asked for: names, and `(n, T)` numbers of mean 0: one for each class, or each number by itself."""
     if view.y is None or not len(rows):
         return []
-    y = np.asarray(view.y)[rows]
     if view.target_kind == "class":
-        classes, codes = np.unique(y, return_inverse=True)
+        y = class_codes(view)
+        if y is None:
+            return []
+        classes, codes = np.unique(y[rows], return_inverse=True)
         counts = np.bincount(codes)
         if len(classes) < 2:
             return []
         often = np.argsort(-counts, kind="stable")[:MOST_CLASSES]
         asked = (codes[:, None] == often).astype(np.float64)
         return [(", ".join(view.target), asked - asked.mean(0))]
-    if not np.issubdtype(y.dtype, np.number) or view.target_kind not in ("number", "normal", "quantiles", "labels"):
+    y = np.asarray(view.y)[rows]
+    if y.dtype.kind not in "fiub" or view.target_kind not in ("number", "normal", "quantiles", "labels"):
         return []
     numbers = y.reshape(len(y), -1).astype(np.float64)[:, :MOST_QUESTIONS]
     names = view.target if len(view.target) == numbers.shape[1] else [""] * numbers.shape[1]

@@ -19,12 +19,26 @@ FAR_BELOW = 0.06  # of the contrast: so near are 9 of 10 photos saved anew, and 
 STEP = 2.0  # of 255, of the mean light of pictures that are compared; copies differ by some tenths
 MOST_BITS = 4  # of 64 in which the hashes of copies may differ
 MOST_TWINS = 200  # training pictures with the same hash that are looked at
+OFTEN, SHARE = 10, 0.01  # so many times, and of so many of the rows: what occurs so often is no copy, it is broken
 AT_ONCE = 1 << 22  # elements that are looked at together
+
+
+def worth_comparing(x: np.ndarray, told: np.ndarray) -> np.ndarray:
+    """`(N,)` which rows are neither of one value throughout nor one and the same again and again.
+
+    Args:
+        x: `(N, ...)`.
+        told: `(N,)` equal where rows are.
+    """
+    flat = x.reshape(len(x), -1)
+    _values, place, counts = np.unique(told, return_inverse=True, return_counts=True)
+    often = counts[place] >= max(OFTEN, SHARE * len(x))
+    return ~often & (flat != flat[:, :1]).any(1)
 
 
 def equal_pictures(x: np.ndarray, rows: np.ndarray, train: np.ndarray) -> list[tuple[int, int]]:
     """Pairs of a row and a training row with the same pixels."""
-    found, known = _by_piece(x, rows, _digests), _by_piece(x, train, _digests)
+    found, known = _by_piece(x, rows, digests), _by_piece(x, train, digests)
     pairs = {}
     for place, twin in zip(*_with_equal_keys(found, known), strict=True):
         row, other = int(rows[place]), int(train[twin])
@@ -41,10 +55,10 @@ def near_pictures(x: np.ndarray, rows: np.ndarray, train: np.ndarray) -> list[tu
     """
     if min(x.shape[2:]) < SIDE or not len(rows):
         return []
-    white = 255.0 if x.dtype == np.uint8 else float(np.abs(x[rows[:1000]]).max(initial=0.0)) or 1.0
-    means, known_means = (_by_piece(x, some, _means) for some in (rows, train))  # (N, 64)
+    white = 255.0 if x.dtype == np.uint8 else float(np.nanmax(np.abs(x[rows[:1000]]), initial=0.0)) or 1.0
+    means, known_means = (_by_piece(x, some, field_means) for some in (rows, train))  # (N, 64)
     found, known = average_hash(means), average_hash(known_means)
-    light, known_light = (one.mean(1).clip(0) * (255 / white / STEP) for one in (means, known_means))
+    light, known_light = (np.nan_to_num(one.mean(1).clip(0)) * (255 / white / STEP) for one in (means, known_means))
     quadrants, known_quadrants = (_quadrants(some) for some in (means, known_means))
     looked = []
     for quarter in range(4):  # 16 bits each; with them the mean light, which saving anew changes by less than a step
@@ -84,7 +98,7 @@ def _with_equal_keys(found: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, 
     return places, order[first[places] + steps]
 
 
-def _means(x: np.ndarray) -> np.ndarray:
+def field_means(x: np.ndarray) -> np.ndarray:
     """`(N, 64)` means of 8 x 8 fields of pictures `(N, C, H, W)`."""
     grey = x.mean(axis=1, dtype=np.float32)  # (N, H, W)
     for axis in (1, 2):
@@ -105,7 +119,7 @@ def average_hash(means: np.ndarray) -> np.ndarray:
     return np.packbits(means > means.mean(axis=1, keepdims=True), axis=1).view(np.uint64)[:, 0]
 
 
-def _digests(x: np.ndarray) -> np.ndarray:
+def digests(x: np.ndarray) -> np.ndarray:
     """`(N,)` 64 bits that are equal where pictures are, and hardly ever else."""
     digests = (hashlib.blake2b(picture.tobytes(), digest_size=8).digest() for picture in x)
     return np.frombuffer(b"".join(digests), np.uint64)

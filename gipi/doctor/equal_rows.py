@@ -15,7 +15,7 @@ import numpy as np
 
 MOST_CELLS = 4_000_000  # of hashes that are held together
 CLOSE = 0.01  # of the distance to the second neighbour
-HELD, KNOWN = 800, 8000  # rows of which neighbours are looked for, and among which
+HELD, KNOWN = 500, 6000  # rows of which neighbours are looked for, and among which
 COLUMNS = 64  # of which one may differ
 MATCHED = 2000  # rows whose neighbourhood is looked at
 _MIX = (np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB))  # of SplitMix64 (Steele et al., 2014)

@@ -13,7 +13,8 @@ from gipi.messages import _
 ROWS = 1500
 SPOTS = 1024  # elements of a picture that are looked at closely, the most promising first
 LEVELS = 16  # that the values of an element are told apart by
-MUCH, FAR, SURE = 0.25, 4.0, 4.0  # see checks/target_leak.py
+MUCH, FARTHER, SURE = 0.25, 2.5, 4.0  # see checks/target_leak.py
+LEAST = 0.01  # unexplained; what is exact is compared as if it left so much
 PLACES = 16  # first tokens of a text that are looked at one by one, and as many last ones
 NEAR = 4  # elements around a mark that may belong to it
 WORDS = 2000  # tokens in the most texts, which are looked at one by one
@@ -27,37 +28,50 @@ def marked_pictures(view: View) -> tuple[str, float, float] | None:
         return None
     asked = asked_for[0][1]
     x = view.x[rows].reshape(len(rows), view.x.shape[1], -1)  # (n, C, H*W)
-    flat = x.reshape(len(rows), -1).astype(np.float32)
-    shares = _told_at_once(flat, asked)
+    flat = np.nan_to_num(x.reshape(len(rows), -1).astype(np.float32))
+    told = _told_at_once(flat, asked)  # (D, T)
+    shares = told.sum(1) / (asked**2).sum()
     fold = random_folds(len(rows))
-    best, least = -1, 1.0
-    for place in np.argsort(-shares, kind="stable")[:8]:
-        left = unexplained(by_one(flat[:, place].astype(np.float64), asked, fold), asked)
-        if left < least:
-            best, least = int(place), left
+    best, own, least = _best_spot(flat, asked, fold, shares, told)
     if least > MUCH:
         return None
-    width = view.x.shape[3]
-    row, column = divmod(best % (view.x.shape[2] * width), width)
-    rest = _without(view.x[rows], shares.reshape(view.x.shape[1:]), row, column)
-    others = by_many(rest, asked, fold)
-    own = by_one(flat[:, best].astype(np.float64), asked, fold)
+    place, width = best % (x.shape[2]), view.x.shape[3]
+    row, column = divmod(place, width)
+    seen = np.maximum(shares, (told / ((asked**2).sum(0) + 1e-9)).max(1))
+    others = by_many(_without(view.x[rows], seen.reshape(view.x.shape[1:]), row, column), asked, fold)
     left = unexplained(others, asked)
-    if left < FAR * max(least, 0.01) or paired_z(others, own) < SURE:
+    if left < FARTHER * max(least, LEAST) or paired_z(others, own) < SURE:
         return None
     return _("The pixel in row {row}, column {column}", row=row + 1, column=column + 1), least, left
 
 
+def _best_spot(
+    flat: np.ndarray, asked: np.ndarray, fold: np.ndarray, shares: np.ndarray, told: np.ndarray
+) -> tuple[int, np.ndarray, float]:
+    """The element that tells most, its squared errors and what it leaves: by itself, or with one for each class."""
+    best, own, least = 0, (asked**2).sum(1), 1.0
+    for place in np.argsort(-shares, kind="stable")[:8]:
+        errors = by_one(flat[:, place].astype(np.float64), asked, fold)
+        if errors.sum() < own.sum():
+            best, own, least = int(place), errors, unexplained(errors, asked)
+    chosen = np.unique(told.argmax(0))[:16]
+    bits = flat[:, chosen] > flat[:, chosen].mean(0)
+    errors = by_one((bits * (1 << np.arange(len(chosen)))).sum(1).astype(np.float64), asked, fold, True)
+    if errors.sum() < own.sum():
+        best, own, least = int(chosen[0]), errors, unexplained(errors, asked)
+    return best, own, least
+
+
 def _told_at_once(flat: np.ndarray, asked: np.ndarray) -> np.ndarray:
-    """`(D,)` the share of the variance that the levels of each element tell, on the rows themselves."""
+    """`(D, T)` how much of the variance the levels of each element tell, on the rows themselves."""
     low, high = flat.min(0), flat.max(0)
     level = ((flat - low) * ((LEVELS - 1) / np.maximum(high - low, 1e-9))).round()
-    told = np.zeros(flat.shape[1])
+    told = np.zeros((flat.shape[1], asked.shape[1]))
     for number in range(LEVELS):
         is_here = (level == number).astype(np.float32)  # (n, D)
         counts = is_here.sum(0)
-        told += ((is_here.T @ asked.astype(np.float32)) ** 2).sum(1) / np.maximum(counts, 1)
-    return told / (asked**2).sum()
+        told += (is_here.T @ asked.astype(np.float32)) ** 2 / np.maximum(counts, 1)[:, None]
+    return told
 
 
 def _without(x: np.ndarray, shares: np.ndarray, row: int, column: int) -> np.ndarray:
@@ -66,7 +80,7 @@ def _without(x: np.ndarray, shares: np.ndarray, row: int, column: int) -> np.nda
     hidden[max(0, row - NEAR) : row + NEAR + 1, max(0, column - NEAR) : column + NEAR + 1] = True
     kept = x.reshape(*x.shape[:2], -1)[:, :, ~hidden.reshape(-1)].reshape(len(x), -1)
     step = max(1, kept.shape[1] // (SPOTS // 4))
-    kept = kept[:, ::step].astype(np.float32)
+    kept = np.nan_to_num(kept[:, ::step].astype(np.float32))
     spread = kept.std(0)
     return (kept[:, spread > 0] - kept[:, spread > 0].mean(0)) / spread[spread > 0]
 

@@ -80,7 +80,10 @@ def first(net: nn.Module, loss: Loss, batches: Sequence[Sequence[Tensor]], kind:
     rows = sum(one[0] for one in found)
 
     def mean(place: int) -> float | None:
-        return None if any(one[place] is None for one in found) else sum(one[0] * one[place] for one in found) / rows
+        values = [one[place] for one in found]
+        if None in values:
+            return None
+        return sum(one[0] * value for one, value in zip(found, values, strict=True) if value is not None) / rows
 
     return {
         "loss": mean(1),

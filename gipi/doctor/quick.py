@@ -11,7 +11,7 @@ import numpy as np
 FOLDS = 3
 NEIGHBORS = 5  # along one column: a small number follows any curve, of five the noise is a fifth
 BINS = 32  # of one column
-TREES = 20
+TREES = 12
 
 
 def random_folds(rows: int, seed: int = 0, count: int = FOLDS) -> np.ndarray:
@@ -91,22 +91,26 @@ def _by_line(values: np.ndarray, known: np.ndarray, new: np.ndarray, asked: np.n
 
 
 def by_many(x: np.ndarray, asked: np.ndarray, fold: np.ndarray) -> np.ndarray:
-    """`(n,)` squared errors of the better of randomised trees (Geurts 2006) and a ridge regression on `(n, D)`."""
-    from sklearn.ensemble import ExtraTreesRegressor
-
+    """`(n,)` squared errors of the better of two models on `(n, D)`, see `taught`, or of the mean."""
     best = (asked**2).sum(1)
-    if not x.shape[1]:
-        return best
     trees, lines = best.copy(), best.copy()
     for number in range(int(fold.max()) + 1):
-        new, known = fold == number, fold != number
-        if not new.any() or known.sum() < 2:
-            continue
-        model = ExtraTreesRegressor(TREES, min_samples_leaf=2, random_state=0, n_jobs=1)
-        model.fit(x[known], asked[known] if asked.shape[1] > 1 else asked[known, 0])
-        trees[new] = ((model.predict(x[new]).reshape(-1, asked.shape[1]) - asked[new]) ** 2).sum(1)
-        lines[new] = ((_ridge(x[known], asked[known], x[new]) - asked[new]) ** 2).sum(1)
+        new, known = np.flatnonzero(fold == number), np.flatnonzero(fold != number)
+        if x.shape[1] and len(new) and len(known) > 1:
+            trees[new], lines[new] = taught(x, asked, known, new)
     return min((best, trees, lines), key=lambda errors: errors.sum())
+
+
+def taught(x: np.ndarray, asked: np.ndarray, known: np.ndarray, new: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """`(m,)` squared errors on new rows of randomised trees (Geurts 2006) and of a ridge regression on known ones."""
+    from sklearn.ensemble import ExtraTreesRegressor
+
+    answers = asked[known] if asked.shape[1] > 1 else asked[known, 0]
+    model = ExtraTreesRegressor(TREES, min_samples_leaf=2, random_state=0, n_jobs=1).fit(
+        x[known], answers
+    )
+    trees = ((model.predict(x[new]).reshape(-1, asked.shape[1]) - asked[new]) ** 2).sum(1)
+    return trees, ((_ridge(x[known], asked[known], x[new]) - asked[new]) ** 2).sum(1)
 
 
 def _ridge(x: np.ndarray, asked: np.ndarray, new: np.ndarray) -> np.ndarray:

@@ -10,6 +10,7 @@ from gipi.doctor.finding import View
 
 SIGNIFICANT = 2.58  # standard errors: one time in a hundred by chance
 LITTLE = 0.9  # of the loss that chance gives: who has not saved a tenth of it has learned next to nothing
+FEWEST = 30  # steps, before it is said: of customary size they change the weights by three hundredths at most
 BEYOND = 100.0  # losses of chance: answers that are ten times as far off as the targets are spread, and more
 NO_LOSS_TO_FALL = ("act",)  # tasks whose loss follows a target that moves, and need not fall
 CUSTOMARY = 1e-3  # update to weight: "somewhere around 1e-3", Karpathy, CS231n notes, Neural Networks Part 3
@@ -84,7 +85,7 @@ def start_of(view: View, curve: np.ndarray) -> float:
 def learned_little(view: View) -> bool:
     """Whether the training loss ends near, or above, what chance gives."""
     curve = curve_of(view)
-    if curve is None:
+    if curve is None or curve[-1, 0] < FEWEST:
         return False
     start = start_of(view, curve)
     return start > 0 and float(np.median(quarter(curve, 3))) >= LITTLE * start

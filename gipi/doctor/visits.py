@@ -17,16 +17,14 @@ from gipi.doctor.statistics import TooLarge, agreement, looking, of_parameters, 
 from gipi.training.group import Group
 from gipi.training.player import Player
 
-SHARE = 0.008  # of the time of training that visits take
-SHARE_OF_SMALL = 0.025  # where steps are short
-MOST_SHARE = 1.5  # times that, with the gradients of halves
+SHARE = 0.012  # of the time of training that visits may take
+SHARE_OF_SMALL = 0.03  # where steps are short
 SHORT = 0.002  # seconds of a step
 HEAD_START = 0.03  # seconds that visits may take whatever their share: a short run is seen more than once, too
 SEEN = 10  # times, a short run
 FIRST = 2  # step
 HALVED = 3  # each so many visits the gradients of two halves of the batch are compared
-MOST_ROWS = 256  # of a batch that a visit's own ways through the network take
-FEW_ROWS, LONG = 16, 0.05  # so few for a way forward where a step takes so many seconds
+LONG = 0.05  # seconds of a step: it is not taken again by halves, for which kernels of other sizes would be kept
 
 
 class Visits:
@@ -48,7 +46,7 @@ class Visits:
         self.spent = 0.0  # seconds before the step
         self.total = 0.0  # seconds of all visits
         self.mark: tuple[float, int] | None = None  # when the last visit ended, after which step
-        self.began = time.perf_counter()  # when training did
+        self.elapsed = 0.0  # seconds that were trained, up to that mark
 
     def watched(self, group: Group) -> Iterator[Any]:
         """The group's stream, which remembers a batch when it is told to; a visit that was begun is forgotten."""
@@ -81,17 +79,24 @@ class Visits:
         assert self.mark
         spent = now - began + self.spent
         self.cost, self.total = min(self.cost, spent), self.total + spent
-        each = max(1e-7, (now - self.mark[0] - spent) / max(1, step + 1 - self.mark[1]))
-        share = SHARE_OF_SMALL if each < SHORT else SHARE
-        self.due = step + max(2, math.ceil(self.cost / (share * each)))
-        steps = group.plan.steps
-        if self.total + self.cost < HEAD_START:
-            self.due = min(self.due, step + max(2, steps // SEEN))
-        if step + 2 < steps - 2 < self.due:
-            self.due = steps - 2  # how it ends is worth a look
+        trained = now - self.mark[0] - spent
+        self.elapsed += trained
+        each = max(1e-7, trained / max(1, step + 1 - self.mark[1]))
+        self.due = step + self._pause(each, group.plan.steps)
+        last = group.plan.steps - 2  # how it ends is worth a look
+        if step + 2 < last < self.due and self.total + self.cost < HEAD_START + SHARE * each * last:
+            self.due = last
         self.mark = (now, step + 1)
         self.count += 1
         return found
+
+    def _pause(self, each: float, steps: int) -> int:
+        """Steps, which take so many seconds each, until there is time for another visit."""
+        share = SHARE_OF_SMALL if each < SHORT else SHARE
+        missing = self.total + self.cost - HEAD_START - share * self.elapsed
+        if missing <= 0:
+            return max(2, min(steps // SEEN, math.ceil(self.cost / (share * each))))
+        return max(2, math.ceil(missing / (share * each)))
 
     def _prepare(self, group: Group) -> None:
         """Before the step that is looked at."""
@@ -124,14 +129,8 @@ class Visits:
         }
         for player in self.kept:
             player.gradients = None  # the ways below make their own, and need the memory
-        batch, few = self.stream.batch, FEW_ROWS if seconds > LONG else MOST_ROWS
-        return found | self._ways(group.members[0].net, group, batch, few, self._can_halve(seconds))
-
-    def _can_halve(self, seconds: float) -> bool:
-        """Whether it is time to compare halves of a batch, and whether that, as long as a step, is not too long."""
-        share = MOST_SHARE * (SHARE_OF_SMALL if seconds < SHORT else SHARE)
-        allowed = HEAD_START + share * (time.perf_counter() - self.began)
-        return self.count % HALVED == 0 and self.total + seconds < allowed
+        halved = self.count % HALVED == 0 and seconds < LONG
+        return found | self._ways(group.members[0].net, group, self.stream.batch, halved)
 
     def _parameters(self, group: Group) -> dict[str, dict[str, Any]]:
         """What the step did to the weights, and by which gradient."""
@@ -149,8 +148,8 @@ class Visits:
         updates = {name: sampled(weight) - self.before[name] for name, weight in weights.items() if name in self.before}
         return of_parameters(weights, gradients, updates, learned)
 
-    def _ways(self, net: nn.Module, group: Group, batch: Any, few: int, halved: bool) -> dict[str, Any]:
-        """What a way forward through a few rows of the batch shows, of each player that follows gradients."""
+    def _ways(self, net: nn.Module, group: Group, batch: Any, halved: bool) -> dict[str, Any]:
+        """What a way forward through the batch shows, of each player that follows gradients."""
         found: dict[str, Any] = {"rows": None, "layers": {}, "norms": {}, "order": [], "output": None}
         found["agreement"] = None
         if not isinstance(batch, tuple | list) or not all(isinstance(one, Tensor) and one.ndim for one in batch):
@@ -158,7 +157,6 @@ class Visits:
         if len(group.members) > 1:
             batch = tuple(one[0] for one in batch)
         found["rows"] = len(batch[0])
-        batch = tuple(one[:MOST_ROWS] for one in batch)
         players = [player for player in group.members[0].players.values() if isinstance(player, Player)]
         if _is_compiled(net, players):
             return found | {"skipped": "the network is compiled, and would be compiled anew for being looked at"}
@@ -168,7 +166,7 @@ class Visits:
             try:
                 with untouched(net), torch.enable_grad():
                     with looking(net, scopes) as seen:
-                        alone.objective(tuple(one[:few] for one in batch))
+                        alone.objective(tuple(one.tensor_split(player.parts)[0] for one in batch))
                     found["layers"] |= seen.layers
                     found["norms"] |= seen.norms
                     found["order"] += [name for name in seen.order if name not in found["order"]]

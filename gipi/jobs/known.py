@@ -18,8 +18,8 @@ from gipi.tasks.intervals import Array
 
 COPIED = 50  # tokens: a stretch as long that stands twice is a copy, no chance (Lee 2022, arxiv.org/abs/2107.06499)
 WIDE = 64  # tokens of a line or document that are looked at
-MOST = {"train": 1 << 23}  # tokens of a part from which its lines are taken
-MOST_HELD = 1 << 21  # and of a part that is held out
+MOST = {"train": 1 << 22}  # tokens of a part from which its lines are taken
+MOST_HELD = 1 << 20  # and of a part that is held out
 
 
 def of_pictures(x: Any, parts: Mapping[str, Array], names: Sequence[str], mapped: bool, seed: int) -> View:
@@ -42,7 +42,7 @@ def of_running(tokens: Mapping[str, Array], tokenizer: Tokenizer) -> View:
 
 def lines_of(tokens: Array, tokenizer: Tokenizer) -> list[Array]:
     """The first 64 tokens of each line or document of 50 at least, where its tokens `(n,)` say where one ends."""
-    tokens = np.asarray(tokens, np.int64)
+    tokens = np.asarray(tokens)
     ends = np.array([b"\n" in said for said in tokenizer.table] if not any(tokenizer.spaced) else [], bool)
     ends = np.pad(ends, (0, max(0, tokenizer.size - len(ends))))
     ends[tokenizer.end] = True

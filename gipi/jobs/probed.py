@@ -21,18 +21,23 @@ from gipi.data.encode import as_input
 from gipi.data.mapped import Chosen
 from gipi.doctor.alignment import aligned, aligned_tokens, order
 from gipi.doctor.probes import connected, first, kind_of, memorised, output_of, shuffled, tried
+from gipi.doctor.statistics import untouched
 from gipi.doctor.wanted import reduction, wants
 from gipi.jobs.begin import seeded
 from gipi.jobs.job import Job
 from gipi.jobs.streamed import Streamed
 from gipi.jobs.supervised import Supervised
 from gipi.jobs.write import Write
+from gipi.release.rows import rows_at_once
 from gipi.training.folder import Folder
 from gipi.training.member import Member
 from gipi.training.player import Player
 
 SHARE = 0.02  # of the time that the run is planned to take
-LEAST = 0.05  # seconds that nobody notices
+LEAST = 0.06  # seconds that nobody notices
+LEAST_OF_OWN = 0.2  # seconds for what a person made, of which nothing is known: a fifth of what starting takes
+PARTS = 6  # ways forward and back, apart from those of learning by heart, that this is enough for
+FEWEST = 8  # rows that are looked at, whatever it takes
 MOST = 50_000_000  # parameters of a network that is built once more: 200 MB, and as much again for its gradient
 BATCHES = 2  # that the loss at the beginning is a mean of
 ROWS = 256  # of each
@@ -114,36 +119,57 @@ def _of_network(job: Job, member: Member) -> dict[str, Any]:
     batches = [job.batches.look()] if isinstance(job, Streamed) else [next(member.stream) for _time in range(BATCHES)]
     if not all(isinstance(batch, tuple | list) and len(batch) > 1 for batch in batches):
         return {}
-    batches = [tuple(part[:ROWS] for part in batch) for batch in batches]
-    batch, net = batches[0], member.net
+    net = member.net
+    with untouched(net), torch.no_grad():
+        each = _seconds_of_row(net.eval(), batches[0][0])
+    if each is None:
+        return {}
+    planned = 3 * each * len(batches[0][0]) * job.plan.steps * job.members  # a way back is two ways forward
+    seconds = max(LEAST if _is_ours(job) else LEAST_OF_OWN, SHARE * planned)
+    rows = max(FEWEST, min(ROWS, int(seconds / PARTS / each)))
+    batches = [tuple(part[:rows] for part in batch) for batch in batches]
+    kind = _kind_of(job, batches[0][1], net, batches[0][0])
     probes: dict[str, Any] = {}
     if not _is_ours(job):
-        learned = _learned(player)
-        probes |= tried("connected", lambda: connected(net, player.objective, batch, learned))
-        if job.setting.options.freeze and "failed" not in probes["connected"]:
-            probes["connected"]["frozen"] = []
+        probes |= _of_own(job, net, player, batches[0], kind)
     loss: Loss | None = getattr(job, "plain_loss", job.loss)
-    if loss is None:
-        return probes
+    if loss is not None:
+        probes |= tried("first", lambda: first(net, loss, batches, kind))
+        probes |= tried("output", lambda: output_of(net, batches[0]))
+        probes |= tried("memorised", lambda: memorised(net, loss, batches[0], kind, seconds, player.objective))
+    return probes
+
+
+def _seconds_of_row(net: nn.Module, x: Tensor) -> float | None:
+    """Of a way forward, the second time; None where it gives no tensor: what it gives is then not known."""
+    took, some = 0.0, x[:FEWEST]
+    for _time in range(2):
+        began = time.perf_counter()
+        output = net(some)
+        if not isinstance(output, Tensor):
+            return None
+        if output.is_cuda:
+            torch.cuda.synchronize(output.device)
+        took = time.perf_counter() - began
+    return max(1e-9, took / len(some))
+
+
+def _of_own(job: Job, net: nn.Module, player: Player, batch: tuple[Tensor, ...], kind: str) -> dict[str, Any]:
+    """What may be wrong with a network, a loss or an optimizer of a person's own."""
+    probes: dict[str, Any] = {}
+    learned = _learned(player)
+    probes |= tried("connected", lambda: connected(net, player.objective, batch, learned))
+    if job.setting.options.freeze and "failed" not in probes["connected"]:
+        probes["connected"]["frozen"] = []
+    loss: Loss | None = getattr(job, "plain_loss", job.loss)
     x, *target = batch
-    net.eval()
-    with torch.no_grad():
-        output = net(x)
-    if not isinstance(output, Tensor):
-        return probes
-    kind = _kind_of(job, output, target[0])
-    began = time.perf_counter()
-    probes |= tried("first", lambda: first(net, loss, batches, kind))
-    took = (time.perf_counter() - began) / len(batches)
-    probes |= tried("output", lambda: output_of(net, batch))
-    if not _is_ours(job):
+    if loss is not None:
+        with untouched(net), torch.no_grad():
+            output = net.eval()(x)
         probes |= tried("reduction", lambda: reduction(loss, output, target))
         probes |= tried("wanted", lambda: wants(loss, output, target, kind))
     if isinstance(job, Streamed):
         probes |= tried("tokens", lambda: aligned_tokens(x.cpu().numpy(), target[0].cpu().numpy()))
-    planned = 3 * took * job.plan.steps * job.members  # a way back is two ways forward
-    seconds = max(LEAST, SHARE * planned)
-    probes |= tried("memorised", lambda: memorised(net, loss, batch, kind, seconds, player.objective))
     return probes
 
 
@@ -162,11 +188,14 @@ def _learned(player: Player) -> set[int]:
     return {id(param) for param in player.params}
 
 
-def _kind_of(job: Job, output: Tensor, y: Tensor) -> str:
+def _kind_of(job: Job, y: Tensor, net: nn.Module, x: Tensor) -> str:
     if isinstance(job, Supervised):
         kind = job.material.target_kind
         return kind if kind in ("class", "labels", "number") else ""
-    return "class" if isinstance(job, Write) else kind_of(output, y)
+    if isinstance(job, Write):
+        return "class"
+    with untouched(net), torch.no_grad():
+        return kind_of(net.eval()(x), y)
 
 
 def _aligned(job: Supervised) -> dict[str, Any] | None:
@@ -178,7 +207,8 @@ def _shuffled(job: Supervised, net: nn.Module) -> dict[str, Any] | None:
     """On validation rows, or, where there are none, on training rows."""
     material = job.material
     rows = material.folds[0][1] if material.folds else material.parts.get("valid", material.parts["train"])
-    rows = np.random.default_rng(0).permutation(rows)[:HELD_OUT]
+    most = max(FEWEST, int(SHARE * job.plan.steps * job.batch_size))  # a way forward is a third of a step
+    rows = np.random.default_rng(0).permutation(rows)[: min(HELD_OUT, rows_at_once(job.x), most)]
     chosen = job.of(job.x, np.sort(rows))
     x = chosen[:] if isinstance(chosen, Chosen) else chosen
     device = next((one.device for one in net.parameters()), torch.device("cpu"))

@@ -27,7 +27,8 @@ def diagnosis_cards(findings: Sequence[Mapping[str, Any]], card: Callable[..., s
         said.append(f"<ul>{remedies}</ul>" if remedies else "")
         if plot := finding.get("plot"):
             said.append(plot_drawn(FoundPlot(**plot)))
-        said.append(f'<p class="note">{safe(evidence_said(finding["evidence"]))}</p>')
+        evidence = safe(evidence_said(finding["evidence"]))
+        said.append(f'<details><summary>{safe(_("evidence"))}</summary><p class="note">{evidence}</p></details>')
         cards.append(card(f"{finding['name']} · {severity}", "".join(said)))
     return cards
 
@@ -55,11 +56,11 @@ def changed(name: str, value: Any) -> str:
 
 
 def evidence_said(evidence: Mapping[str, Any], most: int = 8) -> str:
-    """Numbers and their names, on one line.
+    """Numbers and their names in run.json, on one line.
 
     Example:
         >>> evidence_said({"rows": 3, "share": 0.123456})
-        'rows 3 · share 0.123'
+        'rows=3, share=0.123'
     """
     said = []
     for name, value in [*evidence.items()][:most]:
@@ -67,8 +68,8 @@ def evidence_said(evidence: Mapping[str, Any], most: int = 8) -> str:
             value = f"{value:.3g}"
         elif isinstance(value, list | tuple):
             value = ", ".join(f"{one:.3g}" if isinstance(one, float) else str(one) for one in value[:5])
-        said.append(f"{name.replace('_', ' ')} {str(value)[:200]}")
-    return " · ".join(said)
+        said.append(f"{name}={str(value)[:200]}")
+    return ", ".join(said)
 
 
 def plot_drawn(plot: FoundPlot) -> str:

@@ -10,7 +10,7 @@ from gipi.doctor.checks.dead_units import check
 def network(dead: int) -> nn.Module:
     net = nn.Sequential(nn.Linear(10, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 4))
     with torch.no_grad():
-        net[0].bias[:dead] = -50.0
+        net[0].get_parameter("bias")[:dead] = -50.0
     return net
 
 

@@ -6,6 +6,7 @@ on too little training are looked at elsewhere.
 
 import dataclasses
 import warnings
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -53,7 +54,7 @@ STEPS = 12
 BY_RULES = ("perceptron", "word2vec")  # no gradients, or not on so few steps
 WORDS = ("river", "stone", "lantern", "winter", "garden", "copper", "silent", "morning", "harbour", "window", "thunder")
 IN_THE_END = ("underfitting", "step-too-small", "plateau")  # too few steps to be judged by
-DIGITS = load_digits()
+DIGITS: Any = load_digits()
 PICTURES = (DIGITS.images[:240] * 15.9).astype(np.uint8)
 
 

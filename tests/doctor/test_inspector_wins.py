@@ -1,6 +1,7 @@
 """An inspector that is always right is found; a game that goes to and fro is left alone."""
 
 import types
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +14,8 @@ from gipi.doctor import View
 from gipi.doctor.checks.inspector_wins import check
 from gipi.training.player import Player
 
-PICTURES = (load_digits().images * 15.9).astype(np.uint8)[:600]
+DIGITS: Any = load_digits()
+PICTURES = (DIGITS.images * 15.9).astype(np.uint8)[:600]
 
 
 def curve(losses):

@@ -1,5 +1,7 @@
 """A player that does not try anything is found; one that explores, or that rightly does the same, is left alone."""
 
+import types
+
 import numpy as np
 import pytest
 import torch
@@ -69,11 +71,8 @@ def test_a_player_without_such_options_is_judged_by_what_it_did():
 
 
 def test_what_a_stream_remembers():
-    class Memory:
-        memory = {"action": torch.tensor([0, 0, 1, 2, 0, 0])}
-        moves = 4
-
-    assert remembered(Memory(), 3) == {"moves": 4, "shares": [0.5, 0.25, 0.25]}
+    held = types.SimpleNamespace(memory={"action": torch.tensor([0, 0, 1, 2, 0, 0])}, moves=4)
+    assert remembered(held, 3) == {"moves": 4, "shares": [0.5, 0.25, 0.25]}
     assert remembered(object(), 3) == {} and remembered(None, 3) == {}
 
 
@@ -107,6 +106,7 @@ def found(folder, **options):
 def test_a_run_without_random_moves(tmp_path):
     one = found(tmp_path, explore=0.0, explore_last=0.0)["no-exploration"]
     assert one.severity == "problem" and one.evidence["better_than_chance"] is False
+    assert one.remedies[0].changes == {"explore": 1.0, "explore_last": 0.04, "explore_moves": 8000}  # as it comes
     assert sum(one.plot.lines["share"]) == pytest.approx(1)
 
 

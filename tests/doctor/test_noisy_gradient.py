@@ -22,7 +22,11 @@ def test_what_it_takes():
     apart = [look(step, agreement=0.02) for step in (3, 20, 60)]
     agreed = [look(step, agreement=0.6) for step in (3, 20, 60)]
     still, falls = curve(0.7, 0.7, 0.7), curve(0.7, 0.4, 0.1)
-    assert check(view(curve=still, visits=apart)).severity == "warning"  # type: ignore[union-attr]
+    parts = {"train": np.arange(1000) % 80}
+    options = {**view().options, "batch_size": 8}
+    assert check(view(curve=still, visits=apart, options=options)).severity == "warning"  # type: ignore[union-attr]
+    assert check(view(curve=still, visits=apart, parts=parts)).severity == "note"  # type: ignore[union-attr]
+    assert check(view(curve=still, visits=apart)) is None  # half of all rows
     assert check(view(curve=still, visits=agreed)) is None
     assert check(view(curve=falls, visits=apart)) is None
     assert check(view(curve=still, visits=apart[:1])) is None

@@ -164,7 +164,7 @@ class Lazy(nn.Module):
 
 def hooked():
     net = nn.Sequential(nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, 2))
-    net[1].register_forward_hook(lambda part, inputs, output: output * 1.5)
+    net[1].register_forward_hook(lambda part, inputs, output: output.mul(1.5))  # type: ignore[union-attr]
     net[0].register_forward_pre_hook(lambda part, inputs: (inputs[0] + 1,))
     return net
 
@@ -208,14 +208,15 @@ def test_untouched_gives_everything_back():
     net(torch.randn(8, 6))
     net.eval()
     net.norm.train()
-    generator = net.generator = torch.Generator().manual_seed(5)
+    generator = torch.Generator().manual_seed(5)
+    vars(net)["generator"] = generator
     before = [one.clone() for one in net.buffers()]
     held, drawn = net.mean, (torch.get_rng_state(), random.getstate(), generator.get_state())
     with untouched(net):
         net.train()
         net(torch.randn(8, 6))
         torch.rand(1, generator=generator)
-        net.extra = 3
+        vars(net)["extra"] = 3
         random.random()
     assert net.mean is held and not hasattr(net, "extra")
     assert not net.training and net.norm.training
@@ -290,7 +291,7 @@ def test_functions_are_seen_as_modules_are():
 def test_units_of_pictures_are_their_channels():
     net = nn.Sequential(nn.Conv2d(1, 4, 1), nn.ReLU(), nn.Conv2d(4, 2, 1), nn.Flatten(), nn.Linear(32, 2))
     with torch.no_grad():
-        net[0].bias[1] = -100
+        net[0].get_parameter("bias")[1] = -100
     with looking(net) as seen:
         net(torch.rand(6, 1, 4, 4))
     assert seen.layers["1"]["units"] == 4 and int(seen.layers["1"]["silent"], 16) & 4

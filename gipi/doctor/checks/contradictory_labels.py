@@ -6,6 +6,7 @@ of many or fine columns, or equal pictures, are the same thing labelled twice: t
 
 import numpy as np
 
+from gipi.doctor.copies import worth_comparing
 from gipi.doctor.equal_rows import MATCHED, missing_by_one, totals, twins
 from gipi.doctor.finding import Finding, Remedy, Severity, View, keys
 from gipi.messages import _
@@ -22,12 +23,19 @@ def check(view: View) -> Finding | None:
     rows = np.arange(len(view.x))[:ROWS]
     x, y = view.x[rows], np.asarray(view.y)[rows]
     is_class = view.target_kind in ("class", "labels")
-    if not len(rows) or y.dtype.kind not in "fiub" or not (is_class or view.target_kind in ("number", "normal")):
+    if (
+        not len(rows)
+        or x.dtype.kind not in "fiub"
+        or y.dtype.kind not in "fiub"
+        or not (is_class or view.target_kind in ("number", "normal"))
+    ):
         return None
-    if x.ndim == 2 and x.dtype.kind in "fiub":
-        told = totals(x)
-    else:
-        told = keys(x)
+    told = totals(x) if x.ndim == 2 else keys(x)
+    if x.ndim == 4 or "text" in view.used.values():
+        looked = worth_comparing(x, told)  # the others are a matter of broken-inputs
+        x, y, told = x[looked], y[looked], told[looked]
+        if not len(x):
+            return None
     _keys, group, sizes = np.unique(told, return_inverse=True, return_counts=True)
     if sizes.max() < 2:
         return None
@@ -99,7 +107,7 @@ def _of_numbers(group: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, float]:
 
 def _coarse(x: np.ndarray, group: np.ndarray, differs: np.ndarray) -> bool:
     """Whether most of the rows that contradict met by chance; pictures do not."""
-    if x.ndim != 2 or x.dtype.kind not in "fiub":
+    if x.ndim != 2:
         return False
     places = np.flatnonzero(differs[group])
     some = np.random.default_rng(0).permutation(places)[: MATCHED // 4]

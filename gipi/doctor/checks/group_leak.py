@@ -12,7 +12,7 @@ from gipi.doctor.quick import by_many, by_one, random_folds, unexplained
 from gipi.messages import _
 
 FEWEST = 60  # rows
-ROWS = 1500  # that the quick models see
+ROWS = 1000  # that the quick models see
 GROUPS = 5  # at least; a mean over fewer has no standard error to trust
 MANY = 20  # distinct values, from which on a column that is not called so may name groups
 EACH = 2  # rows of a group on average, at least
@@ -32,9 +32,9 @@ def check(view: View) -> Finding | None:
     candidates.sort(key=lambda one: not names_owners(one.name))
     worst: tuple[float, Finding] | None = None
     for group in candidates[:MOST]:
-        if _stand_in_both(view, rows, group.values) and (found := _compared(view, rows, group)):
-            if worst is None or found[0] > worst[0]:
-                worst = found
+        found = _compared(view, rows, group) if _stand_in_both(view, rows, group.values) else None
+        if found and (worst is None or found[0] > worst[0]):
+            worst = found
     return worst[1] if worst else None
 
 

@@ -1,19 +1,23 @@
 """Before anything was learned the loss is far above what guessing costs: the network is sure of wrong answers."""
 
+import math
+
 from gipi.doctor.finding import Finding, Plot, Remedy, View
 from gipi.doctor.tries import has_learned, number, probe
 from gipi.messages import _
 
-# He's initialisation keeps the variance of scores below 2, and scores of variance v cost about v / 2 more than guessing
-# (the mean of a log-normal): 1 nat.
-SOUND = 1.0
+# Scores of variance v cost about v / 2 nats more than guessing (the mean of a log-normal). He's initialisation gives
+# them a variance of 2 where inputs are independent of each other; the pixels of a picture are not, so twice that is
+# sound: 2 nats.
+SOUND = 2.0
 # Nats: scores of standard deviation 3, where He's have 1.4; the truth is 150 times less likely than by guessing.
 FAR = 5.0
+CLOSE = 0.02  # to the logarithm of the classes lies what a cross-entropy says of guessing
 TIMES = 1.5  # of chance, too: with two classes 1 nat is much, with 50,000 it is little
 FAR_TIMES = 3.0
 # Squared errors: outputs of variance 2 against targets of variance 1 cost 3 times what their mean does.
-NUMBERS = 10.0  # times: an order of magnitude, outputs three standard deviations off
-FAR_NUMBERS = 100.0
+NUMBERS = 25.0  # times: outputs five standard deviations off
+FAR_NUMBERS = 100.0  # ten
 LARGE = 10.0  # root mean square of inputs; 1 is what initialisations are made for (LeCun 1998)
 
 
@@ -24,9 +28,12 @@ def check(view: View) -> Finding | None:
         return None
     kind = found.get("kind")
     if kind in ("class", "labels"):
+        classes = 2.0 if kind == "labels" else number(found, "classes") or 0.0
+        if classes < 2 or abs(expected - math.log(classes)) > CLOSE * expected:
+            return None  # it is not counted in nats
         excess, times = loss - expected, loss / expected
         is_found = excess > SOUND and times > TIMES
-        is_far = excess > FAR or (excess > 2 * SOUND and times > FAR_TIMES)
+        is_far = excess > FAR or (is_found and times > FAR_TIMES)
     else:
         times = loss / expected
         is_found, is_far = times > NUMBERS, times > FAR_NUMBERS

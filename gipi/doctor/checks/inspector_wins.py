@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from gipi.doctor.changes import smaller_steps
 from gipi.doctor.finding import Finding, Plot, Remedy, View
 from gipi.messages import _
 
@@ -35,7 +36,7 @@ def check(view: View) -> Finding | None:
         return None
     shown = {"inspector": last, "forger": forged, "forger_first": first_forged, "gradient": _gradients(view.visits)}
     cause = _(
-        "The inspector wins: it takes {sure} % for certain which pictures are forged (loss {loss}), while the forger's "
+        "The inspector wins: it gives the right answer a probability of {sure} % (loss {loss}), while the forger's "
         "loss rose from {first} to {last}; from an opponent that is always right the forger learns nothing.",
         sure=f"{100 * math.exp(-last / 2):.1f}",
         loss=f"{last:.2g}",
@@ -67,11 +68,7 @@ def _gradients(visits: object) -> list[float]:
 
 
 def _remedies(view: View) -> tuple[Remedy, ...]:
-    found = []
-    lr = view.options.get("lr")
-    if isinstance(lr, int | float) and lr > 0:
-        found.append(Remedy(_("Try a tenth of the step size."), {"lr": lr / 10}))
     text = _(
         "Hold the inspector back: spectral normalisation, fewer channels, or a smaller step size than the forger's."
     )
-    return (*found, Remedy(text))
+    return (*smaller_steps(view), Remedy(text))

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from gipi.doctor.changes import smaller_steps
 from gipi.doctor.finding import Finding, Plot, Remedy, View
 from gipi.messages import _
 
@@ -19,7 +20,7 @@ HARDLY = 0.1  # of its share: of 25 pictures that are due 2 come or fewer, by ch
 SEEN = 0.5  # of the pictures look real; else kinds cannot be told
 EVEN = 0.5  # of the spread of real ones; a forger begins far below
 MOVED = 1.0  # of its size: so far a weight has gone in all its steps before what it began with may be forgotten
-USUAL_LATENT = 64  # the system's own; DCGAN (Radford 2015) has 100
+USUAL_LATENT = 64  # where the system does not say; DCGAN (Radford 2015) has 100
 
 
 def check(view: View) -> Finding | None:
@@ -77,12 +78,12 @@ def _is_begun(view: View) -> bool:
 
 
 def _remedies(view: View) -> tuple[Remedy, ...]:
-    found = []
-    latent, lr, rows = (view.options.get(name) for name in ("latent", "lr", "batch_size"))
-    if isinstance(latent, int) and latent < USUAL_LATENT:
-        found.append(Remedy(_("Give the forger more noise to make differences of."), {"latent": USUAL_LATENT}))
-    if isinstance(lr, int | float) and lr > 0:
-        found.append(Remedy(_("Try a tenth of the step size."), {"lr": lr / 10}))
+    found: list[Remedy] = []
+    latent, rows, usual = view.options.get("latent"), view.options.get("batch_size"), view.usual.get("latent")
+    usual = usual if isinstance(usual, int) else USUAL_LATENT
+    if isinstance(latent, int) and latent < usual:
+        found.append(Remedy(_("Give the forger more noise to make differences of."), {"latent": usual}))
+    found += smaller_steps(view)
     if isinstance(rows, int) and rows > 0:
         found.append(Remedy(_("Show the inspector more pictures at once."), {"batch_size": 2 * rows}))
     return tuple(found)

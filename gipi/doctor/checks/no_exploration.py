@@ -41,7 +41,7 @@ def check(view: View) -> Finding | None:
             most=f"{100 * most:.0f}",
         )
     severity = "problem" if is_schedule and not is_better else "warning"
-    return Finding("no-exploration", severity, shown, cause, _remedies(view.options), _plot(actions))
+    return Finding("no-exploration", severity, shown, cause, _remedies(view), _plot(actions))
 
 
 def _random_share(options: Mapping[str, Any]) -> float | None:
@@ -61,16 +61,22 @@ def _is_better(returns: Mapping[str, Any]) -> bool:
     return low is not None and chance is not None and low > chance
 
 
-def _remedies(options: Mapping[str, Any]) -> tuple[Remedy, ...]:
+def _remedies(view: View) -> tuple[Remedy, ...]:
+    options = view.options
     if not isinstance(options.get("explore"), int | float):
         return (Remedy(_("Choose some moves at random, most of them at first.")),)
+    text = _("Begin with random moves, and let their share fall slowly.")
+    names = ("explore", "explore_last", "explore_moves")
+    usual = {name: view.usual[name] for name in names if view.usual.get(name, options.get(name)) != options.get(name)}
+    if usual and not (_random_share({**options, **usual}) or 0) < FEW:
+        return (Remedy(text, usual),)
     changes: dict[str, Any] = {"explore": 1.0}
     falling, before = options.get("explore_moves"), options.get("first_moves")
     if isinstance(falling, int) and falling < max(USUAL_MOVES, int(before or 0)):
         changes["explore_moves"] = USUAL_MOVES
     if not (options.get("explore_last") or 0) > 0:
         changes["explore_last"] = 0.04
-    return (Remedy(_("Begin with random moves, and let their share fall slowly."), changes),)
+    return (Remedy(text, changes),)
 
 
 def _plot(actions: Mapping[str, Any]) -> Plot | None:

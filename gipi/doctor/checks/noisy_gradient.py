@@ -10,6 +10,7 @@ from gipi.messages import _
 UNLIKE = 0.1  # cosine of two half batches' gradients, 1 / (1 + noise scale / rows): the noise is then nine times the
 # signal (McCandlish et al., "An Empirical Model of Large-Batch Training", 2018)
 FEW = 4  # rows: a mean of so few has half the spread of a single row's gradient
+SMALL = 16  # rows: where larger batches are not the first thing to try, something else holds it back
 LOOKS = 2  # at least
 
 
@@ -22,6 +23,9 @@ def check(view: View) -> Finding | None:
     middle = float(np.median([cosine for _step, cosine in cosines])) if cosines else 1.0
     is_noisy = len(cosines) >= LOOKS and middle < UNLIKE and max(c for _s, c in cosines) < 0.5
     is_tiny = rows is not None and rows <= FEW
+    train = len(view.parts.get("train", ()))
+    if rows and train and rows > train / 2:
+        return None  # the whole gradient, or most of it: nothing is left to chance
     if not (is_noisy or is_tiny) or fall(quarter(curve, 1), quarter(curve, 3)) > SIGNIFICANT:
         return None
     if not (learned_little(view) or is_tiny):
@@ -29,7 +33,7 @@ def check(view: View) -> Finding | None:
     more = 8 * rows if rows else 0
     return Finding(
         "noisy-gradient",
-        "warning" if learned_little(view) else "note",
+        "warning" if learned_little(view) and (rows or 0) <= SMALL else "note",
         {"agreement": middle if cosines else None, "rows": rows},
         _(
             "A noisy gradient: with {rows} rows in a batch its direction is mostly chance, the steps cancel each"

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from gipi.doctor.changes import smaller_steps
 from gipi.doctor.finding import Finding, Plot, Remedy, View
 from gipi.messages import _
 
@@ -68,10 +69,7 @@ def _warmer() -> Remedy:
 
 
 def _of_training(view: View) -> tuple[Remedy, ...]:
-    found = []
-    lr, context = view.options.get("lr"), view.options.get("context")
-    if isinstance(lr, int | float) and lr > 0:
-        found.append(Remedy(_("Try a tenth of the step size."), {"lr": lr / 10}))
+    found, context = [*smaller_steps(view)], view.options.get("context")
     if isinstance(context, int) and context > 0:
         found.append(Remedy(_("Let it look at more tokens together."), {"context": 2 * context}))
     return tuple(found)

@@ -1,6 +1,6 @@
 """Targets that belong to other inputs: moved by some rows, by a place of the text, or by a class."""
 
-from collections.abc import Sequence
+import numpy as np
 
 from gipi.doctor.finding import Finding, Plot, Remedy, View
 from gipi.doctor.tries import number, probe
@@ -30,7 +30,7 @@ def _classes(view: View) -> Finding | None:
             cause = _(
                 "The loss rewards the class {side} the right one: class numbers are counted from another beginning "
                 "than the network's outputs, off by one.",
-                side=_("behind") if side == "1" else _("before"),
+                side=_("right behind") if side == "1" else _("right in front of"),
             )
             remedy = Remedy(_("Count classes from 0, in the targets and in the loss alike."))
             return Finding("shifted-targets", "problem", {"by": int(side), "what": "classes"}, cause, (remedy,))
@@ -39,9 +39,11 @@ def _classes(view: View) -> Finding | None:
 
 def _units(view: View) -> Finding | None:
     """An output that no class has: class numbers begin at 1."""
-    found = probe(view, "classes")
-    counts: Sequence[int] = found.get("counts") or ()
-    if len(counts) < 3 or counts[0] or not counts[-1] or found.get("above", 0):
+    if view.system or view.target_kind != "class" or view.y is None or not len(view.labels) or view.y.ndim != 1:
+        return None  # gipi counts them itself
+    counts = np.bincount(view.y.astype(np.int64), minlength=len(view.labels)).tolist()
+    # a last output without rows says that outputs were left free on purpose
+    if len(counts) < 3 or counts[0] or not counts[-1]:
         return None
     others = counts[1:]
     rows, rarest = sum(others), min(others)

@@ -31,10 +31,10 @@ def check(view: View) -> Finding | None:
         is_soft = shifts is not None and even is not None and abs(shifts) < UNMOVED * even
         if is_bounded and is_soft and best is not None and even and best > LEFT * even:
             floor = best
-    elif name := view.probes.get("recognised"):
-        is_twice = (ends_so and name == "cross_entropy") or (not ends_so and name == "cross_entropy of softmax")
+    name = view.probes.get("recognised")  # which loss it is, where it was only seen
+    if floor is None and (name == "cross_entropy of softmax" or (ends_so and name == "cross_entropy")):
         classes = (seen[0].get("shape") or [0])[-1] if seen else 0
-        if is_twice and classes > 1:
+        if classes > 1:
             floor, even = math.log(math.e + classes - 1) - 1, math.log(classes)
     if floor is None or even is None:
         return None

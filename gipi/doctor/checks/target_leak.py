@@ -16,6 +16,7 @@ from gipi.doctor.marks import marked_pictures, marked_texts
 from gipi.doctor.quick import by_many, by_one, paired_z, random_folds, unexplained
 from gipi.messages import _
 
+FEWEST, CELLS = 600, 300_000  # of a wide table fewer rows are looked at
 ROWS = 3000  # a share of 0.1 is then known to a hundredth
 NEARLY_ALL, FAR = 0.1, 4.0  # by definition: nine tenths are told, and the others leave four times as much
 MUCH, FARTHER = 0.25, 2.5  # by definition: three quarters are told
@@ -23,6 +24,8 @@ SURE = 4.0  # standard errors: a chance of 3e-5 for a column, so hundreds of col
 EXACT = 1e-9  # of the variance: what rounding of 32-bit targets leaves; measured targets leave more
 UNIT = 1e-3  # that the factors of a sum may be off 1
 MOST_SUMMED = 10
+MOST_CODES = 20  # values of a column that may stand for classes
+COMPANY = 5  # columns; of fewer one may well be what decides, unless it is a copy
 SHOWN = 12
 
 
@@ -30,8 +33,8 @@ def check(view: View) -> Finding | None:
     if view.x is None or view.y is None or view.target_kind not in ("class", "labels", "number", "normal", "quantiles"):
         return None
     if not is_table(view):
-        return _of_marks(view)
-    rows = some_rows(view, ROWS)
+        return _of_marks(view) if view.x.dtype.kind in "fiub" else None
+    rows = some_rows(view, max(FEWEST, min(ROWS, CELLS // max(1, len(view.used) or view.x.shape[1]))))
     columns = [one for one in columns_of(view, rows) if not names_rows(one)]
     for name, asked in questions(view, rows) if len(rows) >= 20 and columns else []:
         found = _alone(columns, name, asked) or _made_of_several(view, columns, name, asked, rows)
@@ -44,6 +47,7 @@ def _alone(columns: list[Column], name: str, asked: np.ndarray) -> Finding | Non
     fold = random_folds(len(asked))
     errors = [by_one(one.values, asked, fold, one.kind == "category") for one in columns]
     left = np.array([unexplained(one, asked) for one in errors])
+    left[[one.kind == "date" for one in columns]] = 1.0  # what neighbours in time tell of each other: see time_leak.py
     best = int(left.argmin())
     if left[best] > MUCH or len(columns) < 2:
         return None
@@ -52,7 +56,11 @@ def _alone(columns: list[Column], name: str, asked: np.ndarray) -> Finding | Non
     rest = unexplained(without, asked)
     if rest < FARTHER * left[best] or paired_z(without, errors[best]) < SURE:
         return None
-    is_far = left[best] <= NEARLY_ALL and rest >= FAR * left[best] and len(columns) > 2
+    is_far = (
+        left[best] <= NEARLY_ALL
+        and rest >= FAR * left[best]
+        and (len(columns) >= COMPANY or _is_copy(columns[best], left[best]))
+    )
     column = columns[best]
     shown = np.argsort(left, kind="stable")[:SHOWN]
     return Finding(
@@ -74,6 +82,12 @@ def _alone(columns: list[Column], name: str, asked: np.ndarray) -> Finding | Non
             labels=[columns[place].name for place in shown],
         ),
     )
+
+
+def _is_copy(column: Column, left: float) -> bool:
+    """Whether the target follows from the column exactly, and from few values of it, or as a number does."""
+    present = column.values[~np.isnan(column.values)]
+    return bool(left < EXACT or (len(np.unique(present)) <= MOST_CODES and left <= NEARLY_ALL))
 
 
 def _remedies(column: str) -> tuple[Remedy, ...]:
@@ -102,7 +116,7 @@ def _made_of_several(
     factors = _exact(x, target)
     way = _("a sum of")
     if factors is None:
-        positive = (x > 0).all(0)
+        positive = np.asarray((x > 0).all(0))
         if (target <= 0).any() or positive.sum() < 2:
             return None
         numbers = [one for one, fits in zip(numbers, positive, strict=True) if fits]
@@ -158,7 +172,7 @@ def _of_marks(view: View) -> Finding | None:
     place, left, rest = found
     return Finding(
         "target-leak",
-        "problem" if left <= NEARLY_ALL else "warning",
+        "problem" if left <= NEARLY_ALL and rest >= FAR * left else "warning",
         {"place": place, "unexplained": left, "unexplained_by_others": rest},
         _(
             "{place} alone tells {share} of the class, all the rest about {others}: the class is written into the "

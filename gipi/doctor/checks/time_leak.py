@@ -11,19 +11,21 @@ import numpy as np
 
 from gipi.doctor.columns import Column, columns_of, is_table, matrix, questions, some_rows, words_of
 from gipi.doctor.finding import Finding, Plot, Remedy, View
-from gipi.doctor.quick import by_many, random_folds, unexplained
+from gipi.doctor.quick import by_many, by_one, random_folds, unexplained
 from gipi.messages import _
 
 FEWEST = 60  # rows
-ROWS = 1500  # that the quick models see
+ROWS = 1200  # that the quick models see
 STRETCH = 50  # neighbours in time that are taken together where there are more rows
-BLOCKS = 5  # of time, each predicted from the others
+BLOCKS = 4  # of time, each predicted from the others
 GROUPS = 25  # of neighbours, over which the difference is averaged: neighbours are not independent
 SURE = 3.5  # standard errors of 25 means: a chance of 1e-3 (t-distribution)
 FLATTERED, DOUBLE = 1.25, 2.0  # times as much is left unexplained: a quarter more costs something; twice, by definition
 SCORED = 0.5  # share of test rows that lie between training rows: else the parts are cut by time already
 REGULAR = 0.9  # share of equal distances by which a column of numbers counts time
-NAMES = frozenset("time timestamp date datetime day week month year hour t step period instant".split())
+NAMES = frozenset(
+    {"time", "timestamp", "date", "datetime", "day", "week", "month", "year", "hour", "t", "period", "instant"}
+)
 KOREAN = r"날짜|일자|시각|시간|일시|연도|년도|연월"
 
 
@@ -81,10 +83,13 @@ def _stretches(order: np.ndarray) -> np.ndarray:
 
 def _compared(name: str, x: np.ndarray, asked: np.ndarray) -> Finding | None:
     count = len(asked)
-    time = np.arange(count, dtype=np.float32)[:, None] / count
-    x = np.concatenate([x, time], 1)  # as the date is an input, or could be
-    mixed = by_many(x, asked, random_folds(count, 0, BLOCKS))
-    apart = by_many(x, asked, np.arange(count) * BLOCKS // count)
+    time = np.arange(count) / count  # an input, or as good as one: what rows of one day share tells the day
+    x = np.concatenate([x, time[:, None].astype(np.float32)], 1)
+
+    def judged(fold: np.ndarray) -> np.ndarray:
+        return min(by_many(x, asked, fold), by_one(time, asked, fold), key=lambda errors: errors.sum())
+
+    mixed, apart = judged(random_folds(count, 0, BLOCKS)), judged(np.arange(count) * BLOCKS // count)
     means = np.array([part.mean() for part in np.array_split(apart - mixed, GROUPS)])
     error = means.std(ddof=1) / np.sqrt(GROUPS)
     left, left_apart = unexplained(mixed, asked), unexplained(apart, asked)

@@ -11,7 +11,7 @@ from gipi.doctor.trends import LITTLE, SIGNIFICANT, curve_of, quarter, ratios_of
 from gipi.messages import _
 
 STRONG = 0.5  # dropout above which less than half of a layer is there to learn with
-DECAY = 0.1  # that weights shrink by at each step would outweigh what they learn (step size times weight decay)
+DECAY = 0.01  # that weights shrink by at each step (step size times decay): in a hundred steps to a third
 ROOM = 0.1  # of R squared, or of right answers, that straight lines must be ahead by to be worth a word
 
 
@@ -83,7 +83,7 @@ def _remedies(view: View, curve: np.ndarray) -> tuple[Remedy, ...]:
     dropout, decay, lr = (options.get(name) for name in ("dropout", "weight_decay", "lr"))
     if isinstance(dropout, int | float) and dropout > STRONG:
         found.append(Remedy(_("Switch off fewer units while it learns: --dropout 0.1."), {"dropout": 0.1}))
-    if isinstance(decay, int | float) and isinstance(lr, int | float) and decay * lr > DECAY / 10:
+    if isinstance(decay, int | float) and isinstance(lr, int | float) and decay * lr > DECAY:
         found.append(Remedy(_("Let the weights grow: --weight-decay 0.01."), {"weight_decay": 0.01}))
     if still_falls(curve):
         found.append(Remedy(_("The loss still falls: train four times as long."), longer(view, 4)))
