@@ -309,6 +309,39 @@ def gan(generator, inspector, real, forging, inspecting, steps=200):
     return doctor
 
 
+def silent(net, x, parameters=None):
+    """A loop that tells nothing."""
+    optimizer = torch.optim.SGD(parameters or net.parameters(), 0.05)
+    doctor = gipi.doctor.watch(net, optimizer, every=5)
+    for _step in range(40):
+        optimizer.zero_grad()
+        net(x).square().mean().backward()
+        optimizer.step()
+    return names(doctor)
+
+
+def test_what_is_found_where_nothing_is_told():
+    x = classes()[0][:64]
+    assert silent(mlp(), x) == []
+    net = mlp()
+    assert "frozen-layer" in silent(net, x, [*net[0].parameters()])
+    torch.manual_seed(0)
+    norm = nn.Sequential(nn.Linear(D, 16), nn.BatchNorm1d(16), nn.ReLU(), nn.Linear(16, K))
+    assert "small-batch-norm" in silent(norm, x[:2])
+    dead = mlp()
+    with torch.no_grad():
+        dead[2].bias.fill_(-100.0)
+    assert "dead-units" in silent(dead, x)
+    saturated = nn.Sequential(nn.Linear(D, 16), nn.Tanh(), nn.Linear(16, K))
+    assert "saturated-units" in silent(saturated, 1000 * x)
+    deep = [part for _ in range(8) for part in (nn.Linear(16, 16), nn.Sigmoid())]
+    assert "vanishing-gradient" in silent(nn.Sequential(nn.Linear(D, 16), *deep, nn.Linear(16, K)), x)
+    same = nn.Sequential(mlp(), nn.Softmax(0), nn.LayerNorm(K, elementwise_affine=False))
+    with torch.no_grad():
+        same[0][4].weight.zero_()
+    assert "input-ignored" in silent(same, x, [same[0][0].weight])
+
+
 # --- what is sound is left alone ---------------------------------------------------------------------------------
 
 
