@@ -32,11 +32,13 @@ class View:
         task: classify, regress, generate, write, act ...; "" in a loop of a person's own.
         system: mlp, convnet, gan ...; own where it is a person's.
         options: The options of the run and of its system as they were in the end, by name.
+        usual: The same as they come, where nothing else is said.
         parameters: Numbers that are learned.
         steps: That were planned.
         curve: Of each player `(n, 3)`: step, mean and spread of the losses of some neighbouring steps, in order.
         probes: What was tried before the first step and after the last, see probes.py.
         visits: What was seen on looks into the training, in order, see statistics.py.
+        faults: Where training went wrong and went on with smaller steps: fault, step, player, from.
         evidence: What a task knows of its answers: pictures' variety, actions, written text; see each job.
     """
 
@@ -56,11 +58,13 @@ class View:
     task: str = ""
     system: str = ""
     options: Mapping[str, Any] = field(default_factory=dict)
+    usual: Mapping[str, Any] = field(default_factory=dict)
     parameters: int = 0
     steps: int = 0
     curve: Mapping[str, np.ndarray] = field(default_factory=dict)
     probes: Mapping[str, Any] = field(default_factory=dict)
     visits: Sequence[Mapping[str, Any]] = ()
+    faults: Sequence[Mapping[str, Any]] = ()
     evidence: Mapping[str, Any] = field(default_factory=dict)
 
 

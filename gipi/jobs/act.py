@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -52,6 +53,7 @@ class Act(Job):
         }
         seen, offered = self.environment.features, self.environment.actions
         self.facts = [_("{seen} numbers to see, {offered} actions to choose from", seen=seen, offered=offered)]
+        self.stream: Any = None  # of the member, when it is built
         self.loss_name = setting.system_name
         self.algorithm = self.describe_algorithm()
 
@@ -60,6 +62,7 @@ class Act(Job):
         net = setting.system.Net(self.sizes, setting.config).to(setting.device)
         size_of = schedule(options.schedule or "constant", self.plan.steps, options.warmup)
         stream = setting.system.stream(opener(self.source)(), net, setting.config, self.batch_size, options.seed)
+        self.stream = stream
 
         def validate() -> dict[str, float]:
             returns = task.evaluate(net, self.source, CHOSEN_BY, options.seed, "valid")
@@ -91,6 +94,8 @@ class Act(Job):
             Baseline(_("by chance"), float(by_chance), by_chance.low, by_chance.high),
         ]
         outcome.baseline_metric = "return"
+        worth = {"mean": float(found), "low": found.low, "high": found.high, "chance": float(by_chance)}
+        outcome.evidence = {"returns": worth, "actions": remembered(self.stream, self.environment.actions)}
         outcome.notes.append(
             _(
                 "mean return {ours} of {episodes} episodes; {chance} by chance",
@@ -100,3 +105,13 @@ class Act(Job):
             )
         )
         return outcome
+
+
+def remembered(stream: Any, actions: int) -> dict[str, Any]:
+    """What was done of late, as far as a stream remembers: how many moves, and the share of each action."""
+    held = getattr(stream, "memory", None)
+    moves = getattr(stream, "moves", 0)
+    if not isinstance(held, dict) or "action" not in held or not moves:
+        return {}
+    counts = np.bincount(held["action"][:moves].cpu().numpy().astype(np.int64), minlength=actions)
+    return {"moves": int(counts.sum()), "shares": (counts / counts.sum()).tolist()}

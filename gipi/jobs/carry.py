@@ -21,6 +21,7 @@ from gipi.jobs.examined import examined_after, examined_before, examiner_of
 from gipi.jobs.job import Job, Outcome
 from gipi.jobs.on_ray import carry_out_on_ray
 from gipi.jobs.page import page_of
+from gipi.jobs.probed import probe_beginning, probe_end
 from gipi.jobs.record import changed, write_down
 from gipi.jobs.request import Request, make_job
 from gipi.jobs.settle import settle, settled
@@ -42,6 +43,8 @@ from gipi.training.log_file import read_log
 from gipi.training.member import Member, Progress
 from gipi.training.prepare import choose_device, threads
 from gipi.training.train import take_best, train
+
+MOST_SAID = 3  # findings at the end of a run; all stand in the report
 
 
 def carry_out(request: Request) -> Path:
@@ -184,6 +187,8 @@ def _train_and_finish(job: Job, first: Member, folder: Folder, display: Any, clo
     nets: list[Any] = []
     try:
         with stoppable():  # each of several, too, from here on
+            with clock.of("doctor"):
+                probe_beginning(job, first, folder)
             with clock.of("training"):
                 nets, progress = _train_members(job, first, folder, display)
             clock.seconds["training"] = sum(one.seconds for one in progress)  # in all processes that it took
@@ -250,6 +255,7 @@ def _finish(job: Job, folder: Folder, display: Any, clock: "Clock", nets: list, 
         **outcome.extra,
     )
     with clock.of("doctor"):
+        probe_end(job, nets, folder)
         findings = _examine(job, folder, _trouble(folder.record["faults"]), outcome)
     with clock.of("report"):
         _write_report(job, folder, outcome, clock)
@@ -258,9 +264,11 @@ def _finish(job: Job, folder: Folder, display: Any, clock: "Clock", nets: list, 
         finished=datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
     )
     _say_result(job, folder, outcome, display, clock)
-    for finding in findings:
-        if finding.severity != "note":
-            display.note(f"{finding.name}: {finding}")
+    severe = [finding for finding in findings if finding.severity != "note"]
+    for finding in severe[:MOST_SAID]:
+        display.note(f"{finding.name}: {finding}")
+    if severe:
+        display.note(_("what was found, with its evidence: gipi doctor {path}", path=folder.path))
 
 
 def _history(folder: Folder) -> list[dict]:

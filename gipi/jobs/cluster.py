@@ -14,6 +14,7 @@ from gipi.data.learning import learn
 from gipi.data.schema import sizes
 from gipi.data.split import fingerprint
 from gipi.data.stream import Stream
+from gipi.doctor.finding import View
 from gipi.errors import UsageError
 from gipi.jobs import judge
 from gipi.jobs.job import Job, Outcome, Setting, layers_of
@@ -74,6 +75,12 @@ class Cluster(Job):
 
     def layers(self, net: nn.Module) -> list[tuple[str, Any, int | None]]:
         return layers_of(net, self.x[:2].to(self.setting.device))
+
+    def view(self) -> View:
+        """All rows are grouped: none is held out, of which copies could be elsewhere."""
+        data = self.material.data
+        rows = {"train": np.arange(len(self.x))}
+        return View(self.x.numpy(), None, rows, frame=data.frame, used=dict(self.material.kinds))
 
     def finish(self, nets: Sequence[nn.Module], progress: Sequence[Progress], seconds: float) -> Outcome:
         setting, options = self.setting, self.setting.options

@@ -26,11 +26,13 @@ from gipi.data.learning import learn
 from gipi.data.schema import Field, Schema, sizes
 from gipi.data.split import fingerprint, split
 from gipi.data.stream import Stream
+from gipi.doctor.finding import View
 from gipi.errors import DataError, UsageError, nearest
 from gipi.jobs import judge
 from gipi.jobs.checks import check_use
 from gipi.jobs.first_batch import check_network
 from gipi.jobs.job import Job, Outcome, Setting, layers_of
+from gipi.jobs.known import of_pictures
 from gipi.losses.dense import IGNORED
 from gipi.messages import _
 from gipi.release.model import Model
@@ -265,6 +267,10 @@ class Dense(Job):
     def layers(self, net: nn.Module) -> list[tuple[str, Any, int | None]]:
         x = torch.zeros(2, self.sizes.input[0], *self.sides, dtype=self.dtype, device=self.setting.device)
         return layers_of(net, x)
+
+    def view(self) -> View:
+        names = self.data.names or (self.data.frame["file"].to_list() if "file" in self.data.frame.columns else ())
+        return of_pictures(self.x, self.parts, names, False, self.setting.options.seed)
 
     # --- when all are trained
 

@@ -9,8 +9,9 @@ from gipi.doctor import OF_DATA, ORDER, Finding, examine
 from gipi.doctor.finding import View
 from gipi.doctor.visits import Visits
 from gipi.jobs.job import Job, Outcome
+from gipi.jobs.options import Fit
 from gipi.training.folder import Folder
-from gipi.training.log_file import read_curve, read_log, read_visits
+from gipi.training.log_file import read_curve, read_faults, read_log, read_visits
 
 
 def examiner_of(job: Job) -> Visits | None:
@@ -42,9 +43,18 @@ def _known(job: Job) -> dict[str, Any]:
         "task": str(job.record.get("task", "")),
         "system": job.setting.system_name,
         "options": options_of(job),
+        "usual": {**vars(Fit()), **usual_config(job)},
         "parameters": sum(count or 0 for _name, _shape, count in layers),
         "steps": job.plan.steps,
     }
+
+
+def usual_config(job: Job) -> dict[str, Any]:
+    """The system's options as they come; nothing where it has none, or asks for some."""
+    try:
+        return dict(vars(type(job.setting.config)()))
+    except TypeError:
+        return {}
 
 
 def options_of(job: Job) -> dict[str, Any]:
@@ -63,6 +73,7 @@ def view_of(job: Job, folder: Folder, error: str = "", outcome: Outcome | None =
         error=error,
         curve=curve,
         visits=read_visits(folder.path),
+        faults=read_faults(folder.path),
         probes=folder.record.get("probes", {}),
         evidence=outcome.evidence if outcome else {},
     )

@@ -16,10 +16,12 @@ from gipi.data.corpus import open_corpus
 from gipi.data.masking import EDGES, masked_windows
 from gipi.data.schema import Field, Schema, sizes
 from gipi.data.token_files import tokens_of
+from gipi.doctor.finding import View
 from gipi.errors import DataError, UsageError
 from gipi.jobs import judge
 from gipi.jobs.first_batch import check_network
 from gipi.jobs.job import Job, Outcome, Setting, layers_of
+from gipi.jobs.known import of_running
 from gipi.jobs.running import parts_of
 from gipi.jobs.texts import context_for, tokenizer_for
 from gipi.messages import _
@@ -130,6 +132,9 @@ class Fill(Job):
 
     def layers(self, net: nn.Module) -> list[tuple[str, Any, int | None]]:
         return layers_of(net, self._example())
+
+    def view(self) -> View:
+        return of_running(self.tokens, self.tokenizer)
 
     # --- when it is trained
 

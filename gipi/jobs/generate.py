@@ -15,14 +15,17 @@ from gipi.data.mapped_stream import MappedStream
 from gipi.data.schema import sizes
 from gipi.data.split import fingerprint
 from gipi.data.stream import Stream, generator
+from gipi.doctor.finding import View
 from gipi.errors import UsageError
 from gipi.jobs import judge
 from gipi.jobs.job import Job, Outcome, Setting, layers_of
+from gipi.jobs.known import of_pictures
 from gipi.jobs.material import Material
 from gipi.messages import _
 from gipi.release.model import Model
 from gipi.report.page import Pictures
 from gipi.tasks import generate as task
+from gipi.tasks.variety import MOST, variety_of
 from gipi.training.member import Member, Plan, Progress
 
 LOOKS = 10  # epochs between two looks at how the pictures compare with validation's
@@ -101,6 +104,10 @@ class Generate(Job):
     def layers(self, net: Any) -> list[tuple[str, Any, int | None]]:
         return layers_of(net, torch.zeros(2, self.setting.config.latent, device=self.setting.device))
 
+    def view(self) -> View:
+        data = self.material.data
+        return of_pictures(self.x, self.material.parts, data.names, data.mapped, self.setting.options.seed)
+
     def finish(self, nets: Sequence[Any], progress: Sequence[Progress], seconds: float) -> Outcome:
         model = Model("generate", self.setting.system_name, self.schema, self.sizes, vars(self.setting.config), [*nets])
         model.extra["seed"] = self.setting.options.seed
@@ -112,5 +119,7 @@ class Generate(Job):
         train = self._pictures(self.material.parts["train"])
         metrics = task.metrics(made.reshape(shape), self._pictures(rows).reshape(shape), train.reshape(-1, *shape[1:]))
         outcome = Outcome(model, metrics, _("as many generated pictures as test pictures, {rows}", rows=len(rows)))
+        if self.setting.options.doctor:
+            outcome.evidence["variety"] = variety_of(self._made(nets[0], MOST, "variety"), train)
         outcome.results.append(Pictures([*made.reshape(shape)[:SHOWN].astype("uint8")], name=_("Generated pictures")))
         return outcome

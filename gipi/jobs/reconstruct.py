@@ -19,9 +19,11 @@ from gipi.data.noise import DRAWS, add_noise
 from gipi.data.schema import sizes
 from gipi.data.split import fingerprint
 from gipi.data.stream import Stream
+from gipi.doctor.finding import View
 from gipi.errors import UsageError
 from gipi.jobs import judge
 from gipi.jobs.job import Job, Outcome, Setting, layers_of
+from gipi.jobs.known import of_pictures
 from gipi.jobs.material import Material
 from gipi.messages import _
 from gipi.release.model import Model, gathered
@@ -139,6 +141,10 @@ class Reconstruct(Job):
 
     def layers(self, net: nn.Module) -> list[tuple[str, Any, int | None]]:
         return layers_of(net, normalize(self.schema, self.x[:2].to(self.setting.device)))
+
+    def view(self) -> View:
+        data = self.material.data
+        return of_pictures(self.x, self.material.parts, data.names, data.mapped, self.setting.options.seed)
 
     # --- when it is trained
 

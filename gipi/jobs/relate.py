@@ -15,9 +15,11 @@ from gipi.data.corpus import open_corpus
 from gipi.data.schema import Field, Schema, sizes
 from gipi.data.skipgrams import Skipgrams, held_out_pairs, update_size
 from gipi.data.words import apart, known_only, known_words, read_words
+from gipi.doctor.finding import View
 from gipi.errors import DataError
 from gipi.jobs import judge
 from gipi.jobs.job import Job, Outcome, Setting
+from gipi.jobs.known import COPIED, of_rows
 from gipi.jobs.pieces import Progress as Told
 from gipi.messages import _
 from gipi.release.model import Model
@@ -37,6 +39,7 @@ PAIRS = 20_000  # of neighbours, that vectors are judged by
 PIECES = 8  # of the text held out, that the loss is worked out on
 SHOWN, NEAR = 16, 6  # words of the report, and the words nearest to each
 ON_MAP = 300
+MOST_LINES = 100_000  # of a part, that the doctor looks at
 
 
 class Relate(Job):
@@ -144,6 +147,11 @@ class Relate(Job):
         named = net.named_parameters()
         return [(f"{name} Embedding", (table.shape[1],), table.numel()) for name, table in named]
 
+    def view(self) -> View:
+        """Lines and documents that are so long that none is there twice by chance."""
+        both = {"train": (self.words, self.lines), "test": (self.held, self.held_lines)}
+        return of_rows({part: _long_lines(*some) for part, some in both.items()})
+
     # --- when it is trained
 
     def finish(self, nets: Sequence[nn.Module], progress: Sequence[Progress], seconds: float) -> Outcome:
@@ -216,3 +224,11 @@ class Relate(Job):
             picture = np.asarray(word_map([space.words[place] for place in some.tolist()], places))
             note = _("The most frequent words, by the two directions in which their vectors differ most.")
             outcome.results.append(Whole(picture, _("A map of {count} words", count=len(some)), note))
+
+
+def _long_lines(words: np.ndarray, lines: np.ndarray) -> list[np.ndarray]:
+    """The lines of known words that are long enough to be copies of each other; `lines` numbers each word's."""
+    starts = np.flatnonzero(np.diff(lines, prepend=-1))
+    stops = np.append(starts[1:], len(words))
+    chosen = np.flatnonzero(stops - starts >= COPIED)[:MOST_LINES]
+    return [words[starts[n] : stops[n]] for n in chosen]

@@ -24,6 +24,7 @@ from gipi.training.member import Member, Plan, Progress
 from gipi.training.prepare import dtype_of
 
 LAST = 100  # steps, about, whose mean loss is a line of the history; the last line is the run's figure
+REMEMBERED, FEW = 256, 64  # batches and rows of each, whose targets tell whether they are drawn at random
 
 
 class Batches(Iterator[tuple[Tensor, ...]]):
@@ -34,6 +35,7 @@ class Batches(Iterator[tuple[Tensor, ...]]):
         self.device = device
         self.dtype = dtype
         self.count = 0  # batches that were learned from
+        self.targets: list[Tensor] = []  # of the first ones, for the doctor
         self.waiting: tuple[tuple[Tensor, ...], dict] | None = None  # looked at, and the state before it was taken
 
     @property
@@ -69,6 +71,8 @@ class Batches(Iterator[tuple[Tensor, ...]]):
             raise UsageError(_("a batch must be a tuple of tensors, (x, target); the stream gives a {came}", came=came))
         if not batch[0].ndim:
             raise UsageError(_("a batch must have an axis for its rows; the stream gives single numbers"))
+        if len(batch) > 1 and len(self.targets) < REMEMBERED:
+            self.targets.append(batch[1][:FEW].detach().cpu().clone())
         return tuple(
             part.to(self.device, self.dtype) if part.is_floating_point() else part.to(self.device) for part in batch
         )

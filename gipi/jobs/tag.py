@@ -16,6 +16,7 @@ from gipi.data.tags import Sentence, open_tagged
 from gipi.data.text_rows import lengths_of
 from gipi.data.text_stream import TextStream
 from gipi.data.tokenizers import Tokenizer
+from gipi.doctor.finding import View
 from gipi.errors import UsageError
 from gipi.jobs import judge
 from gipi.jobs.first_batch import check_network
@@ -171,6 +172,10 @@ class Tag(Job):
 
     def layers(self, net: nn.Module) -> list[tuple[str, Any, int | None]]:
         return layers_of(net, self._input(self.x[:2]))
+
+    def view(self) -> View:
+        rows = {part: self._rows(part) for part in self.parts}
+        return View(self.x.numpy(), self.y.numpy(), rows)
 
     def _model(self, nets: Sequence[nn.Module]) -> Model:
         """Nets as a model that answers; it leaves them in training mode if they are."""

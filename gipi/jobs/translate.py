@@ -22,6 +22,7 @@ from gipi.data.split import fingerprint, split
 from gipi.data.text_rows import ENDED, lengths_of, text_rows, texts_of
 from gipi.data.text_stream import TextStream
 from gipi.data.texts import open_rows
+from gipi.doctor.finding import View
 from gipi.errors import DataError, UsageError
 from gipi.jobs import judge
 from gipi.jobs.job import Job, Outcome, Setting, layers_of
@@ -161,6 +162,9 @@ class Translate(Job):
     def layers(self, net: nn.Module) -> list[tuple[str, Any, int | None]]:
         some = self.x[: min(2, len(self.x))].long().to(self.setting.device)
         return layers_of(net, some[:, : int((some != ENDED).sum(1).max())])
+
+    def view(self) -> View:
+        return View(self.x.numpy(), self.y.numpy(), self.parts)
 
     # --- the member
 

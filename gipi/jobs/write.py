@@ -21,10 +21,12 @@ from gipi.data.texts import open_rows
 from gipi.data.token_files import tokens_of
 from gipi.data.tokenizers import Tokenizer
 from gipi.data.windows import Windows, shifted
+from gipi.doctor.finding import View
 from gipi.errors import DataError, UsageError
 from gipi.jobs import judge
 from gipi.jobs.first_batch import check_network
 from gipi.jobs.job import Job, Outcome, Setting, layers_of
+from gipi.jobs.known import of_rows, of_running
 from gipi.jobs.running import parts_of
 from gipi.jobs.texts import TOKENIZER, context_for, tokenizer_for
 from gipi.messages import _
@@ -34,6 +36,7 @@ from gipi.tasks import chat, write
 from gipi.tasks.intervals import Array
 from gipi.tasks.language import verdict
 from gipi.tasks.ngrams import guesses
+from gipi.tasks.repeats import STRETCHES, entropies, most_repeated, repeated, repeats_of, stretches
 from gipi.tasks.write import Guessed, Way, metrics_of, pieces
 from gipi.training.member import Member, Plan, Progress
 
@@ -46,6 +49,7 @@ HASHED = 1 << 24  # tokens at once
 SEEN = 100_000  # tokens of the training text that are judged where nothing was set aside
 SAMPLES, LONG = 3, 300  # texts in a report, and tokens of each
 TALKED = 12  # answers in a report
+MOST_PAIRS = 100_000  # of a part, that the doctor looks at
 WARMTH = 0.8  # temperature of what is written for a report
 
 
@@ -234,6 +238,12 @@ class Write(Job):
     def layers(self, net: nn.Module) -> list[tuple[str, Any, int | None]]:
         return layers_of(net, self._example())
 
+    def view(self) -> View:
+        if not self.is_chat:
+            return of_running(self.tokens, self.texts.tokenizer)
+        pairs = self.texts.pairs.items()
+        return of_rows({part: [np.where(pair < 0, ~pair, pair) for pair in some[:MOST_PAIRS]] for part, some in pairs})
+
     # --- when it is trained
 
     def finish(self, nets: Sequence[nn.Module], progress: Sequence[Progress], seconds: float) -> Outcome:
@@ -252,7 +262,10 @@ class Write(Job):
             "{part}, {tokens} tokens of {bytes} bytes", part=words[part], tokens=len(lengths), bytes=int(lengths.sum())
         )
         outcome = Outcome(model, metrics, said)
-        outcome.results.append(self._talked(model, part) if self.is_chat else self._written(model))
+        table = self._talked(model, part) if self.is_chat else self._written(model)
+        outcome.results.append(table)
+        if options.doctor:
+            outcome.evidence["repeats"] = self._repeats(model, [str(row[1]) for row in table.rows])
         if options.verdict and part == "test":
             outcome.verdict = verdict(setting.system_name, sums, seconds, self._rivals(), lengths, options.seed)
             outcome.baseline_metric = "bits_per_byte"
@@ -286,6 +299,26 @@ class Write(Job):
             way = Way(LONG, temperature=WARMTH, seed=seed + number)
             texts.append([number + 1, "".join(write.written(model, ids, way))])
         return Table(["", _("text")], texts, _("What it writes (temperature {value})", value=WARMTH))
+
+    def _repeats(self, model: Model, texts: list[str]) -> dict[str, Any]:
+        """How much of what it wrote is repeated, beside the training text; of a talk the likeliest answers."""
+        tokenizer, train = self.texts.tokenizer, self.tokens["train"]
+        if self.is_chat:
+            pairs = self.texts.pairs["train"]
+            natural = [pair[pair >= 0] for pair in pairs[:: -(-len(pairs) // STRETCHES)]]
+            drawn, likeliest = [], texts
+        else:
+            ids, _cut = write.prompt_of(model, "")
+            natural = stretches(train, LONG)
+            drawn, likeliest = texts, ["".join(write.written(model, ids, Way(LONG, temperature=0.0)))]
+        told = [[np.array(tokenizer.encode(text)) for text in some] for some in (drawn, likeliest)]
+        found = repeats_of(natural, *told)
+        if found:
+            run = found["run"]
+            worst = max((*told[0], *told[1]), key=lambda ids: repeated(ids, run))
+            found["piece"] = repr(tokenizer.decode(most_repeated(worst, run)))
+            found["entropies"] = entropies(train[train >= 0] if self.is_chat else train)
+        return found
 
     def _talked(self, model: Model, part: str) -> Table:
         tokenizer, rows = self.texts.tokenizer, []

@@ -34,6 +34,13 @@ def read_visits(path: Path, member: int = 0) -> list[dict]:
     ]
 
 
+def read_faults(path: Path, member: int = 0) -> list[dict]:
+    """Where a member's training went wrong and went on with smaller steps."""
+    log = path / "metrics.jsonl"
+    lines = [line for line in log.read_bytes().split(b"\n")[:-1] if b'"fault":' in line] if log.exists() else []
+    return [held for line in lines if "fault" in (held := parsed_line(line)) and held.get("member", 0) == member]
+
+
 def read_curve(path: Path, member: int = 0, points: int = 200) -> dict[str, list[tuple[float, float, float]]]:
     """The losses of a member's players: step, mean and spread of some neighbouring steps, at most so many points."""
     log = path / "metrics.jsonl"

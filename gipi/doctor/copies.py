@@ -1,4 +1,4 @@
-"""Test or validation pictures that are copies of training pictures, exactly or saved anew: the score flatters.
+"""Pictures that are copies of others, exactly or saved anew.
 
 Exact copies are found by a hash of their pixels, whatever their label says: a copy with another label is no better.
 Pictures that were only saved anew (another quality, another format) differ a little everywhere. Both have the same
@@ -9,12 +9,9 @@ N pictures, C H W channels, height, width
 """
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
-
-from gipi.doctor.finding import Finding, Remedy, View
-from gipi.messages import _
 
 SIDE = 8  # of the average hash
 NEAR = 4 / 255  # of the range from black to white: mean distance of pixels that saving a photo anew may cause
@@ -22,42 +19,26 @@ FAR_BELOW = 0.06  # of the contrast: so near are 9 of 10 photos saved anew, and 
 STEP = 2.0  # of 255, of the mean light of pictures that are compared; copies differ by some tenths
 MOST_BITS = 4  # of 64 in which the hashes of copies may differ
 MOST_TWINS = 200  # training pictures with the same hash that are looked at
-FEW = 5  # names that are said
+OFTEN, SHARE = 10, 0.01  # so many times, and of so many of the rows: what occurs so often is no copy, it is broken
 AT_ONCE = 1 << 22  # elements that are looked at together
 
 
-def check(view: View) -> Finding | None:
-    held_out = [view.parts[part] for part in ("test", "valid") if part in view.parts]
-    if view.x.ndim != 4 or not held_out or "train" not in view.parts:
-        return None
-    rows, train = np.concatenate(held_out), view.parts["train"]
-    exact = _equal(view.x, rows, train)
-    others = rows[~np.isin(rows, [row for row, _twin in exact])]
-    near = _near(view.x, others, train)
-    if not exact and not near:
-        return None
-    copies = len(exact) + len(near)
-    share = copies / len(rows)
-    return Finding(
-        "duplicate-rows",
-        "problem" if share > 0.05 else "warning" if share > 0.005 else "note",
-        {"copies": copies, "exact": len(exact), "near": len(near), "rows": len(rows)},
-        _(
-            "{copies} of {rows} validation and test pictures are copies of training pictures ({exact} exact, {near} "
-            "nearly), so the score flatters: {pairs}.",
-            copies=copies,
-            rows=len(rows),
-            exact=len(exact),
-            near=len(near),
-            pairs=_said([*exact, *near], view.names),
-        ),
-        (Remedy(_("Remove the copies, or keep them in one part with --group.")),),
-    )
+def worth_comparing(x: np.ndarray, told: np.ndarray) -> np.ndarray:
+    """`(N,)` which rows are neither of one value throughout nor one and the same again and again.
+
+    Args:
+        x: `(N, ...)`.
+        told: `(N,)` equal where rows are.
+    """
+    flat = x.reshape(len(x), -1)
+    _values, place, counts = np.unique(told, return_inverse=True, return_counts=True)
+    often = counts[place] >= max(OFTEN, SHARE * len(x))
+    return ~often & (flat != flat[:, :1]).any(1)
 
 
-def _equal(x: np.ndarray, rows: np.ndarray, train: np.ndarray) -> list[tuple[int, int]]:
+def equal_pictures(x: np.ndarray, rows: np.ndarray, train: np.ndarray) -> list[tuple[int, int]]:
     """Pairs of a row and a training row with the same pixels."""
-    found, known = _by_piece(x, rows, _digests), _by_piece(x, train, _digests)
+    found, known = _by_piece(x, rows, digests), _by_piece(x, train, digests)
     pairs = {}
     for place, twin in zip(*_with_equal_keys(found, known), strict=True):
         row, other = int(rows[place]), int(train[twin])
@@ -66,7 +47,7 @@ def _equal(x: np.ndarray, rows: np.ndarray, train: np.ndarray) -> list[tuple[int
     return sorted(pairs.items())
 
 
-def _near(x: np.ndarray, rows: np.ndarray, train: np.ndarray) -> list[tuple[int, int]]:
+def near_pictures(x: np.ndarray, rows: np.ndarray, train: np.ndarray) -> list[tuple[int, int]]:
     """Pairs of a row and a training row that look the same: their hashes and then their pixels are nearly equal.
 
     Saving a picture anew moves a few means over the threshold, hardly ever one in each quarter of the hash: only those
@@ -74,10 +55,10 @@ def _near(x: np.ndarray, rows: np.ndarray, train: np.ndarray) -> list[tuple[int,
     """
     if min(x.shape[2:]) < SIDE or not len(rows):
         return []
-    white = 255.0 if x.dtype == np.uint8 else float(np.abs(x[rows[:1000]]).max(initial=0.0)) or 1.0
-    means, known_means = (_by_piece(x, some, _means) for some in (rows, train))  # (N, 64)
+    white = 255.0 if x.dtype == np.uint8 else float(np.nanmax(np.abs(x[rows[:1000]]), initial=0.0)) or 1.0
+    means, known_means = (_by_piece(x, some, field_means) for some in (rows, train))  # (N, 64)
     found, known = average_hash(means), average_hash(known_means)
-    light, known_light = (one.mean(1).clip(0) * (255 / white / STEP) for one in (means, known_means))
+    light, known_light = (np.nan_to_num(one.mean(1).clip(0)) * (255 / white / STEP) for one in (means, known_means))
     quadrants, known_quadrants = (_quadrants(some) for some in (means, known_means))
     looked = []
     for quarter in range(4):  # 16 bits each; with them the mean light, which saving anew changes by less than a step
@@ -117,7 +98,7 @@ def _with_equal_keys(found: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, 
     return places, order[first[places] + steps]
 
 
-def _means(x: np.ndarray) -> np.ndarray:
+def field_means(x: np.ndarray) -> np.ndarray:
     """`(N, 64)` means of 8 x 8 fields of pictures `(N, C, H, W)`."""
     grey = x.mean(axis=1, dtype=np.float32)  # (N, H, W)
     for axis in (1, 2):
@@ -138,7 +119,7 @@ def average_hash(means: np.ndarray) -> np.ndarray:
     return np.packbits(means > means.mean(axis=1, keepdims=True), axis=1).view(np.uint64)[:, 0]
 
 
-def _digests(x: np.ndarray) -> np.ndarray:
+def digests(x: np.ndarray) -> np.ndarray:
     """`(N,)` 64 bits that are equal where pictures are, and hardly ever else."""
     digests = (hashlib.blake2b(picture.tobytes(), digest_size=8).digest() for picture in x)
     return np.frombuffer(b"".join(digests), np.uint64)
@@ -148,12 +129,3 @@ def _by_piece(x: np.ndarray, rows: np.ndarray, what: Callable[[np.ndarray], np.n
     size = max(1, AT_ONCE // max(1, x[:1].size))
     pieces = [what(x[rows[start : start + size]]) for start in range(0, len(rows), size)]
     return np.concatenate(pieces) if pieces else np.empty(0, np.uint64)
-
-
-def _said(pairs: Sequence[tuple[int, int]], names: Sequence[str]) -> str:
-    def name(row: int) -> str:
-        return names[row] if names else _("row {row}", row=row + 1)
-
-    said = [f"{name(row)} = {name(twin)}" for row, twin in pairs[:FEW]]
-    rest = len(pairs) - len(said)
-    return ", ".join(said) + (", " + _("and {count} more", count=rest) if rest else "")
