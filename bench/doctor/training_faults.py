@@ -50,7 +50,8 @@ def vanishing(chance: Chance, data: str = "table", kind: str = "sigmoid", depth:
 def exploding(chance: Chance, data: str = "table", depth: int = 12, gain: float = 2.5, act: str = "relu") -> Fitted:
     """Deep, and each layer hands on more of the gradient than it got; a tanh keeps at least what is seen bounded."""
     model = networks.of(networks.Deep, times=depth, gain=gain, act=act)
-    return own(chance, data, model, {"optimizer": "sgd", "lr": 1e-3, "steps": 300})
+    lr = 1e-3 if act == "relu" else 0.02  # small enough not to leave the numbers, no smaller
+    return own(chance, data, model, {"optimizer": "sgd", "lr": lr, "steps": 300})
 
 
 def dead(chance: Chance, data: str = "table", kind: str = "start", by: float = 6.0) -> Fitted:
@@ -211,8 +212,8 @@ FAMILIES = [
         ({}, {"data": "digits", "depth": 20, "gain": 2.2}, {"act": "tanh", "depth": 20, "gain": 3.0}),
         {
             "data": ("table", "digits", "numbers"),
-            "depth": Between(10, 20),
-            "gain": Between(2.2, 3.0),
+            "depth": Between(14, 20),
+            "gain": Between(2.4, 3.0),
             "act": ("relu", "tanh"),
         },
         by_code=True,
