@@ -37,7 +37,7 @@ from gipi.errors import DoctorWarning, UsageError
 from gipi.messages import _
 
 SHARE = 0.015  # of the time of training that looks may take
-SHARE_OF_SMALL = 0.02  # where steps are short
+SHARE_OF_SMALL = 0.01  # where steps are short: what is done at each of them costs more there
 SHORT = 0.002  # seconds of a step
 SHARE_OF_CHECKS = 0.005  # of the time, for saying while it trains what is wrong
 UNKNOWN = 0.1  # seconds that the checks are taken to need before they ran once
