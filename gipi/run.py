@@ -78,7 +78,7 @@ class Run:
     def steps(self) -> list[dict]:
         """Each step's loss."""
         self._look_at_log()
-        return [line for line in read_log(self.path) if not {"epoch", "fault", "visit"} & {*line}]
+        return [line for line in read_log(self.path) if not {"epoch", "fault"} & {*line}]
 
     def _look_at_log(self) -> None:
         if not is_log_whole(self.path, self.record.get("log", {}), True):

@@ -32,11 +32,11 @@ SEVERITIES = ("problem", "warning", "note")
 ORDER = (
     *("target-leak", "duplicate-rows", "time-leak", "group-leak", "shifted-targets", "softmax-twice", "loss-mismatch"),
     *("no-gradient", "frozen-layer", "not-shuffled", "unscaled-input", "outlier-target", "broken-inputs"),
-    *("contradictory-labels", "distribution-shift", "mode-collapse", "inspector-wins", "no-exploration", "repetition"),
-    *("step-too-large", "exploding-gradient", "vanishing-gradient", "dead-units", "saturated-units"),
-    *("small-batch-norm", "input-ignored", "step-too-small", "divergence", "cannot-memorise", "initial-loss"),
-    *("overfitting", "underfitting", "loss-without-metric", "noisy-gradient", "plateau", "too-little-data"),
-    *("class-imbalance", "identifier-column", "constant-column", "starved-device"),
+    *("contradictory-labels", "distribution-shift", "inspector-wins", "mode-collapse", "no-exploration", "repetition"),
+    *("exploding-gradient", "step-too-large", "vanishing-gradient", "dead-units", "saturated-units"),
+    *("small-batch-norm", "step-too-small", "divergence", "cannot-memorise", "initial-loss", "noisy-gradient"),
+    *("class-imbalance", "identifier-column", "constant-column", "starved-device", "loss-without-metric"),
+    *("underfitting", "input-ignored", "overfitting", "plateau", "too-little-data"),
 )
 
 

@@ -42,7 +42,7 @@ def as_it_comes(view: View, is_larger: bool) -> tuple[Remedy, ...]:
 
 
 def smaller_steps(view: View) -> tuple[Remedy, ...]:
-    """The system's own step size, where it is smaller, and a tenth of the run's; nothing where there is no such option."""
+    """The system's own step size, where it is smaller, and a tenth of the run's; nothing where there is no option."""
     tenth = steps_times(view, 0.1)
     if not tenth:
         return ()

@@ -52,6 +52,11 @@ def was_off_at_first(view: View) -> bool:
     return not math.isfinite(loss) or loss > BEYOND * chance
 
 
+def failed_before_any_step(view: View) -> bool:
+    """Whether the first loss of all was no number: it is not for the steps then."""
+    return bool(view.faults) and view.faults[0].get("step") == 0
+
+
 def chance_of(view: View) -> float | None:
     """The loss of who knows the frequencies of the answers, and nothing else."""
     first = view.probes.get("first") or {}

@@ -30,12 +30,16 @@ LONG = 0.05  # seconds of a step: it is not taken again by halves, for which ker
 class Visits:
     """What `train` calls between its steps; see `gipi.training.train.Examiner`.
 
+    Args:
+        has_own_loss: The loss is a person's own: it may count its calls, so it is left alone.
+
     Attributes:
         due: The step after which it wants to be called.
         count: The visits so far.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, has_own_loss: bool = False) -> None:
+        self.has_own_loss = has_own_loss
         self.due = FIRST
         self.count = 0
         self.stream: _Remembering | None = None
@@ -166,12 +170,13 @@ class Visits:
             try:
                 with untouched(net), torch.enable_grad():
                     with looking(net, scopes) as seen:
-                        alone.objective(tuple(one.tensor_split(player.parts)[0] for one in batch))
+                        some = tuple(one.tensor_split(player.parts)[0] for one in batch)
+                        net(some[0]) if self.has_own_loss else alone.objective(some)
                     found["layers"] |= seen.layers
                     found["norms"] |= seen.norms
                     found["order"] += [name for name in seen.order if name not in found["order"]]
                     found["output"] = found["output"] or seen.output
-                    if halved and found["agreement"] is None:
+                    if halved and not self.has_own_loss and found["agreement"] is None:
                         found["agreement"] = _of_halves(alone, batch)
             except TooLarge as reason:
                 return found | {"skipped": str(reason)}

@@ -17,7 +17,7 @@ from gipi.training.log_file import read_curve, read_faults, read_log, read_visit
 def examiner_of(job: Job) -> Visits | None:
     """Who looks into the training; nobody where it is not wanted, or where several processes train together."""
     setting = job.setting
-    return Visits() if setting.options.doctor and setting.ranks.is_alone else None
+    return Visits(setting.own.loss is not None) if setting.options.doctor and setting.ranks.is_alone else None
 
 
 def examined_before(job: Job, display: Any) -> list[dict[str, Any]]:

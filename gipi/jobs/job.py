@@ -128,7 +128,7 @@ class Job(ABC):
 
         players = setting.system.players(net, setting.config, self.loss, sizes)
         own, is_alone = setting.own, setting.ranks.is_alone
-        is_ours = own.model is None and own.loss is None and setting.system.__name__.startswith("gipi.")
+        is_ours = own.model is None and own.loss is None and getattr(setting.system, "__name__", "").startswith("gipi.")
         if options.freeze:
             check_frozen(players, setting.system_name)
         if options.trunk_lr is not None:

@@ -8,6 +8,7 @@ import json
 import math
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import reduce
 from operator import add
 
@@ -21,6 +22,7 @@ from gipi.training.checkpoint import Checkpoint
 from gipi.training.distributed import ALONE, Ranks
 from gipi.training.folder import Folder
 from gipi.training.group import Group, beneath
+from gipi.training.log_file import VISITS
 from gipi.training.member import Member, Plan, Progress
 from gipi.training.parallel import GOOD, Drawn, chances, drawn_by, handed_out, likeness, take_chances, whole
 from gipi.training.tensors import bytes_of
@@ -261,6 +263,12 @@ class Log:
         """Write down how an epoch went."""
         extra = {"member": member.number} if self.members > 1 else {}
         self._append([json.dumps({**extra, **record})])
+
+    def note_visit(self, member: Member, seen: dict) -> None:
+        """Write down what was seen on a look into the training, in a file of its own: it is not what training is."""
+        if self.folder and not self.is_repeat:
+            with suppress(OSError), open(self.folder.path / VISITS, "a", encoding="utf-8") as file:
+                file.write(json.dumps({"member": member.number, "visit": seen}) + "\n")
 
     def _append(self, lines: list[str]) -> None:
         if self.folder and not self.is_repeat:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+VISITS = "visits.jsonl"  # what the doctor has seen
 PIECE = 1 << 20  # bytes that are read at once
 MOST_LINES = 20_000  # of which a curve is made; of more some are left out
 
@@ -26,12 +27,16 @@ def read_log(path: Path, epochs: bool = False) -> list[dict]:
 
 
 def read_visits(path: Path, member: int = 0) -> list[dict]:
-    """What was seen on looks into the training of a member, in order."""
-    log = path / "metrics.jsonl"
-    lines = [line for line in log.read_bytes().split(b"\n")[:-1] if b'"visit":' in line] if log.exists() else []
-    return [
-        held["visit"] for line in lines if "visit" in (held := parsed_line(line)) and held.get("member", 0) == member
-    ]
+    """What was seen on looks into the training of a member, in order.
+
+    A run that went on from an earlier step has seen some steps before: what it has seen since counts.
+    """
+    log, found = path / VISITS, []
+    for held in map(parsed_line, log.read_bytes().split(b"\n")[:-1] if log.exists() else []):
+        seen = held.get("visit")
+        if isinstance(seen, dict) and isinstance(seen.get("step"), int) and held.get("member") == member:
+            found = [one for one in found if one["step"] < seen["step"]] + [seen]
+    return found
 
 
 def read_faults(path: Path, member: int = 0) -> list[dict]:
@@ -45,7 +50,7 @@ def read_curve(path: Path, member: int = 0, points: int = 200) -> dict[str, list
     """The losses of a member's players: step, mean and spread of some neighbouring steps, at most so many points."""
     log = path / "metrics.jsonl"
     lines = log.read_bytes().split(b"\n")[:-1] if log.exists() else []
-    lines = [line for line in lines if b'"epoch":' not in line and b'"visit":' not in line and b'"fault":' not in line]
+    lines = [line for line in lines if b'"epoch":' not in line and b'"fault":' not in line]
     lines = lines[:: max(1, len(lines) // MOST_LINES)]
     found: dict[str, list[tuple[float, float]]] = {}
     for held in map(parsed_line, lines):

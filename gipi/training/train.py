@@ -103,7 +103,7 @@ def _train(
             group.step = step + 1
             log.add(step, losses)
             if examiner and step >= examiner.due and (seen := examiner.visit(step, losses, group)):
-                log.record(group.members[0], {"visit": seen})
+                log.note_visit(group.members[0], seen)
             display.step(step, losses)
             is_look = group.step % plan.every == 0 or group.step == plan.steps
             is_late = False

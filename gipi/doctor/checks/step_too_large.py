@@ -6,7 +6,15 @@ import numpy as np
 
 from gipi.doctor.changes import as_it_comes, optional, steps_times
 from gipi.doctor.finding import Finding, Plot, Remedy, View
-from gipi.doctor.trends import curve_of, learned_little, ratios_of, start_of, was_off_at_first, went_on
+from gipi.doctor.trends import (
+    curve_of,
+    failed_before_any_step,
+    learned_little,
+    ratios_of,
+    start_of,
+    was_off_at_first,
+    went_on,
+)
 from gipi.messages import _
 
 LARGE = 0.1  # of themselves that a step changes the weights by: a hundred times what is customary (trends.CUSTOMARY);
@@ -24,7 +32,7 @@ def check(view: View) -> Finding | None:
         peak = float(smooth.max())
         has_jumped = start > 0 and peak > JUMPED * start
     is_large = largest > LARGE
-    was_thrown = bool(view.error) and not was_off_at_first(view)
+    was_thrown = bool(view.error) and not was_off_at_first(view) and not failed_before_any_step(view)
     if not was_thrown and not (is_large and has_jumped):
         return None
     is_problem = learned_little(view) or (was_thrown and not went_on(view))
