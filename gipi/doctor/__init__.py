@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Finding", "Plot", "Remedy", "View", "examine", "findings", "watch"]
 
-OF_DATA = (  # what can be said before the first step
+OF_DATA = (  # what can be said before the first step; too-little-data teaches a quick model, and has time until the end
     *("target-leak", "duplicate-rows", "time-leak", "group-leak", "unscaled-input", "outlier-target", "broken-inputs"),
-    *("contradictory-labels", "distribution-shift", "too-little-data", "class-imbalance", "identifier-column"),
+    *("contradictory-labels", "distribution-shift", "class-imbalance", "identifier-column"),
     "constant-column",
 )
 SEVERITIES = ("problem", "warning", "note")
