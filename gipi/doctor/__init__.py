@@ -30,9 +30,10 @@ OF_DATA = (  # what can be said before the first step; too-little-data teaches a
 SEVERITIES = ("problem", "warning", "note")
 # Causes before what they cause: of two findings that are as severe the one that may explain the other comes first.
 ORDER = (
-    *("target-leak", "duplicate-rows", "time-leak", "group-leak", "shifted-targets", "softmax-twice", "loss-mismatch"),
-    *("no-gradient", "frozen-layer", "not-shuffled", "unscaled-input", "outlier-target", "broken-inputs"),
-    *("contradictory-labels", "distribution-shift", "inspector-wins", "mode-collapse", "no-exploration", "repetition"),
+    *("time-leak", "group-leak", "target-leak", "contradictory-labels", "duplicate-rows", "shifted-targets"),
+    *("softmax-twice", "loss-mismatch", "no-gradient", "frozen-layer", "not-shuffled", "unscaled-input"),
+    *("outlier-target", "broken-inputs", "distribution-shift"),
+    *("inspector-wins", "mode-collapse", "no-exploration", "repetition"),
     *("exploding-gradient", "step-too-large", "vanishing-gradient", "dead-units", "saturated-units"),
     *("small-batch-norm", "step-too-small", "divergence", "cannot-memorise", "initial-loss", "noisy-gradient"),
     *("class-imbalance", "identifier-column", "constant-column", "starved-device", "loss-without-metric"),
