@@ -50,7 +50,7 @@ def entropies(tokens: Array) -> tuple[float, float]:
 
     Example:
         >>> entropies(np.array([0, 1] * 500))
-        (0.6931471805599453, 0.0006936406940556)
+        (0.6931471805599453, 0.0)
     """
     tokens = np.asarray(tokens[:COUNTED], np.int64)
     alone, pairs = (
