@@ -35,9 +35,9 @@ ORDER = (
     *("outlier-target", "broken-inputs", "distribution-shift"),
     *("inspector-wins", "mode-collapse", "no-exploration", "repetition"),
     *("exploding-gradient", "step-too-large", "vanishing-gradient", "dead-units", "saturated-units"),
-    *("small-batch-norm", "step-too-small", "divergence", "cannot-memorise", "initial-loss", "noisy-gradient"),
+    *("small-batch-norm", "step-too-small", "divergence", "initial-loss", "noisy-gradient"),
     *("class-imbalance", "identifier-column", "constant-column", "starved-device", "loss-without-metric"),
-    *("underfitting", "input-ignored", "overfitting", "plateau", "too-little-data"),
+    *("underfitting", "input-ignored", "cannot-memorise", "overfitting", "plateau", "too-little-data"),
 )
 
 

@@ -18,9 +18,9 @@ from gipi.training.group import Group
 from gipi.training.player import Player
 
 SHARE = 0.012  # of the time of training that visits may take
-SHARE_OF_SMALL = 0.03  # where steps are short
+SHARE_OF_SMALL = 0.02  # where steps are short
 SHORT = 0.002  # seconds of a step
-HEAD_START = 0.03  # seconds that visits may take whatever their share: a short run is seen more than once, too
+HEAD_START = 0.02  # seconds that visits may take whatever their share: a short run is seen more than once, too
 SEEN = 10  # times, a short run
 FIRST = 2  # step
 HALVED = 3  # each so many visits the gradients of two halves of the batch are compared
