@@ -67,7 +67,8 @@ def carried_out(case: Any, with_remedy: bool) -> dict[str, Any]:
         try:
             work = case.work(case.seed)
             seen = work.seen(case.seed)
-            held |= {"figure": seen.figure, "metric": seen.name, "failed": (seen.failed or "").partition(" The curve is in")[0]}
+            failed = (seen.failed or "").partition(" The curve is in")[0]  # no folder of this machine
+            held |= {"figure": seen.figure, "metric": seen.name, "failed": failed}
             held["findings"] = [
                 {"name": one.name, "severity": one.severity, "evidence": one.json()["evidence"], "cause": one.cause}
                 for one in seen.findings
