@@ -19,6 +19,7 @@ class View:
         x: `(rows, ...)` encoded inputs.
         y: `(rows,)` class numbers, `(rows, T)` numbers, or None.
         parts: Row numbers of train, valid, test.
+        is_drawn: The parts were drawn at random from the same rows, so they cannot be of different kinds.
         target_kind: class, labels, number, normal, quantiles, or "".
         labels: The classes.
         history: A record for each epoch, of all members: epoch, step, train {player: loss}, valid {name: number}, ...
@@ -66,6 +67,7 @@ class View:
     visits: Sequence[Mapping[str, Any]] = ()
     faults: Sequence[Mapping[str, Any]] = ()
     evidence: Mapping[str, Any] = field(default_factory=dict)
+    is_drawn: bool = False
 
 
 @dataclass(frozen=True)

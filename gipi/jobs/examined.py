@@ -46,7 +46,15 @@ def _known(job: Job) -> dict[str, Any]:
         "usual": {**vars(Fit()), **usual_config(job)},
         "parameters": sum(count or 0 for _name, _shape, count in layers),
         "steps": job.plan.steps,
+        "is_drawn": _is_drawn(job),
     }
+
+
+def _is_drawn(job: Job) -> bool:
+    """Whether the parts were drawn at random: nobody gave one, and no column decides it."""
+    options = job.setting.options
+    data = getattr(getattr(job, "material", job), "data", None)
+    return not (options.test or options.valid or options.time or options.group or getattr(data, "parts", None))
 
 
 def usual_config(job: Job) -> dict[str, Any]:
