@@ -57,10 +57,9 @@ def aligned(x: np.ndarray, y: np.ndarray, kind: str = "", is_text: bool = False)
     some = features[learn]
     gram = some.T @ some + RIDGE * len(some) / 100 * np.eye(some.shape[1])
     moved = np.concatenate([targets[learn + by] for by in offsets], 1)
-    weights = np.linalg.solve(gram, some.T @ moved).reshape(some.shape[1], len(offsets), -1)
-    scores = {}
-    for number, by in enumerate(offsets):
-        scores[by] = _correlation(features[judge] @ weights[:, number], targets[judge + by])
+    predicted = features[judge] @ np.linalg.solve(gram, some.T @ moved)  # (m, offsets * k)
+    each = np.split(predicted, len(offsets), axis=1)
+    scores = {by: _correlation(own, targets[judge + by]) for by, own in zip(offsets, each, strict=True)}
     by = max(offsets[1:], key=lambda one: scores[one])
     return {
         "own": scores[0],

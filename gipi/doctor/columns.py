@@ -78,10 +78,13 @@ def columns_of(view: View, rows: np.ndarray, left_out: bool = False) -> list[Col
         some = view.x[rows][:, :MOST_COLUMNS].astype(np.float64)
         some[~np.isfinite(some)] = np.nan
         return [Column(_("input {number}", number=n + 1), "number", some[:, n]) for n in range(some.shape[1])]
+    import polars as pl
+
     names = [name for name in view.frame.columns if name not in view.target and (left_out or name in view.used)]
     aside = (view.group, view.options.get("weight"))
     names = [name for name in names if left_out or name not in aside][:MOST_COLUMNS]
-    return [read(view.frame[name].gather(rows), view.used.get(name, "")) for name in names]
+    places = pl.Series(rows)
+    return [read(view.frame[name].gather(places), view.used.get(name, "")) for name in names]
 
 
 def read(column: Any, kind: str = "") -> Column:
@@ -107,8 +110,9 @@ def read(column: Any, kind: str = "") -> Column:
 
 
 def _floats(column: Any) -> np.ndarray:
-    values = column.fill_null(np.nan).to_numpy().astype(np.float64)
-    return np.where(np.isfinite(values), values, np.nan)
+    values = column.to_numpy().astype(np.float64)  # of a column of floats, what is missing becomes NaN
+    values[~np.isfinite(values)] = np.nan
+    return values
 
 
 def class_codes(view: View) -> np.ndarray | None:

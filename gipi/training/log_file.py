@@ -9,7 +9,7 @@ from typing import Any
 
 VISITS = "visits.jsonl"  # what the doctor has seen
 PIECE = 1 << 20  # bytes that are read at once
-MOST_LINES = 20_000  # of which a curve is made; of more some are left out
+MOST_LINES = 3000  # of which a curve is made; of more some are left out
 
 
 def read_log(path: Path, epochs: bool = False) -> list[dict]:

@@ -1,29 +1,14 @@
 """A network that is sure before it has learned anything is found; one that begins as is usual is not."""
 
-import numpy as np
-import torch
-from torch import nn
+from functools import partial
 
-import gipi
+import torch
+from trained import X, Y, dense, finding
+
 from gipi.doctor import View
 from gipi.doctor.checks.initial_loss import check
 
-random = np.random.default_rng(0)
-X = random.normal(size=(400, 6)).astype(np.float32)
-Y = (X @ random.normal(size=(6, 3))).argmax(1)
-
-
-def dense(*last, width=16):
-    return lambda sizes: nn.Sequential(
-        nn.Linear(sizes.input[0], width), nn.ReLU(), nn.Linear(width, sizes.output), *last
-    )
-
-
-def found(tmp_path, data=(X, Y), **options):
-    """What the check of this file says of a short run; None if nothing."""
-    options = {"steps": 120, "lr": 5e-3, **options}
-    run = gipi.fit(data, quiet=True, verdict=False, threads=1, run=tmp_path / "run", **options)
-    return next((one for one in run.doctor() if one.name == "initial-loss"), None)
+found = partial(finding, "initial-loss")
 
 
 def changed(factor=1.0, bias=0.0):

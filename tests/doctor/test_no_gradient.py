@@ -1,28 +1,14 @@
 """Parameters that no gradient reaches are found, and why; what merely rests is not."""
 
-import numpy as np
-from torch import nn
+from functools import partial
 
-import gipi
+from torch import nn
+from trained import finding
+
 from gipi.doctor import View
 from gipi.doctor.checks.no_gradient import check
 
-random = np.random.default_rng(0)
-X = random.normal(size=(400, 6)).astype(np.float32)
-Y = (X @ random.normal(size=(6, 3))).argmax(1)
-
-
-def dense(*last, width=16):
-    return lambda sizes: nn.Sequential(
-        nn.Linear(sizes.input[0], width), nn.ReLU(), nn.Linear(width, sizes.output), *last
-    )
-
-
-def found(tmp_path, data=(X, Y), **options):
-    """What the check of this file says of a short run; None if nothing."""
-    options = {"steps": 120, "lr": 5e-3, **options}
-    run = gipi.fit(data, quiet=True, verdict=False, threads=1, run=tmp_path / "run", **options)
-    return next((one for one in run.doctor() if one.name == "no-gradient"), None)
+found = partial(finding, "no-gradient")
 
 
 class Net(nn.Module):

@@ -1,30 +1,16 @@
 """A softmax of a softmax is found, whoever takes it; each of the sound ways to take one is left alone."""
 
-import numpy as np
+from functools import partial
+
 import torch
 import torch.nn.functional as F
 from torch import nn
+from trained import dense, finding
 
-import gipi
 from gipi.doctor import View
 from gipi.doctor.checks.softmax_twice import check
 
-random = np.random.default_rng(0)
-X = random.normal(size=(400, 6)).astype(np.float32)
-Y = (X @ random.normal(size=(6, 3))).argmax(1)
-
-
-def dense(*last, width=16):
-    return lambda sizes: nn.Sequential(
-        nn.Linear(sizes.input[0], width), nn.ReLU(), nn.Linear(width, sizes.output), *last
-    )
-
-
-def found(tmp_path, data=(X, Y), **options):
-    """What the check of this file says of a short run; None if nothing."""
-    options = {"steps": 120, "lr": 5e-3, **options}
-    run = gipi.fit(data, quiet=True, verdict=False, threads=1, run=tmp_path / "run", **options)
-    return next((one for one in run.doctor() if one.name == "softmax-twice"), None)
+found = partial(finding, "softmax-twice")
 
 
 def test_a_network_that_ends_in_one(tmp_path):

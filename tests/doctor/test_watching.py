@@ -293,6 +293,14 @@ def gan(generator, inspector, real, forging, inspecting, steps=200):
     makers = torch.optim.Adam(generator.parameters(), forging), torch.optim.Adam(inspector.parameters(), inspecting)
     nets = {"generator": generator, "discriminator": inspector}
     doctor = gipi.doctor.watch(nets, dict(zip(nets, makers, strict=True)), every=10)
+    for judged, forged in played(generator, inspector, makers, real, steps):
+        doctor.loss(judged, "discriminator")
+        doctor.loss(forged, "generator")
+    return doctor
+
+
+def played(generator, inspector, makers, real, steps):
+    """The losses of both, step by step."""
     for _step in range(steps):
         some = real[torch.randint(0, len(real), (32,))]
         fake = generator(torch.randn(32, 4))
@@ -304,9 +312,7 @@ def gan(generator, inspector, real, forging, inspecting, steps=200):
         makers[0].zero_grad()
         forged.backward()
         makers[0].step()
-        doctor.loss(judged, "discriminator")
-        doctor.loss(forged, "generator")
-    return doctor
+        yield judged, forged
 
 
 def silent(net, x, parameters=None):
@@ -430,16 +436,7 @@ def test_sound_gan_with_two_who_watch():
         gipi.doctor.watch(generator, makers[0], every=5),
         gipi.doctor.watch(inspector, makers[1], every=5),
     )
-    for _step in range(100):
-        some, fake = real[torch.randint(0, N, (32,))], generator(torch.randn(32, 4))
-        judged = functional.softplus(-inspector(some)).mean() + functional.softplus(inspector(fake.detach())).mean()
-        makers[1].zero_grad()
-        judged.backward()
-        makers[1].step()
-        forged = functional.softplus(-inspector(fake)).mean()
-        makers[0].zero_grad()
-        forged.backward()
-        makers[0].step()
+    for judged, forged in played(generator, inspector, makers, real, 100):
         judging.loss(judged)
         forging.loss(forged)
     assert problems(forging) == problems(judging) == []

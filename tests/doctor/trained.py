@@ -12,6 +12,9 @@ from gipi.doctor import Finding, View, visits
 from gipi.errors import TrainingError
 from gipi.run import Run
 
+X = np.random.default_rng(0).normal(size=(400, 6)).astype(np.float32)
+Y = (X @ np.random.default_rng(1).normal(size=(6, 3))).argmax(1)  # three classes that a line can tell apart
+
 
 def blobs(rows: int = 600, classes: int = 4, noise: float = 1.5) -> tuple[np.ndarray, np.ndarray]:
     """Clouds of points that overlap a little."""
@@ -30,6 +33,18 @@ def found_in(folder: Any, data: Any, **options: Any) -> dict[str, Finding]:
         except TrainingError:
             run = Run(folder / "run")
     return {finding.name: finding for finding in run.doctor()}
+
+
+def finding(name: str, folder: Any, data: Any = (X, Y), **options: Any) -> Finding | None:
+    """The finding of this name of a short training; None where there is none."""
+    return found_in(folder, data, **{"epochs": None, "steps": 120, "lr": 5e-3, **options}).get(name)
+
+
+def dense(*last: nn.Module, width: int = 16) -> Any:
+    """What makes a network of one hidden layer, with more parts at its end."""
+    return lambda sizes: nn.Sequential(
+        nn.Linear(sizes.input[0], width), nn.ReLU(), nn.Linear(width, sizes.output), *last
+    )
 
 
 def deep(layers: int, width: int, bend: type[nn.Module], times: float = 1.0, inputs: int = 10) -> nn.Sequential:
