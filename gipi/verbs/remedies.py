@@ -10,22 +10,25 @@ import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from gipi import tasks
 from gipi.errors import TrainingError, UsageError
+from gipi.jobs.carry import carry_out
+from gipi.jobs.material import gather
 from gipi.jobs.options import Fit
+from gipi.jobs.request import Request
 from gipi.messages import _
-from gipi.process import large_imports
-
-if TYPE_CHECKING:
-    from gipi.run import Run
+from gipi.run import Run
+from gipi.tasks.paired import pair
 
 MOST = 6  # remedies that are tried
 SHARE, FEWEST = 4, 200  # a trial is a quarter of the run, but not shorter than so many steps unless the run was
 SEEDS = 3
 STUDENT = 4.303  # 0.975 quantile with SEEDS - 1 degrees of freedom
+OPTIONS = frozenset(one.name for one in fields(Fit))
 PARTS = ("time", "group", "test", "valid", "test_share", "valid_share", "folds", "target", "positive", "task", "text")
 HIGHER = ("return", "bleu", "chrf", "accuracy", "f1", "auc", "r2", "miou")  # of validation numbers
 
@@ -75,7 +78,7 @@ class Trial:
 
 
 def try_remedies(
-    run: "Run",
+    run: Run,
     data: Any = None,
     steps: int | None = None,
     told: Callable[[str, int, int], None] = lambda what, done, total: None,
@@ -93,9 +96,7 @@ def try_remedies(
     Raises:
         UsageError: Something that lived in memory is missing.
     """
-    with large_imports():
-        from gipi.jobs.request import Request  # noqa: F401  # what takes long to import
-    bench = Bench(run, data, steps, {**run.own, **own})
+    trials = Trials(Retraining(run, data, own), steps)
     wanted: list[tuple[str, Any]] = []
     for finding in run.doctor():
         for remedy in finding.remedies:
@@ -105,62 +106,85 @@ def try_remedies(
     total = min(MOST, len(wanted)) + 1
     for name, remedy in wanted:
         trial = Trial(name, remedy.text, dict(remedy.changes))
-        if why := bench.why_not(trial.changes):
+        if why := trials.why_not(trial.changes):
             found.append(replace(trial, reason=why))
         elif tried < MOST:
             if not tried:
                 told(_("as it was"), 0, total)
-                bench.begin()
+                trials.begin()
             tried += 1
             told(remedy.text, tried, total)
-            found.append(bench.tried(trial))
+            found.append(trials.tried(trial))
     if tried:
         told(_("done"), total, total)
     return sorted(found, key=lambda trial: -trial.worth)
 
 
-class Bench:
-    """Where the trials are made: the run's request again, shorter.
+class Retraining:
+    """A run that trains again from its own start on its own data, with changes.
 
     Attributes:
-        steps: Of a trial.
-        base: Of each seed what came of the run as it was; None: it diverged.
+        steps: That the run took.
+        record: The run's.
+        options: Its options.
+        source: Its data; what was read is put in its place, so that no trial reads it again.
     """
 
-    def __init__(self, run: "Run", data: Any, steps: int | None, own: dict[str, Any]):
+    def __init__(self, run: Run, data: Any, own: Mapping[str, Any]):
         record = run.record
-        self.record, self.run = record, run
+        self.record = record
         self.source = data if data is not None else record.get("source")
         if self.source is None:
             text = _("the data of the run {name} was in memory; give it again, as data", name=run.path.name)
             raise UsageError(text)
-        own = {name: value for name, value in own.items() if value is not None}
-        if missing := [name for name in record["own"] if name not in own]:
+        self.own = {name: value for name, value in {**run.own, **own}.items() if value is not None}
+        if missing := [name for name in record["own"] if name not in self.own]:
             text = _(
                 "the run {name} used objects of one's own; give them again: {missing}",
                 name=run.path.name,
                 missing=", ".join(missing),
             )
             raise UsageError(text)
-        self.system = own.pop("system", None)
-        self.own = {name: value for name, value in own.items() if name in ("model", "loss", "optimizer")}
         self.options = Fit.from_json(record["options"])
-        self.system_options = dict(record["system_options"])
-        planned = record.get("steps") or FEWEST
-        self.steps = steps or min(planned, max(FEWEST, planned // SHARE))
-        self.names = {one.name for one in fields(Fit)}
-        self.is_paired = record["task"] in ("classify", "regress")
+        self.steps = record.get("steps") or FEWEST
+        self.epochs = self.options.epochs or max((line.get("epoch", 1) for line in run.history), default=1)
+
+    def why_not(self, changes: Mapping[str, Any]) -> str:
+        """Why changes cannot be made; nothing if they can."""
+        known = {*OPTIONS, *self.record.get("config", {})}
+        unknown = [name for name in changes if name not in known]
+        return _("{name} is no option of this run", name=unknown[0]) if unknown else ""
+
+    def train(self, changes: Mapping[str, Any], **given: Any) -> Run:
+        """With what is given of the verb's options, and changes of these or of the system's."""
+        chosen = replace(self.options, **given | {name: value for name, value in changes.items() if name in OPTIONS})
+        others = {name: value for name, value in changes.items() if name not in OPTIONS}
+        objects = {name: value for name, value in self.own.items() if name in ("model", "loss", "optimizer")}
+        options = {**self.record["system_options"], **others}
+        return Run(carry_out(Request(self.source, chosen, options, objects, self.own.get("system"))), self.own)
+
+
+class Trials:
+    """Short trainings of one run.
+
+    Attributes:
+        steps: Of a trial.
+        base: Of each seed what came of the run as it was; None: it diverged.
+    """
+
+    def __init__(self, again: Retraining, steps: int | None = None):
+        self.again, self.options = again, again.options
+        self.steps = steps or min(again.steps, max(FEWEST, again.steps // SHARE))
+        self.is_paired = again.record["task"] in ("classify", "regress")
         self.base: list[Any] = []
         if self.is_paired:
-            from gipi.jobs.material import gather
-
-            self.material = gather(self.source, replace(self.options, folds=0, ensemble=1))
+            self.material = gather(again.source, replace(self.options, folds=0, ensemble=1))
+            again.source = self.material
 
     def why_not(self, changes: Mapping[str, Any]) -> str:
         """Why changes cannot be tried; nothing if they can."""
-        known = self.names | {*self.record.get("config", {})}
-        if unknown := [name for name in changes if name not in known]:
-            return _("{name} is no option of this run", name=unknown[0])
+        if why := self.again.why_not(changes):
+            return why
         if any(name in PARTS for name in changes):
             return _("it changes what is tested, so no two figures can be compared; what was is known to flatter")
         return ""
@@ -180,35 +204,24 @@ class Bench:
 
     def _scored(self, changes: Mapping[str, Any], seed: int) -> Any:
         """What came of a training; None if it diverged."""
-        from gipi.jobs.carry import carry_out
-        from gipi.jobs.request import Request
-        from gipi.run import Run
-
-        options = {name: value for name, value in changes.items() if name in self.names}
-        others = {name: value for name, value in changes.items() if name not in self.names}
-        steps = options.pop("steps", None) and self._longer(changes["steps"] / max(1, self.record.get("steps") or 1))
-        if "epochs" in options:
-            last = max((line.get("epoch", 1) for line in self.run.history), default=1)
-            steps = self._longer(changes["epochs"] / (self.options.epochs or last))
         quiet = {"verdict": False, "doctor": False, "quiet": True, "json": False, "profile": False, "ray": None}
-        once = {"folds": 0, "ensemble": 1, "seed": seed, "steps": steps or self.steps, "minutes": None}
+        once = {"folds": 0, "ensemble": 1, "seed": seed, "minutes": None}
         with tempfile.TemporaryDirectory(prefix="gipi-trial-") as place:
-            chosen = replace(self.options, **{**quiet, **once, **options}, run=str(Path(place) / "run"))
-            source = self.material if self.is_paired else self.source
-            request = Request(source, chosen, {**self.system_options, **others}, dict(self.own), self.system)
             try:
-                run = Run(carry_out(request), {**self.own, "system": self.system})
+                changes = {**changes, "steps": self._steps(changes)}
+                run = self.again.train(changes, **quiet, **once, run=str(Path(place) / "run"))
             except TrainingError:
                 return None
             return self._answers(run) if self.is_paired else _best_of(run)
 
-    def _longer(self, times: float) -> int:
+    def _steps(self, changes: Mapping[str, Any]) -> int:
+        """As many times more or fewer as the changes ask of the run, within ten times."""
+        times = changes.get("steps", self.again.steps) / self.again.steps
+        times = changes.get("epochs", self.again.epochs * times) / self.again.epochs
         return max(1, round(self.steps * min(10.0, max(0.1, times))))
 
-    def _answers(self, run: "Run") -> tuple[np.ndarray, np.ndarray, Any]:
+    def _answers(self, run: Run) -> tuple[np.ndarray, np.ndarray, Any]:
         """What the model says of the validation rows, the truth, and how both are read."""
-        from gipi import tasks
-
         parts, task, model = self.material.parts, tasks.load(self.material.task), run.model
         rows = self.material.data.rows(parts.get("valid", parts["train"]))
         x, y = model.encode(rows, with_targets=True)
@@ -217,9 +230,6 @@ class Bench:
         return said, task.truth(y, model.schema), model.schema
 
     def _paired(self, trial: Trial, before: Any, after: Any) -> Trial:
-        from gipi import tasks
-        from gipi.tasks.paired import pair
-
         kind = {"class": "classify", "labels": "labels"}.get(self.material.target_kind, "regress")
         task = tasks.load(self.material.task)
         some = after or before
@@ -265,7 +275,7 @@ def _figure(said: np.ndarray, truth: np.ndarray, kind: str, weight: Any, task: A
     return float(np.sqrt(((said.reshape(truth.shape) - truth) ** 2).mean(0)).mean())
 
 
-def _best_of(run: "Run") -> tuple[str, float] | None:
+def _best_of(run: Run) -> tuple[str, float] | None:
     """The best validation number of a run, and its name; of the losses where nothing was held out."""
     looks = [line["valid"] for line in run.history if line.get("valid")]
     if not looks:
@@ -278,18 +288,9 @@ def _best_of(run: "Run") -> tuple[str, float] | None:
     return name, max(values) if name in HIGHER else min(values)
 
 
-def fixed(run: "Run", trials: list[Trial], data: Any = None, quiet: bool = False, **own: Any) -> "Run | None":
+def fixed(run: Run, trials: list[Trial], data: Any = None, quiet: bool = False, **own: Any) -> Run | None:
     """The whole run anew with the best of what was tried, in a folder of its own; None where nothing was better."""
-    from gipi.jobs.carry import carry_out
-    from gipi.jobs.request import Request
-    from gipi.run import Run
-
     best = next((trial for trial in trials if trial.worth > 0), None)
     if best is None:
         return None
-    bench = Bench(run, data, None, {**run.own, **own})
-    options = {name: value for name, value in best.changes.items() if name in bench.names}
-    others = {name: value for name, value in best.changes.items() if name not in bench.names}
-    chosen = replace(bench.options, **{"run": None, "json": False, "quiet": quiet, **options})
-    request = Request(bench.source, chosen, {**bench.system_options, **others}, dict(bench.own), bench.system)
-    return Run(carry_out(request), {**bench.own, "system": bench.system})
+    return Retraining(run, data, own).train(best.changes, run=None, json=False, quiet=quiet)
