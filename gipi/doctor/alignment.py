@@ -55,7 +55,7 @@ def aligned(x: np.ndarray, y: np.ndarray, kind: str = "", is_text: bool = False)
     if min(len(learn), len(judge)) < 20:
         return None
     some = features[learn]
-    gram = some.T @ some + RIDGE * len(some) / 100 * np.eye(some.shape[1])
+    gram = (some.T @ some).astype(np.float64) + RIDGE * len(some) / 100 * np.eye(some.shape[1])
     moved = np.concatenate([targets[learn + by] for by in offsets], 1)
     predicted = features[judge] @ np.linalg.solve(gram, some.T @ moved)  # (m, offsets * k)
     each = np.split(predicted, len(offsets), axis=1)
@@ -112,11 +112,17 @@ def _features(x: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
         flat = flat @ random.normal(size=(flat.shape[1], WIDE)).astype(np.float32) / math.sqrt(WIDE)
     with np.errstate(all="ignore"):
         flat = (flat - flat.mean(0)) / np.maximum(flat.std(0), 1e-12)
-    flat = np.clip(np.nan_to_num(flat), -5, 5).astype(np.float64)  # an outlier must not outweigh all other rows
-    turned = random.normal(size=(flat.shape[1], BENT)) / math.sqrt(max(1, flat.shape[1]))
-    bent = np.maximum(flat @ turned + random.normal(size=BENT), 0)
-    bent = (bent - bent.mean(0)) / np.maximum(bent.std(0), 1e-12)
-    return flat, np.concatenate([flat, bent], 1)
+    flat = np.clip(np.nan_to_num(flat), -5, 5)  # an outlier must not outweigh all other rows
+    width = flat.shape[1]
+    turned = random.normal(size=(width, BENT)).astype(np.float32) / math.sqrt(max(1, width))
+    held = np.empty((len(flat), width + BENT), np.float32)
+    held[:, :width], bent = flat, held[:, width:]
+    np.matmul(flat, turned, out=bent)
+    bent += random.normal(size=BENT).astype(np.float32)
+    np.maximum(bent, 0, out=bent)
+    bent -= bent.mean(0)
+    bent /= np.maximum(bent.std(0), 1e-12)
+    return flat, held
 
 
 def _targets(y: np.ndarray, kind: str) -> np.ndarray | None:

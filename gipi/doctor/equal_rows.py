@@ -16,6 +16,7 @@ import numpy as np
 MOST_CELLS = 4_000_000  # of hashes that are held together
 CLOSE = 0.01  # of the distance to the second neighbour
 HELD, KNOWN = 300, 6000  # rows of which neighbours are looked for, and among which
+AT_ONCE = 32  # rows: their distances to all known ones take less memory than training does
 COLUMNS = 64  # of which one may differ
 MATCHED = 2000  # rows whose neighbourhood is looked at
 _MIX = (np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB))  # of SplitMix64 (Steele et al., 2014)
@@ -75,13 +76,16 @@ def _telling(x: np.ndarray) -> list[int]:
     return sorted(np.argsort(-differ, kind="stable")[:COLUMNS].tolist())
 
 
-def _smallest(square: np.ndarray, count: int) -> np.ndarray:
-    """`(m, count)` the places of the smallest numbers of each row of `(m, n)`, which is changed."""
-    found, rows = [], np.arange(len(square))
-    for _time in range(count):  # for a few of many, faster than to part the rows
-        found.append(square.argmin(1))
-        square[rows, found[-1]] = np.inf
-    return np.stack(found, 1)
+def _nearest(held: np.ndarray, known: np.ndarray, count: int) -> np.ndarray:
+    """`(m, count)` the places of the known rows `(n, D)` nearest to each held one `(m, D)`, the nearest first."""
+    found, size = np.empty((len(held), count), np.int64), (known**2).sum(1)
+    for start in range(0, len(held), AT_ONCE):
+        rows = np.arange(start, min(len(held), start + AT_ONCE))
+        square = size - 2 * held[rows] @ known.T  # (m, n) squared distances, but for a term of the row
+        for place in range(count):  # for a few of many, faster than to part the rows
+            found[rows, place] = square.argmin(1)
+            square[np.arange(len(rows)), found[rows, place]] = np.inf
+    return found
 
 
 def copied(held: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, int]:
@@ -119,8 +123,7 @@ def nearly_copied(held: np.ndarray, known: np.ndarray) -> tuple[int, int]:
     held, known = held[:, fits] / spread[fits], known[:, fits] / spread[fits]
     middle = known.mean(0)
     held, known = held - middle, known - middle
-    square = (known**2).sum(1)[None] - 2 * held @ known.T  # (m, n) squared distances, but for a term of the row
-    near = _smallest(square, 3)
+    near = _nearest(held, known, 3)
     steps = np.abs(held[:, None] - known[near])  # (m, 3, D)
     distance = np.sort(np.sqrt((steps**2).sum(2)), axis=1)[:, :2]  # (m, 2)
     differing = (steps[np.arange(len(held)), (steps**2).sum(2).argmin(1)] > 0).sum(1)

@@ -6,6 +6,7 @@ import math
 import pytest
 import torch
 
+from gipi.jobs.checks import MOST_BEAMS
 from gipi.models import beam
 from gipi.models.beam import penalty
 
@@ -129,3 +130,7 @@ def test_no_row_is_no_answer():
     _table, follow, _source, _state = chains()
     nothing = torch.zeros(0, dtype=torch.int64)
     assert beam.search(follow, [nothing], [nothing], begin=0, end=END, most=nothing) == []
+
+
+def test_options_know_how_many_beams_there_may_be():
+    assert MOST_BEAMS == beam.MOST_BEAMS
