@@ -9,7 +9,7 @@ from typing import Any
 
 VISITS = "visits.jsonl"  # what the doctor has seen
 PIECE = 1 << 20  # bytes that are read at once
-MOST_LINES = 3000  # of which a curve is made; of more some are left out
+MOST_LINES = 2000  # of which a curve is made; of more some are left out
 
 
 def read_log(path: Path, epochs: bool = False) -> list[dict]:
@@ -51,7 +51,7 @@ def read_curve(path: Path, member: int = 0, points: int = 200) -> dict[str, list
     log = path / "metrics.jsonl"
     lines = log.read_bytes().split(b"\n")[:-1] if log.exists() else []
     lines = [line for line in lines if b'"epoch":' not in line and b'"fault":' not in line]
-    lines = lines[:: max(1, len(lines) // MOST_LINES)]
+    lines = lines[:: -(-len(lines) // MOST_LINES) or 1]
     found: dict[str, list[tuple[float, float]]] = {}
     for held in map(parsed_line, lines):
         if held.get("member", 0) != member or not isinstance(held.get("step"), int):
