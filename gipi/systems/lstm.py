@@ -56,6 +56,11 @@ def recurrent(cell: str, inputs: int, width: int) -> nn.RNNBase:
     return layer
 
 
+def weights_of(layer: nn.RNNBase) -> list[Tensor]:
+    """What meets the tokens, what meets the memory, and the bias of each."""
+    return [getattr(layer, name) for name in ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")]
+
+
 def mirrored(x: Tensor, lengths: Tensor) -> Tensor:
     """Each row of `(B, T, D)` from its last token to its first; what is behind the last stays where it is."""
     places = torch.arange(x.shape[1], device=x.device)
@@ -65,7 +70,7 @@ def mirrored(x: Tensor, lengths: Tensor) -> Tensor:
 
 
 def read(ways: list, x: Tensor, lengths: Tensor) -> Tensor:
-    """What a layer, of one direction or both, makes of `(B, T, inputs)`: `(B, T, ways D)`, of any kind behind the end."""
+    """What a layer of one direction or both makes of `(B, T, inputs)`: `(B, T, ways D)`, of any kind behind the end."""
     if torch.onnx.is_in_onnx_export():
         return as_operator(ways, x, lengths)
     run = as_loop if torch.compiler.is_exporting() else in_order
@@ -84,7 +89,7 @@ def as_loop(layer: nn.RNNBase, x: Tensor) -> Tensor:
     """The same as a loop, for a program of PyTorch's: its exporter would unroll a layer, for texts of one length."""
     from torch._higher_order_ops.scan import scan  # torch has no public name for it yet
 
-    weights = (layer.weight_ih_l0, layer.weight_hh_l0, layer.bias_ih_l0, layer.bias_hh_l0)
+    weights = weights_of(layer)
     first = x.new_zeros(x.shape[0], layer.hidden_size)
 
     def step(state: tuple[Tensor, ...], tokens: Tensor) -> tuple[tuple[Tensor, ...], Tensor]:
@@ -106,8 +111,8 @@ def as_operator(ways: list[nn.RNNBase], x: Tensor, lengths: Tensor) -> Tensor:
     order in the program, so that a bundle's weights stay the network's; onnxruntime does it once, on opening.
     """
     name, width = ways[0].mode.removesuffix("_TANH"), ways[0].hidden_size
-    parts = ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")
-    inner, outer, *biases = (torch.stack([ordered(getattr(way, part), name) for way in ways]) for part in parts)
+    parts = zip(*map(weights_of, ways), strict=True)
+    inner, outer, *biases = (torch.stack([ordered(weight, name) for weight in part]) for part in parts)
     attributes: dict[str, Any] = {"hidden_size": width}
     if len(ways) == 2:
         attributes["direction"] = "bidirectional"

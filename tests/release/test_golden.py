@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+
 import gipi
 from gipi.errors import RunError, UsageError
 from gipi.release.alike import difference

@@ -41,7 +41,11 @@ SOME = {  # networks, by case
     "bow classify text class": 1,
     "lstm classify text class": 2,
 }
-QUICK = {"mlp classify table class", "convnet classify picture class", "lstm classify text class"}  # the others are marked slow
+QUICK = {
+    "mlp classify table class",
+    "convnet classify picture class",
+    "lstm classify text class",
+}  # the others are marked slow
 
 
 def some(known):
@@ -88,7 +92,9 @@ def model_rows(model):
     return rows(model)
 
 
-@pytest.mark.parametrize("case", some(["mlp classify table class", "unet segment picture -", "bow classify text class"]))
+@pytest.mark.parametrize(
+    "case", some(["mlp classify table class", "unet segment picture -", "bow classify text class"])
+)
 def test_a_pt2_file_answers_alike_and_its_lines_run(case, tmp_path, monkeypatch):
     model = released(case)
     made = write_torch(model, tmp_path / "a.pt2")
