@@ -105,6 +105,16 @@ def test_two_ranks_have_the_curve_of_one(two, name, optimizer):
     assert alone["losses"][-1] < 0.9 * alone["losses"][0]
 
 
+def test_two_ranks_learn_from_loaded_weights_as_one_does(two):
+    """With a trunk that takes smaller steps, and with one that takes none: that one stays to the bit."""
+    paced, frozen = script.curve(ALONE, "adam", pace=0.1), script.curve(ALONE, "adam", net=script.frozen())
+    assert distance(two[0]["paced"], paced) < 1e-12 < distance(paced, script.curve(ALONE, "adam"))
+    assert distance(two[0]["frozen"], frozen) < 1e-12 and distance(two[0]["frozen shards"], frozen) < 1e-12
+    begun = script.network().state_dict()
+    for found in (frozen, two[0]["frozen"], two[0]["frozen shards"]):
+        assert found["weights"]["0.weight"] == begun["0.weight"].tolist() != found["weights"]["2.weight"]
+
+
 @pytest.mark.parametrize("optimizer", script.SHARDED)
 def test_shards_have_the_curve_of_one(two, optimizer):
     """FSDP2: layers of 7 and 3 rows are cut into unequal parts; LARS and Muon look at whole matrices."""
