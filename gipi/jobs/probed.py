@@ -29,7 +29,7 @@ from gipi.jobs.job import Job
 from gipi.jobs.streamed import Streamed
 from gipi.jobs.supervised import Supervised
 from gipi.jobs.write import Write
-from gipi.process import give_memory_back
+from gipi.process import freed_memory_returned
 from gipi.release.rows import rows_at_once
 from gipi.training.folder import Folder
 from gipi.training.member import Member
@@ -58,10 +58,9 @@ def probe_beginning(job: Job, first_member: Member, folder: Folder) -> None:
     """
     if not _is_wanted(job) or "probes" in folder.record:
         return
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), freed_memory_returned():
         warnings.simplefilter("ignore")  # the training says them too
         folder.record["probes"] = _finite(_before(job, first_member))
-    give_memory_back()  # of the member that was thrown away
 
 
 def probe_end(job: Job, nets: Sequence[nn.Module], folder: Folder) -> None:
