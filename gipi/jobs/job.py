@@ -87,9 +87,12 @@ class Job(ABC):
         algorithm: What `describe_algorithm` said.
         loaded: Names of the weights that networks begin with.
         is_repeatable: A member can be built again and again, so something can be tried with one that is thrown away.
+        can_be_shared: Several processes can carry it out together.
+        can_be_sharded: Each of them may hold a part of the network.
     """
 
     is_repeatable = True
+    can_be_shared = can_be_sharded = False
     loaded: frozenset[str] = frozenset()
 
     name: str
@@ -174,6 +177,15 @@ class Job(ABC):
     @abstractmethod
     def finish(self, nets: Sequence[nn.Module], progress: Sequence[Progress], seconds: float) -> Outcome:
         """Score the trained networks; the test part is looked at here and nowhere else."""
+
+
+def label_of_member(number: int, folds: int, ensemble: int) -> str:
+    """A member's fold and its place in the ensemble, as far as there are several."""
+    fold, place = divmod(number, ensemble)
+    labels = [_("fold {number} of {count}", number=fold + 1, count=folds)] if folds else []
+    if ensemble > 1:
+        labels.append(_("member {number} of {count}", number=place + 1, count=ensemble))
+    return ", ".join(labels)
 
 
 def layers_of(net: nn.Module, x: torch.Tensor) -> list[tuple[str, Any, int | None]]:

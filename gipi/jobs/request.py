@@ -61,7 +61,7 @@ def make_job(request: Request, device: Any) -> "Job":
     if options.task in ("segment", "upscale"):
         from gipi.jobs.dense import dense_job
 
-        setting = _setting(request, options.task, "picture", own, device)
+        setting = _setting(request, options.task, "picture", own, device, _weights(request))
         return dense_job(request.data, options.task, setting, request.progress)
     from gipi.jobs.text_jobs import text_job, text_task
 

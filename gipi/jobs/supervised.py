@@ -27,9 +27,10 @@ from gipi.doctor.finding import View
 from gipi.errors import UsageError, nearest
 from gipi.jobs import judge
 from gipi.jobs.first_batch import check_loss, check_network
-from gipi.jobs.job import Job, Outcome, Setting, layers_of
+from gipi.jobs.job import Job, Outcome, Setting, label_of_member, layers_of
 from gipi.jobs.material import Material
 from gipi.jobs.seen import add_looks
+from gipi.jobs.shared import check_batches
 from gipi.jobs.texts import context_for, said_of_tokens, text_fields, tokenizer_for
 from gipi.messages import _
 from gipi.models.dense import expanded
@@ -51,6 +52,8 @@ REFRESH = 4096  # training rows that averaged weights get their batch-norm stati
 
 class Supervised(Job):
     """Rows with their answers; see Job."""
+
+    can_be_shared = can_be_sharded = True
 
     def __init__(self, material: Material, setting: Setting):
         options = setting.options
@@ -183,13 +186,7 @@ class Supervised(Job):
         return len(self._rows(number)[0])
 
     def label(self, number: int) -> str:
-        fold, place = divmod(number, self.setting.options.ensemble)
-        labels = []
-        if self.material.folds:
-            labels.append(_("fold {number} of {count}", number=fold + 1, count=len(self.material.folds)))
-        if self.setting.options.ensemble > 1:
-            labels.append(_("member {number} of {count}", number=place + 1, count=self.setting.options.ensemble))
-        return ", ".join(labels)
+        return label_of_member(number, len(self.material.folds), self.setting.options.ensemble)
 
     def build(self, number: int) -> Member:
         options, setting = self.setting.options, self.setting
@@ -264,14 +261,7 @@ class Supervised(Job):
             tensors.append(torch.from_numpy(weights).to(self.dtype))
         prepare, draws = self._prepare()
         ranks = self.setting.ranks
-        smallest = len(rows) // -(-len(rows) // self.batch_size)
-        if smallest < ranks.size:
-            text = _(
-                "batches of {rows} rows cannot be shared among {size} processes; give a larger --batch-size",
-                rows=smallest,
-                size=ranks.size,
-            )
-            raise UsageError(text)
+        check_batches(len(rows), self.batch_size, ranks)
         seed, part, device = options.seed * 1000 + number, (ranks.rank, ranks.size), self.setting.device
         turns = alternating(self.augment)
         if self.material.data.mapped:
