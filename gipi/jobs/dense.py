@@ -32,7 +32,7 @@ from gipi.jobs import judge
 from gipi.jobs.checks import check_use
 from gipi.jobs.dense_parts import parts_of
 from gipi.jobs.first_batch import check_network
-from gipi.jobs.job import Job, Outcome, Setting, label_of_member, layers_of
+from gipi.jobs.job import Job, Outcome, Setting, layers_of
 from gipi.jobs.known import of_pictures
 from gipi.jobs.shared import check_batches
 from gipi.losses.dense import IGNORED
@@ -193,9 +193,6 @@ class Dense(Job):
         return ways
 
     # --- members
-
-    def label(self, number: int) -> str:
-        return label_of_member(number, len(self.folds), self.setting.options.ensemble)
 
     def _rows(self, number: int) -> tuple[np.ndarray, np.ndarray | None]:
         """Training and validation pictures of a member."""

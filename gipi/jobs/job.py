@@ -77,6 +77,7 @@ class Job(ABC):
         name: Of the data, for the run's folder.
         setting: How.
         members: How many trainings.
+        folds: What each fold learns from and is validated on; nothing without `--folds`.
         batch_size: Rows in a step.
         plan: How long a member trains, and what it is judged by.
         loss: `f(output, *target) -> scalar`; None where the system has its own.
@@ -98,6 +99,7 @@ class Job(ABC):
     name: str
     setting: Setting
     members: int
+    folds: Sequence[Any] = ()
     batch_size: int
     plan: Plan
     loss: Callable[..., torch.Tensor] | None = None
@@ -162,9 +164,16 @@ class Job(ABC):
         """A trained network as it is kept."""
         return net
 
-    @abstractmethod
     def label(self, number: int) -> str:
         """What to call it: "fold 2 of 5"; nothing if it is the only one."""
+        ensemble = self.setting.options.ensemble
+        fold, place = divmod(number, ensemble)
+        labels = []
+        if self.folds:
+            labels.append(_("fold {number} of {count}", number=fold + 1, count=len(self.folds)))
+        if ensemble > 1:
+            labels.append(_("member {number} of {count}", number=place + 1, count=ensemble))
+        return ", ".join(labels)
 
     @abstractmethod
     def layers(self, net: nn.Module) -> list[tuple[str, Any, int | None]]:
@@ -177,15 +186,6 @@ class Job(ABC):
     @abstractmethod
     def finish(self, nets: Sequence[nn.Module], progress: Sequence[Progress], seconds: float) -> Outcome:
         """Score the trained networks; the test part is looked at here and nowhere else."""
-
-
-def label_of_member(number: int, folds: int, ensemble: int) -> str:
-    """A member's fold and its place in the ensemble, as far as there are several."""
-    fold, place = divmod(number, ensemble)
-    labels = [_("fold {number} of {count}", number=fold + 1, count=folds)] if folds else []
-    if ensemble > 1:
-        labels.append(_("member {number} of {count}", number=place + 1, count=ensemble))
-    return ", ".join(labels)
 
 
 def layers_of(net: nn.Module, x: torch.Tensor) -> list[tuple[str, Any, int | None]]:

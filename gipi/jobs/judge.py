@@ -52,7 +52,7 @@ def row_weights(material: "Material", y: Tensor, rows: np.ndarray, class_weight:
 def add_folds(outcome: "Outcome", job: "Supervised", model: Model) -> None:
     """Each fold judged on the rows that it was validated on, and all of them together: out-of-fold metrics."""
     answers, truths, rows = [], [], []
-    for fold, (_train, valid) in zip(models_of_folds(model, len(job.material.folds)), job.material.folds, strict=True):
+    for fold, (_train, valid) in zip(models_of_folds(model, len(job.folds)), job.folds, strict=True):
         answer, _disagreement = fold.answers(job.of(job.x, valid))
         truth = job.task.truth(job.y[valid], job.schema)
         rows.append(job.task.metrics(answer, truth, job.schema, intervals=False))

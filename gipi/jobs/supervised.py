@@ -27,7 +27,7 @@ from gipi.doctor.finding import View
 from gipi.errors import UsageError, nearest
 from gipi.jobs import judge
 from gipi.jobs.first_batch import check_loss, check_network
-from gipi.jobs.job import Job, Outcome, Setting, label_of_member, layers_of
+from gipi.jobs.job import Job, Outcome, Setting, layers_of
 from gipi.jobs.material import Material
 from gipi.jobs.seen import add_looks
 from gipi.jobs.shared import check_batches
@@ -84,7 +84,8 @@ class Supervised(Job):
         self.loss = mixed(self.plain_loss) if options.mixup or options.cutmix else self.plain_loss
         if material.weights is not None or options.class_weight != "none":
             self.count = _weight
-        self.members = max(1, len(material.folds)) * options.ensemble
+        self.folds = material.folds
+        self.members = max(1, len(self.folds)) * options.ensemble
         self.defaults = systems.defaults(setting.system)
         rows = len(self._rows(0)[0])
         self.batch_size = _first(options.batch_size, _batch_size(self.defaults.get("batch_size", SMALL), rows)) or rows
@@ -177,16 +178,13 @@ class Supervised(Job):
 
     def _rows(self, number: int) -> tuple[np.ndarray, np.ndarray | None]:
         """Training and validation rows of a member."""
-        if self.material.folds:
-            return self.material.folds[number // self.setting.options.ensemble]
+        if self.folds:
+            return self.folds[number // self.setting.options.ensemble]
         return self.material.parts["train"], self.material.parts.get("valid")
 
     def alike(self, number: int) -> int:
         """Batches of the same sizes, which the number of training rows decides."""
         return len(self._rows(number)[0])
-
-    def label(self, number: int) -> str:
-        return label_of_member(number, len(self.material.folds), self.setting.options.ensemble)
 
     def build(self, number: int) -> Member:
         options, setting = self.setting.options, self.setting
@@ -349,7 +347,7 @@ class Supervised(Job):
         metrics = self.task.metrics(answers, truth, self.schema)
         words = {"test": _("test part"), "train": _("training rows (nothing was set aside)")}
         outcome = Outcome(model, metrics, _("{part}, {rows} rows", part=words[part], rows=len(rows)))
-        if self.material.folds and len(nets) == self.members:  # else they are those of an interrupted run
+        if self.folds and len(nets) == self.members:  # else they are those of an interrupted run
             judge.add_folds(outcome, self, model)
         if hasattr(setting.system, "explain"):
             train = self.material.parts["train"]
