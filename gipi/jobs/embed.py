@@ -35,6 +35,7 @@ from gipi.training.member import Member, Plan, Progress
 
 STEPS = 10_000  # at most, by default
 MOST_CLASSES = 200  # labels that judge; more are names of pictures
+SHARED = 4  # three probes and a network share the seconds of the verdict
 DRAWN = 2000  # points in a report
 
 
@@ -163,7 +164,7 @@ class Embed(Job):
             outcome.notes.append(_("no labels: nothing says how much of what the pictures show is in the vectors"))
             return outcome
         known = self._vectors(model, labels.train)
-        each = options.verdict_seconds / 4
+        each = options.verdict_seconds / SHARED
         said, settings = task.probe(known, labels.y, vectors, len(labels.names), each, options.seed)
         near = task.neighbors(known, labels.y, vectors, len(labels.names))
         outcome.metrics = {
@@ -207,7 +208,7 @@ class Embed(Job):
     def _verdict(self, labels: Labels, said: np.ndarray, seconds: float, settings: str) -> Verdict:
         """Probes of other vectors of the same pictures, and the same network taught by a tenth of the labels."""
         options, setting = self.setting.options, self.setting
-        each, classes = options.verdict_seconds / 4, len(labels.names)
+        each, classes = options.verdict_seconds / SHARED, len(labels.names)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(generator(options.seed, "untrained").initial_seed())
             untrained = setting.system.Net(self.sizes, setting.config)
@@ -239,8 +240,10 @@ class Embed(Job):
         x, y = self.x[torch.from_numpy(labels.train[some])], torch.from_numpy(labels.y[some])
         test = self.x[torch.from_numpy(labels.test)]
         name = getattr(setting.config, "backbone", "convnet")
-        found, steps = taught(name, self.schema, (x, y), test, len(labels.names), seed, setting.device)
-        how = _("{rows} labels, {steps} steps", rows=len(some), steps=steps)
+        seconds = setting.options.verdict_seconds / SHARED
+        found, how = taught(name, self.schema, (x, y), test, len(labels.names), seconds, seed, setting.device)
+        if found is None:
+            return Baseline("tenth", None, settings=how)
         return Baseline("tenth", found, time.perf_counter() - begin, 0.0, how, len(some))
 
 

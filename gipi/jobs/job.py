@@ -1,5 +1,6 @@
 """What every job is: members to build, and an outcome when they are trained."""
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -215,6 +216,20 @@ def layers_of(net: nn.Module, x: torch.Tensor) -> list[tuple[str, Any, int | Non
         for hook in hooks:
             hook.remove()
     return rows
+
+
+def multiplications(layers: Sequence[tuple[str, Any, int | None]]) -> int:
+    """Of a row's way forward through `layers_of`: each weight is used once for each place of its layer's output.
+
+    Places are those of a picture `(C, H, W)`, or the members of a shared layer `(M, H)`.
+    """
+    work = 0
+    for name, shape, count in layers:
+        places = 0 if name.endswith("Embedding") else 1  # what is looked up is not multiplied
+        if isinstance(shape, tuple):
+            places *= math.prod(shape[1:]) if len(shape) == 3 else math.prod(shape[:-1])
+        work += (count or 0) * places
+    return work
 
 
 @contextmanager

@@ -5,13 +5,18 @@ import json
 import numpy as np
 import polars as pl
 import pytest
+import torch
 from PIL import Image
 from sklearn.datasets import load_digits
 
 import gipi
 from gipi.cli.main import main
+from gipi.data.encode import encode
+from gipi.data.learning import learn
 from gipi.data.plain_folder import plain_folder
+from gipi.data.sources import open_data
 from gipi.errors import DataError, UsageError
+from gipi.jobs import taught
 
 DIGITS = load_digits()
 PICTURES = (DIGITS.images * 15.9).astype(np.uint8)
@@ -99,7 +104,7 @@ def test_denoise_is_scored_on_the_same_noise_however_it_was_trained(tmp_path):
 
 def test_embed_with_labels_and_without(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("gipi.jobs.taught.FEWEST", 5)
+    monkeypatch.setattr("gipi.jobs.taught.FEW", 5)
     monkeypatch.setattr("gipi.jobs.taught.STEPS", 5)
     options = {"task": "embed", "steps": 3, "batch_size": 64, "verdict_seconds": 0.1, **QUICK}
     run = gipi.fit((PICTURES[:300], DIGITS.target[:300]), run="run", **options)
@@ -115,6 +120,42 @@ def test_embed_with_labels_and_without(tmp_path, capsys, monkeypatch):
     plain = gipi.fit(PICTURES[:60], run="plain", variant="byol", **options)
     assert set(plain.metrics) == {"alignment", "uniformity"} and plain.verdict is None
     assert set(plain.evaluate(PICTURES[:20])) == {"uniformity"}
+
+
+def test_the_network_that_labels_teach_stays_in_its_time(monkeypatch):
+    """By rule: fewer steps, and said; nothing where too few would fit, or where the machine is much slower."""
+    data = open_data("digits").rows(np.arange(300))
+    schema = learn(data, {}, rows=np.arange(100))
+    (x,), y = encode(schema, data), torch.from_numpy(DIGITS.target[:300])
+    given = "convnet", schema, (x[:100], y[:100]), x[100:], 10
+    for name, value in (("FEW", 12), ("STEPS", 12), ("LEAST", 3)):
+        monkeypatch.setattr(taught, name, value)
+
+    def ask(seconds):
+        return taught.taught(*given, seconds, 0, torch.device("cpu"))
+
+    whole, how = ask(60.0)
+    assert how == "100 labels, 12 steps" and whole.shape == (200, 10)
+    few, how = ask(0.01)
+    assert how == "100 labels, 3 steps; taught 3 of 12 steps to stay in time"
+    assert few.shape == (200, 10) and not np.array_equal(whole, few) and np.array_equal(few, ask(0.02)[0])
+    monkeypatch.setattr(taught, "RATE", 1e6)
+    none, how = ask(1.0)
+    assert none is None and how.startswith("left out: 3 steps would take about") and "--verdict-seconds" in how
+    monkeypatch.setattr(taught, "RATE", 1e15)
+    monkeypatch.setattr(taught, "PATIENCE", 0.001)
+    monkeypatch.setattr(taught, "STEP", 1e-6)
+    none, how = ask(0.0001)
+    assert none is None and "were used up" in how
+
+
+def test_a_verdict_without_the_network_that_labels_teach(tmp_path, monkeypatch):
+    monkeypatch.setattr("gipi.jobs.taught.RATE", 1e3)
+    options = {"task": "embed", "steps": 2, "batch_size": 64, "verdict_seconds": 0.1, **QUICK}
+    run = gipi.fit((PICTURES[:200], DIGITS.target[:200]), run=tmp_path / "run", **options)
+    tenth = next(row for row in run.verdict.models if row.name == "tenth")
+    assert tenth.figure is None and tenth.settings.startswith("left out")
+    assert run.verdict.rival in ("random_network", "pixels") and run.verdict.sentence
 
 
 def _file(folder):
