@@ -35,7 +35,7 @@ from gipi.training.member import Member, Plan, Progress
 
 STEPS = 10_000  # at most, by default
 MOST_CLASSES = 200  # labels that judge; more are names of pictures
-SHARED = 4  # three probes and a network share the seconds of the verdict
+PROBE = 0.25  # of the verdict's seconds, for each of three; a network that labels teach has as much
 DRAWN = 2000  # points in a report
 
 
@@ -164,7 +164,7 @@ class Embed(Job):
             outcome.notes.append(_("no labels: nothing says how much of what the pictures show is in the vectors"))
             return outcome
         known = self._vectors(model, labels.train)
-        each = options.verdict_seconds / SHARED
+        each = options.verdict_seconds * PROBE
         said, settings = task.probe(known, labels.y, vectors, len(labels.names), each, options.seed)
         near = task.neighbors(known, labels.y, vectors, len(labels.names))
         outcome.metrics = {
@@ -208,7 +208,7 @@ class Embed(Job):
     def _verdict(self, labels: Labels, said: np.ndarray, seconds: float, settings: str) -> Verdict:
         """Probes of other vectors of the same pictures, and the same network taught by a tenth of the labels."""
         options, setting = self.setting.options, self.setting
-        each, classes = options.verdict_seconds / SHARED, len(labels.names)
+        each, classes = options.verdict_seconds * PROBE, len(labels.names)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(generator(options.seed, "untrained").initial_seed())
             untrained = setting.system.Net(self.sizes, setting.config)
@@ -224,14 +224,16 @@ class Embed(Job):
             known, asked = make(labels.train), make(labels.test)
             found, how = task.probe(known, labels.y, asked, classes, each, options.seed)
             baselines.append(Baseline(name, found, time.perf_counter() - begin, 0.0, how, len(known)))
-        baselines.append(self._taught(labels))
+        tenth, cut = self._taught(labels)
+        baselines.append(tenth)
         verdict = judged(setting.system_name, said, seconds, baselines, labels.truth, "classify", seed=options.seed)
-        return replace(
-            verdict, sentence=sentence(verdict), note=_("probes are logistic regressions: {how}", how=settings)
-        )
+        note = _("probes are logistic regressions: {how}", how=settings)
+        if cut:
+            note += f". {tenth.title}: {cut}"
+        return replace(verdict, sentence=sentence(verdict), note=note)
 
-    def _taught(self, labels: Labels) -> Baseline:
-        """The classifier whose network the backbone is, taught by a tenth of the labels."""
+    def _taught(self, labels: Labels) -> tuple[Baseline, str]:
+        """The classifier whose network the backbone is, taught by a tenth of the labels; and what time cut off it."""
         setting, seed = self.setting, self.setting.options.seed
         some = np.random.default_rng([seed, *b"tenth"]).permutation(len(labels.y))
         first = np.unique(labels.y[some], return_index=True)[1]  # one of each class at least
@@ -240,11 +242,12 @@ class Embed(Job):
         x, y = self.x[torch.from_numpy(labels.train[some])], torch.from_numpy(labels.y[some])
         test = self.x[torch.from_numpy(labels.test)]
         name = getattr(setting.config, "backbone", "convnet")
-        seconds = setting.options.verdict_seconds / SHARED
-        found, how = taught(name, self.schema, (x, y), test, len(labels.names), seconds, seed, setting.device)
+        budget = setting.options.verdict_seconds
+        found, how, cut = taught(name, self.schema, (x, y), test, len(labels.names), budget, seed, setting.device)
+        settings = "; ".join(part for part in (how, cut) if part)
         if found is None:
-            return Baseline("tenth", None, settings=how)
-        return Baseline("tenth", found, time.perf_counter() - begin, 0.0, how, len(some))
+            return Baseline("tenth", None, settings=settings), cut
+        return Baseline("tenth", found, time.perf_counter() - begin, 0.0, settings, len(some)), cut
 
 
 def sentence(verdict: Verdict) -> str:

@@ -28,6 +28,7 @@ from gipi.training.loop import fit
 STEPS, EPOCHS = 600, 40
 FEW, LEAST = 200, 30
 BATCH = 64
+SHARE = 0.25  # of the verdict's seconds: three probes have the rest
 STEP, RATE = 5e-3, 1.5e10  # seconds that a step takes beside its multiplications, and how many a core does in a second
 BACK = 3  # times the multiplications of the way forward: the way back takes twice as many
 
@@ -38,11 +39,11 @@ def taught(
     train: tuple[Tensor, Tensor],
     test: Tensor,
     classes: int,
-    seconds: float,
+    budget: float,
     seed: int,
     device: torch.device,
-) -> tuple[np.ndarray | None, str]:
-    """`(m, K)` probabilities of test pictures from a system of this name, and how it was taught, or why it was not.
+) -> tuple[np.ndarray | None, str, str]:
+    """`(m, K)` probabilities of test pictures from a system of this name, how it was taught, and what time cut off.
 
     Args:
         name: Of a system that classifies pictures; it learns as it does by itself, in fewer steps.
@@ -50,12 +51,13 @@ def taught(
         train: Encoded pictures `(n, C, H, W)` and their classes `(n,)`.
         test: Encoded pictures `(m, C, H, W)`.
         classes: K.
-        seconds: That it may take; with more steps than fit it is taught fewer, and if too few fit, not at all.
+        budget: Seconds of the whole verdict, of which a share is for this. Where not all steps fit it is taught fewer;
+            where too few fit, not at all.
         seed: Of the weights and the order.
         device: Where it learns.
     """
     began = time.perf_counter()
-    most = max(PATIENCE, BEYOND * seconds)
+    most = max(PATIENCE, BEYOND * budget)
     system, defaults = systems.load(name), systems.defaults(systems.load(name))
     own = replace(schema, targets=(Field("label", "class", values=tuple(range(classes))),))
     every = -(-len(train[0]) // BATCH)
@@ -71,19 +73,21 @@ def taught(
         torch.manual_seed(generator(seed, "taught").initial_seed())
         net: nn.Module = system.Net(shape, config).to(device)
         step = _seconds_of(net, normalize(schema, train[0][:2].to(device)), min(BATCH, len(train[0])))
-        steps = min(wanted, max(LEAST, int(seconds / step)))
+        steps = min(wanted, max(LEAST, int(budget * SHARE / step)))
         if steps * step > most:
             said = _("left out: {steps} steps would take about {seconds} s", steps=steps, seconds=round(steps * step))
-            return None, said + "; " + _("--verdict-seconds gives it more")
+            return None, "", said + "; " + _("--verdict-seconds gives it more")
         size_of = schedule(defaults.get("schedule", "constant"), steps, 0.0)
         for _step, _losses in fit(system.players(net, config, cross_entropy, size_of), stream, steps):
             if time.perf_counter() - began > most:  # a much slower machine than foretold
-                return None, _("left out: {seconds} s were used up", seconds=round(most))
+                return None, "", _("left out: {seconds} s were used up", seconds=round(most))
     model = Model("classify", name, own, shape, {}, [net])
     how = _("{rows} labels, {steps} steps", rows=len(train[0]), steps=steps)
+    cut = ""
     if steps < wanted:
-        how += "; " + _("taught {steps} of {wanted} steps to stay in time", steps=steps, wanted=wanted)
-    return model.answers(test)[0].double().numpy(), how
+        cut = _("taught {steps} of {wanted} steps to stay in time", steps=steps, wanted=wanted)
+        cut += "; " + _("--verdict-seconds gives it more")
+    return model.answers(test)[0].double().numpy(), how, cut
 
 
 def _seconds_of(net: nn.Module, x: Tensor, rows: int) -> float:
