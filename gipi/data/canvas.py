@@ -64,7 +64,7 @@ def picture_of(array: np.ndarray, number: int) -> np.ndarray:
 
 
 def check_count(items: Sequence[Item], damaged: Sequence[str], notes: list[str]) -> None:
-    """Enough pictures to learn from; those that cannot be read are set aside, and said."""
+    """Whether there are pictures; those that cannot be read are set aside, and said."""
     if damaged:
         notes.append(
             _(
@@ -73,10 +73,8 @@ def check_count(items: Sequence[Item], damaged: Sequence[str], notes: list[str])
                 names=few([*damaged], 3),
             )
         )
-    if not items and damaged:
-        raise DataError(notes[-1])
-    if len(items) < 2:
-        raise DataError(_("{count} pictures to learn from; at least two are needed", count=len(items)))
+    if not items:
+        raise DataError(notes[-1] if damaged else _("there are no pictures"))
 
 
 def scaled(items: list[Item], size: int | None, usual: int, notes: list[str]) -> list[Item]:
@@ -118,17 +116,7 @@ def laid_out(
     height, width = sizes.max(0).tolist()
     channels = 1 if all(_is_grey(item.picture) for item in items) else 3
     wide = items[0].answer.shape[2] if padding is not None else channels
-    needed = len(items) * height * width * (channels + wide * factor**2)
-    if needed > MOST_BYTES:
-        raise DataError(
-            _(
-                "{count} pictures of up to {width} x {height} take {size} GB; ask for a smaller --picture-size.",
-                count=len(items),
-                width=width,
-                height=height,
-                size=f"{needed / 1e9:.1f}",
-            )
-        )
+    _check_size(len(items), height, width, channels + wide * factor**2)
     pictures = np.stack([_padded(_with_channels(item.picture, channels), height, width) for item in items])
     answers = np.stack(
         [
@@ -146,6 +134,52 @@ def laid_out(
     parts = {part: np.flatnonzero([item.part == part for item in items]) for part in named} if named - {"train"} else {}
     target = () if padding is None else (MASK,)
     return Dataset(name, frame, pictures, target, notes, parts, origin, answers=answers)
+
+
+def on_one_canvas(sets: Sequence[Dataset], padding: int | None = None) -> list[Dataset]:
+    """Sets that were laid out by themselves, on canvases as large as the largest, in the channels of the first.
+
+    Args:
+        sets: Each with pictures and answers.
+        padding: As `laid_out` has it.
+
+    Example:
+        >>> pictures = [np.zeros((side, 3, 1), np.uint8) for side in (2, 4)]
+        >>> sets = [laid_out("set", [Item("a", "", picture, picture)], [], None) for picture in pictures]
+        >>> [one.pictures.shape for one in on_one_canvas(sets)]
+        [(1, 4, 3, 1), (1, 4, 3, 1)]
+    """
+    held = [(data.pictures, data.answers) for data in sets]
+    sizes = np.array([pictures.shape for pictures, _answers in held if pictures is not None])
+    (height, width), channels = sizes[:, 1:3].max(0).tolist(), int(sizes[0, 3])
+    found, factor, wide = [], 1, 1
+    for data, (pictures, answers) in zip(sets, held, strict=True):
+        assert pictures is not None and answers is not None
+        factor = answers.shape[1] // pictures.shape[1]
+        pictures = _in_channels(pictures, channels)
+        answers = answers if padding is not None else _in_channels(answers, channels)
+        wide = answers.shape[3]
+        found.append(replace(data, pictures=pictures, answers=answers))
+    _check_size(int(sizes[:, 0].sum()), height, width, channels + wide * factor**2)
+    for data in found:
+        data.pictures = np.stack([_padded(one, height, width) for one in data.pictures])
+        data.answers = np.stack([_padded(one, factor * height, factor * width, padding) for one in data.answers])
+    return found
+
+
+def _check_size(count: int, height: int, width: int, bytes_each: int) -> None:
+    """Whether so many canvases can be held, of so many bytes for each pixel of a picture."""
+    needed = count * height * width * bytes_each
+    if needed > MOST_BYTES:
+        raise DataError(
+            _(
+                "{count} pictures of up to {width} x {height} take {size} GB; ask for a smaller --picture-size.",
+                count=count,
+                width=width,
+                height=height,
+                size=f"{needed / 1e9:.1f}",
+            )
+        )
 
 
 def _is_grey(picture: np.ndarray) -> bool:
@@ -169,18 +203,18 @@ def tensors(data: Dataset, channels: int) -> tuple[Tensor, Tensor, Tensor]:
     `channels` is C, which a model may know already.
     """
     assert data.pictures is not None and data.answers is not None
-    held = data.pictures.shape[3]
     is_mask = MASK in data.target
-    x, y = data.pictures, data.answers
-    if held != channels:
-        x, y = (_converted(part, channels) for part in (x, y)) if not is_mask else (_converted(x, channels), y)
+    x = _in_channels(data.pictures, channels)
+    y = data.answers if is_mask else _in_channels(data.answers, channels)
     pictures = torch.from_numpy(np.ascontiguousarray(x.transpose(0, 3, 1, 2)))
     answers = torch.from_numpy(np.ascontiguousarray(y[..., 0] if is_mask else y.transpose(0, 3, 1, 2)))
     sizes = torch.from_numpy(data.frame.select("height", "width").to_numpy().astype(np.int64))
     return pictures, answers, sizes
 
 
-def _converted(pictures: np.ndarray, channels: int) -> np.ndarray:
-    """Grey pictures as RGB, or the other way, `(N, H, W, C)`."""
+def _in_channels(pictures: np.ndarray, channels: int) -> np.ndarray:
+    """Grey pictures as RGB, or the other way, `(N, H, W, C)`; as they are where they have so many channels."""
+    if pictures.shape[3] == channels:
+        return pictures
     shape = (channels, *pictures.shape[1:3])
     return np.stack([read_picture(picture, shape) for picture in pictures])

@@ -60,7 +60,8 @@ def open_enlarged(source: Any, factor: int, size: int | None = None, progress: A
             )
         )
         items = [item for item in items if item.name not in small]
-        check_count(items, [], notes)
+        if not items:
+            raise DataError(notes[-1])
     return laid_out(name, items, notes, origin, factor)
 
 

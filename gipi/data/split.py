@@ -98,6 +98,14 @@ def folds(
     return [(np.setdiff1d(rest, chunk), chunk) for chunk in valid]
 
 
+def given_to_folds(given: Parts) -> Parts:
+    """The parts that a data set itself gives, where it is cut into folds: what was for validation is learned from."""
+    left = {name: rows for name, rows in given.items() if name != "valid"}
+    if {"train", "valid"} <= given.keys():
+        left["train"] = np.sort(np.concatenate([given["train"], given["valid"]]))
+    return left
+
+
 def fingerprint(parts: Parts) -> str:
     """A hash of which rows are where; it stands in run.json, so that a resumed run can be sure."""
     digest = hashlib.sha256()

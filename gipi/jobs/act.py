@@ -71,9 +71,6 @@ class Act(Job):
         after = setting.system.after(net, setting.config)
         return Member(number, net, self.players(net, size_of), stream, self.plan, validate, after)
 
-    def label(self, number: int) -> str:
-        return ""
-
     def layers(self, net: nn.Module) -> list[tuple[str, Any, int | None]]:
         device = next(net.parameters()).device
         return layers_of(net, torch.zeros(2, *self.sizes.input, device=device))

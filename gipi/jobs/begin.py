@@ -3,13 +3,12 @@
 Also what is found out before the first step: a step size if that is wanted, how many threads.
 """
 
-import math
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 from gipi.data.stream import generator
-from gipi.jobs.job import Job
+from gipi.jobs.job import Job, multiplications
 from gipi.messages import _
 from gipi.training.chance import seed_all
 from gipi.training.finder import find_step_size
@@ -87,14 +86,5 @@ def threads_for(job: Job, member: Member) -> int:
 
 
 def work_of(job: Job, member: Member) -> int:
-    """Multiplications of a batch's way forward: each weight of a layer is used once for each place of its output.
-
-    Places are those of a picture `(C, H, W)`, or the members of a shared layer `(M, H)`.
-    """
-    work = 0
-    for name, shape, count in job.layers(member.net):
-        places = 0 if name.endswith("Embedding") else 1  # what is looked up is not multiplied
-        if isinstance(shape, tuple):
-            places *= math.prod(shape[1:]) if len(shape) == 3 else math.prod(shape[:-1])
-        work += (count or 0) * places
-    return work * job.batch_size
+    """Multiplications of a batch's way forward."""
+    return multiplications(job.layers(member.net)) * job.batch_size

@@ -59,8 +59,8 @@ _OF_PARTS = ("distribution", "positive", "class_weight", *_MIXES, "weight", "ens
 _OF_MEMBERS = ("averaging", "folds", "ensemble")
 _OF_DATA = ("target", "test", "valid", "group", "time", "drop", "no_target", "scale", "picture_size", "separator")
 _OF_PIXELS = (
-    *("distribution", "positive", "label_smoothing", "mixup", "cutmix", "weight", "target", "test", "valid", "group"),
-    *("time", "drop", "no_target", "scale", "separator", "clusters", "folds", "workers"),
+    *("distribution", "positive", "label_smoothing", "mixup", "cutmix", "weight", "target", "group", "time"),
+    *("drop", "no_target", "scale", "separator", "clusters", "workers"),
 )
 _OF_ROUNDS = ("epochs", "batch_size", "patience")
 _OF_TEXTS = ("text", "tokenizer", "vocabulary", "context")

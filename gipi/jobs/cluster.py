@@ -12,11 +12,9 @@ from gipi.algorithms.schedules import schedule
 from gipi.data.encode import encode
 from gipi.data.learning import learn
 from gipi.data.schema import sizes
-from gipi.data.split import fingerprint
 from gipi.data.stream import Stream
 from gipi.doctor.finding import View
-from gipi.errors import UsageError
-from gipi.jobs import judge
+from gipi.jobs import unlabelled
 from gipi.jobs.job import Job, Outcome, Setting, layers_of
 from gipi.jobs.material import Material
 from gipi.messages import _
@@ -33,8 +31,6 @@ class Cluster(Job):
 
     def __init__(self, material: Material, setting: Setting):
         options = setting.options
-        if options.folds or options.ensemble > 1:
-            raise UsageError(_("folds and ensembles are for rows with answers; here is nothing to predict"))
         self.material, self.setting = material, setting
         self.name = material.data.name
         self.schema = learn(material.data, material.kinds)
@@ -48,13 +44,7 @@ class Cluster(Job):
         steps = options.steps or (options.epochs or self.defaults["epochs"]) * every
         patience = self.defaults.get("patience") if options.patience is None else options.patience
         self.plan = Plan(steps, min(steps, every), patience)
-        self.record = {
-            "task": "cluster",
-            "split": fingerprint(material.parts),
-            "data": judge.fingerprint_of(self.x),
-            "schema": self.schema.to_json(),
-            "rows": {name: len(rows) for name, rows in material.parts.items()},
-        }
+        self.record = unlabelled.record_of("cluster", material, self.schema, self.x)
         self.facts = [_("{rows} rows, nothing to predict", rows=len(material.data)), *material.notes]
         self.loss_name = _("squared error of the rebuilt rows")
         self.algorithm = self.describe_algorithm()
@@ -69,9 +59,6 @@ class Cluster(Job):
             x = self.x[self.material.parts["valid"]].to(setting.device)
             member.validate = lambda: {"loss": float(setting.system.reconstruction(net, x))}
         return member
-
-    def label(self, number: int) -> str:
-        return ""
 
     def layers(self, net: nn.Module) -> list[tuple[str, Any, int | None]]:
         return layers_of(net, self.x[:2].to(self.setting.device))

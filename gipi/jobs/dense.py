@@ -24,20 +24,23 @@ from gipi.data.dataset import Dataset
 from gipi.data.encode import normalize
 from gipi.data.learning import learn
 from gipi.data.schema import Field, Schema, sizes
-from gipi.data.split import fingerprint, split
+from gipi.data.split import fingerprint
 from gipi.data.stream import Stream
 from gipi.doctor.finding import View
 from gipi.errors import DataError, UsageError, nearest
 from gipi.jobs import judge
 from gipi.jobs.checks import check_use
+from gipi.jobs.dense_parts import parts_of
 from gipi.jobs.first_batch import check_network
 from gipi.jobs.job import Job, Outcome, Setting, layers_of
 from gipi.jobs.known import of_pictures
+from gipi.jobs.shared import check_batches
 from gipi.losses.dense import IGNORED
 from gipi.messages import _
 from gipi.release.model import Model
+from gipi.release.weights import as_trained
 from gipi.report.page import Baseline, Pictures
-from gipi.tasks.compared import FEWEST
+from gipi.tasks.intervals import Metric
 from gipi.tasks.verdict import Verdict
 from gipi.training.member import Member, Plan, Progress
 from gipi.training.prepare import dtype_of
@@ -48,20 +51,6 @@ MOST_LOOKED_AT = 4 << 20  # pixels of validation pictures at each look
 SHOWN = 6  # test pictures in the report
 
 
-def parts_of(data: Dataset, seed: int, test: float, valid: float) -> dict[str, np.ndarray]:
-    """Training, validation and test pictures.
-
-    By itself the test part has at least six pictures where there are eighteen or more: fewer cannot tell two models
-    apart, whatever they say (tasks/compared.py).
-    """
-    count = len(data)
-    if count < 5 and not data.parts:
-        return {"train": np.arange(count)}
-    if count >= 3 * FEWEST and test > 0 and "test" not in data.parts:
-        test = max(test, FEWEST / count)
-    return split(count, seed, test=test, valid=valid, given=data.parts)
-
-
 class Dense(Job):
     """Pictures and an answer for each pixel; see Job. What is particular to a task is in the classes below it.
 
@@ -70,6 +59,7 @@ class Dense(Job):
         factor: How many times as high and wide an answer is as its picture.
     """
 
+    can_be_shared = True
     task_name: str
     factor = 1
     watch: str
@@ -79,11 +69,13 @@ class Dense(Job):
         self.data, self.setting = data, setting
         self.name = data.name
         self.dtype = dtype_of(setting.arithmetic.precision)
-        self.parts = parts_of(data, options.seed, options.test_share, options.valid_share)
+        self.parts, self.folds = parts_of(data, options)
         self.schema = self._schema(data, target)
+        if setting.weights:
+            self.schema = as_trained(self.schema, setting.weights)
         self.sizes = sizes(self.schema, len(target.values) or target.shape[0])
         self.x, self.y, self.reach = tensors(data, self.schema.inputs[0].shape[0])
-        self.members = options.ensemble
+        self.members = max(1, options.folds) * options.ensemble
         self.defaults = systems.defaults(setting.system)
         self.sides = self._sides(getattr(setting.config, "crop", 64))
         self.loss, self.count = self._loss()
@@ -91,8 +83,9 @@ class Dense(Job):
         train = self.parts["train"]
         area = self.reach[train].prod(1).double().mean().item()
         self.repeats = max(1, round(area / (self.sides[0] * self.sides[1])))  # pieces of each picture in an epoch
-        rows = len(train) * self.repeats
+        rows = len(self._rows(0)[0]) * self.repeats
         self.batch_size = min(options.batch_size or self.defaults.get("batch_size", 8), rows)
+        check_batches(rows, self.batch_size, setting.ranks)
         every = -(-rows // self.batch_size)
         steps = options.steps or (options.epochs or 0) * every or self.defaults.get("steps", 2000)
         look = max(every, -(-steps // LOOKS // every) * every)
@@ -128,6 +121,18 @@ class Dense(Job):
     @abstractmethod
     def _judge(self, model: Model, rows: np.ndarray, seconds: float, with_verdict: bool) -> Outcome:
         """The figures of these pictures, what to show of them, and how simpler ways do."""
+
+    @abstractmethod
+    def _each(self, made: Sequence[Any], rows: np.ndarray) -> np.ndarray:
+        """What was made of each of these pictures beside what it should be, `(n, D)`: what figures are added up of."""
+
+    @abstractmethod
+    def _made(self, model: Model, rows: np.ndarray) -> list[Any]:
+        """What the model makes of these pictures."""
+
+    @abstractmethod
+    def _figures(self, each: np.ndarray, intervals: bool = True) -> dict[str, Metric]:
+        """All figures of `_each`."""
 
     def _extra(self) -> dict[str, Any]:
         """What the model must keep beside the schema."""
@@ -189,23 +194,27 @@ class Dense(Job):
 
     # --- members
 
-    def label(self, number: int) -> str:
-        return "" if self.members == 1 else _("member {number} of {count}", number=number + 1, count=self.members)
+    def _rows(self, number: int) -> tuple[np.ndarray, np.ndarray | None]:
+        """Training and validation pictures of a member."""
+        if self.folds:
+            return self.folds[number // self.setting.options.ensemble]
+        return self.parts["train"], self.parts.get("valid")
 
     def build(self, number: int) -> Member:
         options, setting = self.setting.options, self.setting
         net = self._network()
         size_of = schedule(self.schedule_name, self.plan.steps, options.warmup)
         players = self.players(net, size_of)
-        stream = self._stream(number)
+        stream = self._stream(number, (setting.ranks.rank, setting.ranks.size))
         average = self._average(net)
         member = Member(number, net, players, stream, self.plan, average=average)
-        if "valid" in self.parts:
-            rows = self._looked_at(self.parts["valid"])
+        valid = self._rows(number)[1]
+        if valid is not None:
+            rows = self._looked_at(valid)
             model = self._model([net])
-            member.validate = lambda: self._look(model, rows)
+            member.validate = lambda: setting.ranks.first_says(self._look(model, rows))
         if average and self.averaging == "swa":
-            batches = self._stream(number)
+            batches = self._stream(number)  # whole ones, also where ranks share them: each keeps the same statistics
             member.refresh = lambda: refresh_statistics(net, [next(batches)[0] for _ in range(8)])
         if hasattr(setting.system, "after"):
             member.after = setting.system.after(net, setting.config)
@@ -224,11 +233,11 @@ class Dense(Job):
         self.take_weights(net)
         return net
 
-    def _stream(self, number: int) -> Stream:
+    def _stream(self, number: int, part: tuple[int, int] = (0, 1)) -> Stream:
         device, dtype, schema = self.setting.device, self.dtype, self.schema
         x, reach = self.x.to(device), self.reach.to(device)
         y = (self.y[:, None] if self.factor == 1 and self.y.ndim == 3 else self.y).to(device)
-        rows = torch.from_numpy(np.tile(self.parts["train"], self.repeats)).to(device)
+        rows = torch.from_numpy(np.tile(self._rows(number)[0], self.repeats)).to(device)
 
         turns = crops.TURN if "turn" in self.augment else 0
         names = tuple(name for name in self.augment if name != "turn")
@@ -247,7 +256,7 @@ class Dense(Job):
 
         places = tuple(first + place for place in alternating(names))
         seed = self.setting.options.seed * 1000 + number
-        return Stream((rows,), self.batch_size, seed, prepare, first + count, alternating=places)
+        return Stream((rows,), self.batch_size, seed, prepare, first + count, part, places)
 
     def _target(self, answer: Tensor) -> Tensor:
         """An answer's piece as the loss wants it: large pictures in the units of the small ones."""
@@ -292,7 +301,17 @@ class Dense(Job):
         outcome = self._judge(model, self.parts[part], seconds, self.setting.options.verdict and part == "test")
         words = {"test": _("test part"), "train": _("training pictures (nothing was set aside)")}
         outcome.metrics_of = _("{part}, {rows} pictures", part=words[part], rows=len(self.parts[part]))
+        if self.folds and len(nets) == self.members:  # else they are those of an interrupted run
+            self._add_folds(outcome, model)
         return outcome
+
+    def _add_folds(self, outcome: Outcome, model: Model) -> None:
+        """Each fold judged on the pictures that it was validated on, and all of them together."""
+        valid = [rows for _train, rows in self.folds]
+        models = judge.models_of_folds(model, len(self.folds))
+        each = [self._each(self._made(one, rows), rows) for one, rows in zip(models, valid, strict=True)]
+        figures = [self._figures(some, intervals=False) for some in each]
+        judge.say_folds(outcome, figures, self._figures(np.concatenate(each)), self.watch)
 
     def add_verdict(self, outcome: Outcome, found: Verdict) -> None:
         outcome.verdict, outcome.baseline_metric = found, found.metric

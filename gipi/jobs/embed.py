@@ -14,18 +14,13 @@ from gipi.algorithms.schedules import schedule
 from gipi.data.augment import compose
 from gipi.data.drawing import kept_of
 from gipi.data.encode import encode, normalize
-from gipi.data.large_frames import sample
 from gipi.data.learning import learn
-from gipi.data.mapped import Chosen
-from gipi.data.mapped_stream import MappedStream
 from gipi.data.schema import sizes
-from gipi.data.split import fingerprint
-from gipi.data.stream import Stream, generator
+from gipi.data.stream import generator
 from gipi.doctor.finding import View
 from gipi.errors import UsageError
-from gipi.jobs import judge
+from gipi.jobs import judge, unlabelled
 from gipi.jobs.job import Job, Outcome, Setting, layers_of
-from gipi.jobs.known import of_pictures
 from gipi.jobs.material import Material
 from gipi.jobs.taught import taught
 from gipi.messages import _
@@ -40,6 +35,7 @@ from gipi.training.member import Member, Plan, Progress
 
 STEPS = 10_000  # at most, by default
 MOST_CLASSES = 200  # labels that judge; more are names of pictures
+PROBE = 0.25  # of the verdict's seconds, for each of three; a network that labels teach has as much
 DRAWN = 2000  # points in a report
 
 
@@ -81,14 +77,8 @@ class Embed(Job):
             raise UsageError(
                 _("views that do not differ teach nothing: leave out --augment, or name what changes them")
             )
-        self.record = {
-            "task": "embed",
-            "split": fingerprint(material.parts),
-            "data": judge.fingerprint_of(self.x),
-            "schema": self.schema.to_json(),
-            "rows": {name: len(rows) for name, rows in material.parts.items()},
-        }
-        self.facts = [_("{rows} pictures of {shape}", rows=len(material.data), shape=self.sizes.input), *material.notes]
+        self.record = unlabelled.record_of("embed", material, self.schema, self.x)
+        self.facts = unlabelled.facts_of(material, self.sizes.input)
         self.loss_name = getattr(setting.config, "variant", setting.system_name)
         self.ways = [self._schedule, _("views: {names}", names=" ".join(self.augment))]
         self.algorithm = self.describe_algorithm()
@@ -111,18 +101,12 @@ class Embed(Job):
         setting, options = self.setting, self.setting.options
         net = setting.system.Net(self.sizes, setting.config).to(setting.device)
         size_of = schedule(self._schedule, self.plan.steps, options.warmup)
-        rows = self.material.parts["train"]
         views, draws = self._views()
 
         def prepare(batch: tuple[Tensor, ...], draws: Tensor) -> tuple[Tensor, ...]:
             return views(batch[0], draws)
 
-        if self.material.data.mapped:
-            sources, device = [Chosen(self.x.numpy(), rows)], setting.device
-            stream = MappedStream(sources, self.batch_size, options.seed, prepare, draws, options.workers, device)
-        else:
-            held = (self.x[rows].to(setting.device),)
-            stream = Stream(held, self.batch_size, options.seed, prepare, draws)
+        stream = unlabelled.stream_of(self.material, setting, self.x, self.batch_size, prepare, draws)
         member = Member(number, net, self.players(net, size_of), stream, self.plan)
         if len(self.material.parts.get("valid", ())) > 1:
             member.validate = self._validator(member, self._some(self.material.parts["valid"]))
@@ -133,7 +117,7 @@ class Embed(Job):
         return member
 
     def _some(self, rows: np.ndarray) -> np.ndarray:
-        return sample(rows, self.x[0].numel(), self.setting.options.seed) if self.material.data.mapped else rows
+        return unlabelled.some_of(self.material, self.setting, self.x, rows)
 
     def _validator(self, member: Member, rows: np.ndarray) -> Callable[[], dict[str, float]]:
         """The loss on views of validation pictures that stay the same, in batches as large as training's."""
@@ -153,15 +137,11 @@ class Embed(Job):
     def _draws(self, rows: int, count: int, part: str) -> Tensor:
         return torch.rand(rows, count, generator=generator(self.setting.options.seed, "views", part))
 
-    def label(self, number: int) -> str:
-        return ""
-
     def layers(self, net: nn.Module) -> list[tuple[str, Any, int | None]]:
         return layers_of(net, normalize(self.schema, self.x[:2].to(self.setting.device)))
 
     def view(self) -> View:
-        data = self.material.data
-        return of_pictures(self.x, self.material.parts, data.names, data.mapped, self.setting.options.seed)
+        return unlabelled.view_of(self.material, self.setting, self.x)
 
     # --- when it is trained
 
@@ -170,13 +150,12 @@ class Embed(Job):
         model = Model("embed", setting.system_name, self.schema, self.sizes, vars(setting.config), [*nets])
         data = self.material.data
         model.extra |= kept_of(data.pictures, data.white, self.material.parts["train"])
-        part = "test" if "test" in self.material.parts else "train"
+        part, said = unlabelled.tested_of(self.material)
         test = self._some(self.material.parts[part])
         labels = self._labels(test) if part == "test" else None
         vectors = self._vectors(model, test)
         metrics = self._without_labels(model, test, vectors)
-        words = {"test": _("test part"), "train": _("training rows (nothing was set aside)")}
-        outcome = Outcome(model, metrics, _("{part}, {rows} rows", part=words[part], rows=len(test)))
+        outcome = Outcome(model, metrics, _("{part}, {rows} rows", part=said, rows=len(test)))
         shown = slice(0, DRAWN)
         groups = [str(labels.names[k]) for k in labels.truth[shown]] if labels else [""] * len(vectors[shown])
         plane = _plane(vectors[shown])
@@ -185,7 +164,7 @@ class Embed(Job):
             outcome.notes.append(_("no labels: nothing says how much of what the pictures show is in the vectors"))
             return outcome
         known = self._vectors(model, labels.train)
-        each = options.verdict_seconds / 4
+        each = options.verdict_seconds * PROBE
         said, settings = task.probe(known, labels.y, vectors, len(labels.names), each, options.seed)
         near = task.neighbors(known, labels.y, vectors, len(labels.names))
         outcome.metrics = {
@@ -229,7 +208,7 @@ class Embed(Job):
     def _verdict(self, labels: Labels, said: np.ndarray, seconds: float, settings: str) -> Verdict:
         """Probes of other vectors of the same pictures, and the same network taught by a tenth of the labels."""
         options, setting = self.setting.options, self.setting
-        each, classes = options.verdict_seconds / 4, len(labels.names)
+        each, classes = options.verdict_seconds * PROBE, len(labels.names)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(generator(options.seed, "untrained").initial_seed())
             untrained = setting.system.Net(self.sizes, setting.config)
@@ -245,14 +224,16 @@ class Embed(Job):
             known, asked = make(labels.train), make(labels.test)
             found, how = task.probe(known, labels.y, asked, classes, each, options.seed)
             baselines.append(Baseline(name, found, time.perf_counter() - begin, 0.0, how, len(known)))
-        baselines.append(self._taught(labels))
+        tenth, cut = self._taught(labels)
+        baselines.append(tenth)
         verdict = judged(setting.system_name, said, seconds, baselines, labels.truth, "classify", seed=options.seed)
-        return replace(
-            verdict, sentence=sentence(verdict), note=_("probes are logistic regressions: {how}", how=settings)
-        )
+        note = _("probes are logistic regressions: {how}", how=settings)
+        if cut:
+            note += f". {tenth.title}: {cut}"
+        return replace(verdict, sentence=sentence(verdict), note=note)
 
-    def _taught(self, labels: Labels) -> Baseline:
-        """The classifier whose network the backbone is, taught by a tenth of the labels."""
+    def _taught(self, labels: Labels) -> tuple[Baseline, str]:
+        """The classifier whose network the backbone is, taught by a tenth of the labels; and what time cut off it."""
         setting, seed = self.setting, self.setting.options.seed
         some = np.random.default_rng([seed, *b"tenth"]).permutation(len(labels.y))
         first = np.unique(labels.y[some], return_index=True)[1]  # one of each class at least
@@ -261,9 +242,12 @@ class Embed(Job):
         x, y = self.x[torch.from_numpy(labels.train[some])], torch.from_numpy(labels.y[some])
         test = self.x[torch.from_numpy(labels.test)]
         name = getattr(setting.config, "backbone", "convnet")
-        found, steps = taught(name, self.schema, (x, y), test, len(labels.names), seed, setting.device)
-        how = _("{rows} labels, {steps} steps", rows=len(some), steps=steps)
-        return Baseline("tenth", found, time.perf_counter() - begin, 0.0, how, len(some))
+        budget = setting.options.verdict_seconds
+        found, how, cut = taught(name, self.schema, (x, y), test, len(labels.names), budget, seed, setting.device)
+        settings = "; ".join(part for part in (how, cut) if part)
+        if found is None:
+            return Baseline("tenth", None, settings=settings), cut
+        return Baseline("tenth", found, time.perf_counter() - begin, 0.0, settings, len(some)), cut
 
 
 def sentence(verdict: Verdict) -> str:

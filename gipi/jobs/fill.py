@@ -101,9 +101,6 @@ class Fill(Job):
 
     # --- the member
 
-    def label(self, number: int) -> str:
-        return ""
-
     def build(self, number: int) -> Member:
         options, setting = self.setting.options, self.setting
         net = setting.system.Net(self.sizes, setting.config).to(setting.device)

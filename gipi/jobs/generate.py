@@ -8,18 +8,12 @@ import torch
 from gipi import systems
 from gipi.algorithms.schedules import schedule
 from gipi.data.encode import encode, normalize
-from gipi.data.large_frames import sample
 from gipi.data.learning import learn
-from gipi.data.mapped import Chosen
-from gipi.data.mapped_stream import MappedStream
 from gipi.data.schema import sizes
-from gipi.data.split import fingerprint
-from gipi.data.stream import Stream, generator
+from gipi.data.stream import generator
 from gipi.doctor.finding import View
-from gipi.errors import UsageError
-from gipi.jobs import judge
+from gipi.jobs import unlabelled
 from gipi.jobs.job import Job, Outcome, Setting, layers_of
-from gipi.jobs.known import of_pictures
 from gipi.jobs.material import Material
 from gipi.messages import _
 from gipi.release.model import Model
@@ -40,8 +34,6 @@ class Generate(Job):
 
     def __init__(self, material: Material, setting: Setting):
         options = setting.options
-        if options.folds or options.ensemble > 1:
-            raise UsageError(_("folds and ensembles are for rows with answers; here is nothing to predict"))
         self.material, self.setting = material, setting
         self.name = material.data.name
         train = material.parts["train"]
@@ -53,14 +45,8 @@ class Generate(Job):
         every = -(-len(train) // self.batch_size)
         steps = options.steps or (options.epochs or 0) * every or self.defaults["steps"]
         self.plan = Plan(steps, min(steps, LOOKS * every), None, watch="frechet")
-        self.record = {
-            "task": "generate",
-            "split": fingerprint(material.parts),
-            "data": judge.fingerprint_of(self.x),
-            "schema": self.schema.to_json(),
-            "rows": {name: len(rows) for name, rows in material.parts.items()},
-        }
-        self.facts = [_("{rows} pictures of {shape}", rows=len(material.data), shape=self.sizes.input), *material.notes]
+        self.record = unlabelled.record_of("generate", material, self.schema, self.x)
+        self.facts = unlabelled.facts_of(material, self.sizes.input)
         self.loss_name = setting.system_name
         self.algorithm = self.describe_algorithm()
 
@@ -68,16 +54,11 @@ class Generate(Job):
         setting, options = self.setting, self.setting.options
         net = setting.system.Net(self.sizes, setting.config).to(setting.device)
         size_of = schedule(options.schedule or "constant", self.plan.steps, options.warmup)
-        rows = self.material.parts["train"]
 
         def prepare(batch: tuple[torch.Tensor, ...], draws: torch.Tensor) -> tuple[torch.Tensor, ...]:
             return (normalize(self.schema, batch[0]),)
 
-        if self.material.data.mapped:
-            sources = [Chosen(self.x.numpy(), rows)]
-            stream = MappedStream(sources, self.batch_size, options.seed, prepare, 0, options.workers, setting.device)
-        else:
-            stream = Stream((self.x[rows].to(setting.device),), self.batch_size, options.seed, prepare)
+        stream = unlabelled.stream_of(self.material, setting, self.x, self.batch_size, prepare)
         held_out = self._pictures(self.material.parts.get("valid", self.material.parts["train"]))
 
         def validate() -> dict[str, float]:
@@ -89,8 +70,7 @@ class Generate(Job):
 
     def _pictures(self, rows: Any) -> Any:
         """Held-out pictures, flat, as generated ones are compared with them; of very many a sample."""
-        if self.material.data.mapped:
-            rows = sample(rows, self.x[0].numel(), self.setting.options.seed)
+        rows = unlabelled.some_of(self.material, self.setting, self.x, rows)
         x = normalize(self.schema, self.x[torch.from_numpy(rows)])
         return task.decode(x, self.schema).reshape(len(rows), -1).astype("float64")
 
@@ -98,22 +78,17 @@ class Generate(Job):
         pictures = task.decode(net.generate(count, generator(self.setting.options.seed, part)), self.schema)
         return pictures.reshape(count, -1).astype("float64")
 
-    def label(self, number: int) -> str:
-        return ""
-
     def layers(self, net: Any) -> list[tuple[str, Any, int | None]]:
         return layers_of(net, torch.zeros(2, self.setting.config.latent, device=self.setting.device))
 
     def view(self) -> View:
-        data = self.material.data
-        return of_pictures(self.x, self.material.parts, data.names, data.mapped, self.setting.options.seed)
+        return unlabelled.view_of(self.material, self.setting, self.x)
 
     def finish(self, nets: Sequence[Any], progress: Sequence[Progress], seconds: float) -> Outcome:
         model = Model("generate", self.setting.system_name, self.schema, self.sizes, vars(self.setting.config), [*nets])
         model.extra["seed"] = self.setting.options.seed
         rows = self.material.parts.get("test", self.material.parts["train"])
-        if self.material.data.mapped:
-            rows = sample(rows, self.x[0].numel(), self.setting.options.seed)
+        rows = unlabelled.some_of(self.material, self.setting, self.x, rows)
         shape = (len(rows), *task.decode(self.x[:1].float(), self.schema).shape[1:])
         made = self._made(nets[0], len(rows), "test")
         train = self._pictures(self.material.parts["train"])

@@ -1,5 +1,6 @@
 """What every job is: members to build, and an outcome when they are trained."""
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -77,6 +78,7 @@ class Job(ABC):
         name: Of the data, for the run's folder.
         setting: How.
         members: How many trainings.
+        folds: What each fold learns from and is validated on; nothing without `--folds`.
         batch_size: Rows in a step.
         plan: How long a member trains, and what it is judged by.
         loss: `f(output, *target) -> scalar`; None where the system has its own.
@@ -87,14 +89,18 @@ class Job(ABC):
         algorithm: What `describe_algorithm` said.
         loaded: Names of the weights that networks begin with.
         is_repeatable: A member can be built again and again, so something can be tried with one that is thrown away.
+        can_be_shared: Several processes can carry it out together.
+        can_be_sharded: Each of them may hold a part of the network.
     """
 
     is_repeatable = True
+    can_be_shared = can_be_sharded = False
     loaded: frozenset[str] = frozenset()
 
     name: str
     setting: Setting
     members: int
+    folds: Sequence[Any] = ()
     batch_size: int
     plan: Plan
     loss: Callable[..., torch.Tensor] | None = None
@@ -159,9 +165,16 @@ class Job(ABC):
         """A trained network as it is kept."""
         return net
 
-    @abstractmethod
     def label(self, number: int) -> str:
         """What to call it: "fold 2 of 5"; nothing if it is the only one."""
+        ensemble = self.setting.options.ensemble
+        fold, place = divmod(number, ensemble)
+        labels = []
+        if self.folds:
+            labels.append(_("fold {number} of {count}", number=fold + 1, count=len(self.folds)))
+        if ensemble > 1:
+            labels.append(_("member {number} of {count}", number=place + 1, count=ensemble))
+        return ", ".join(labels)
 
     @abstractmethod
     def layers(self, net: nn.Module) -> list[tuple[str, Any, int | None]]:
@@ -203,6 +216,20 @@ def layers_of(net: nn.Module, x: torch.Tensor) -> list[tuple[str, Any, int | Non
         for hook in hooks:
             hook.remove()
     return rows
+
+
+def multiplications(layers: Sequence[tuple[str, Any, int | None]]) -> int:
+    """Of a row's way forward through `layers_of`: each weight is used once for each place of its layer's output.
+
+    Places are those of a picture `(C, H, W)`, or the members of a shared layer `(M, H)`.
+    """
+    work = 0
+    for name, shape, count in layers:
+        places = 0 if name.endswith("Embedding") else 1  # what is looked up is not multiplied
+        if isinstance(shape, tuple):
+            places *= math.prod(shape[1:]) if len(shape) == 3 else math.prod(shape[:-1])
+        work += (count or 0) * places
+    return work
 
 
 @contextmanager

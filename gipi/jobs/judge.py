@@ -1,7 +1,8 @@
 """What is made of a trained model's answers: fold by fold, against classical models, and shown to a person."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -50,27 +51,47 @@ def row_weights(material: "Material", y: Tensor, rows: np.ndarray, class_weight:
 
 def add_folds(outcome: "Outcome", job: "Supervised", model: Model) -> None:
     """Each fold judged on the rows that it was validated on, and all of them together: out-of-fold metrics."""
-    ensemble = job.setting.options.ensemble
     answers, truths, rows = [], [], []
-    for number, (_train, valid) in enumerate(job.material.folds):
-        members = model.members[number * ensemble : (number + 1) * ensemble]
-        fold = Model(model.task, model.system, model.schema, model.sizes, model.config, members)
+    for fold, (_train, valid) in zip(models_of_folds(model, len(job.folds)), job.folds, strict=True):
         answer, _disagreement = fold.answers(job.of(job.x, valid))
         truth = job.task.truth(job.y[valid], job.schema)
         rows.append(job.task.metrics(answer, truth, job.schema, intervals=False))
         answers.append(answer)
         truths.append(truth)
     together = job.task.metrics(torch.cat(answers), np.concatenate(truths), job.schema)
-    spread = {name: (np.mean([r[name] for r in rows]), np.std([r[name] for r in rows], ddof=1)) for name in together}
+    say_folds(outcome, rows, together, job.task.headline(job.schema))
+
+
+def models_of_folds(model: Model, folds: int) -> list[Model]:
+    """The members of each fold as a model of its own."""
+    each = len(model.members) // folds
+    return [replace(model, members=model.members[n * each : (n + 1) * each]) for n in range(folds)]
+
+
+def say_folds(outcome: "Outcome", rows: Sequence[Mapping[str, float]], together: Mapping[str, Any], best: str) -> None:
+    """Out-of-fold metrics written down and shown.
+
+    Args:
+        outcome: Is told.
+        rows: The metrics of each fold; where one is not defined (a class that a fold is judged without) it is nan.
+        together: Those of all folds' rows.
+        best: The metric that a person reads first.
+    """
+    each = {name: np.array([float(row[name]) for row in rows]) for name in together}
+    known = {name: values[np.isfinite(values)] for name, values in each.items()}
+    spread = {
+        name: (v.mean() if len(v) else np.nan, v.std(ddof=1) if len(v) > 1 else np.nan) for name, v in known.items()
+    }
     outcome.extra["out_of_fold"] = {name: metric_json(value) for name, value in together.items()}
-    outcome.extra["folds"] = [{name: float(value) for name, value in row.items()} for row in rows]
+    outcome.extra["folds"] = [
+        {name: float(value) if np.isfinite(value) else None for name, value in row.items()} for row in rows
+    ]
     table = [
         [spoken(name), float(value), *(float(r[name]) for r in rows), *map(float, spread[name])]
         for name, value in together.items()
     ]
     columns = [_("metric"), _("all folds"), *(str(n + 1) for n in range(len(rows))), _("mean"), _("spread")]
     outcome.results.append(Table(columns, table, _("Out-of-fold metrics")))
-    best = job.task.headline(job.schema)
     text = _(
         "{count} folds: {metric} {mean} ± {spread} (mean and standard deviation over folds)",
         count=len(rows),

@@ -12,7 +12,7 @@ import polars as pl
 
 from gipi.data.dataset import Dataset
 from gipi.data.remarks import abbreviated
-from gipi.data.split import Parts, folds, split
+from gipi.data.split import Parts, folds, given_to_folds, split
 from gipi.errors import DataError, UsageError, nearest
 from gipi.jobs.checks import check_use, flag
 from gipi.jobs.options import Fit
@@ -230,7 +230,7 @@ def _parts(piece: Piece, target_kind: str, options: Fit, notes: list[str]):
     if options.time and (gaps := data.frame[options.time].null_count()):
         notes.append(_("rows without a value of '{name}' come first: {count}", name=options.time, count=gaps))
     valid = 0.0 if options.folds else options.valid_share
-    given = {n: r for n, r in data.parts.items() if not (options.folds and n == "valid")}
+    given = given_to_folds(data.parts) if options.folds else data.parts
     parts = split(rows, options.seed, test=options.test_share, valid=valid, given=given, **chosen)
     folded = folds(parts["train"], options.folds, options.seed, **chosen) if options.folds else []
     if target_kind == "class":

@@ -140,9 +140,7 @@ def _kept(piece: Piece, mask: np.ndarray) -> Piece:
     if data.mapped:
         data = replace(rows_of(data, kept), parts=parts)
     else:
-        pictures = None if data.pictures is None else data.pictures[kept]
-        names = [data.names[int(row)] for row in kept] if data.names else ()
-        data = replace(data, frame=data.frame[kept], pictures=pictures, parts=parts, names=names)
+        data = replace(data.rows(kept), parts=parts, start=data.start)
     return Piece(data, lambda row: piece.where(int(kept[row])))
 
 
@@ -169,6 +167,7 @@ def joined(own: Piece, others: dict[str, Piece], notes: list[str]) -> Piece:
         notes += [note for note in piece.data.notes if note not in notes]
     frames = [piece.data.frame for piece in pieces]
     pictures = [piece.data.pictures for piece in pieces if piece.data.pictures is not None]
+    answers = [piece.data.answers for piece in pieces if piece.data.answers is not None]
     has_names = all(len(piece.data.names) == len(piece.data) for piece in pieces)
     names = [name for piece in pieces for name in piece.data.names] if has_names else ()
     if any(piece.data.mapped for piece in pieces):
@@ -181,6 +180,7 @@ def joined(own: Piece, others: dict[str, Piece], notes: list[str]) -> Piece:
         frames = [frame.with_columns(pl.col(differing).cast(pl.String)) for frame in frames] if differing else frames
         frame, together = pl.concat(frames), np.concatenate(pictures) if pictures else None
         data = replace(own.data, frame=frame, pictures=together, parts=parts, names=names)
+        data.answers = np.concatenate(answers) if answers else None
 
     def where(row: int) -> str:
         number = int(np.searchsorted(starts, row, side="right")) - 1

@@ -13,17 +13,11 @@ from gipi.data.drawing import kept_of
 from gipi.data.encode import encode, normalize
 from gipi.data.large_frames import sample
 from gipi.data.learning import learn
-from gipi.data.mapped import Chosen
-from gipi.data.mapped_stream import MappedStream
 from gipi.data.noise import DRAWS, add_noise
 from gipi.data.schema import sizes
-from gipi.data.split import fingerprint
-from gipi.data.stream import Stream
 from gipi.doctor.finding import View
-from gipi.errors import UsageError
-from gipi.jobs import judge
+from gipi.jobs import judge, unlabelled
 from gipi.jobs.job import Job, Outcome, Setting, layers_of
-from gipi.jobs.known import of_pictures
 from gipi.jobs.material import Material
 from gipi.messages import _
 from gipi.release.model import Model, gathered
@@ -46,8 +40,6 @@ class Reconstruct(Job):
 
     def __init__(self, material: Material, setting: Setting):
         options = setting.options
-        if options.folds or options.ensemble > 1:
-            raise UsageError(_("folds and ensembles are for rows with answers; here is nothing to predict"))
         self.material, self.setting = material, setting
         self.task = tasks.load(material.task)
         self.name = material.data.name
@@ -63,14 +55,8 @@ class Reconstruct(Job):
         steps = options.steps or (options.epochs * every if options.epochs else most)
         patience = self.defaults.get("patience") if options.patience is None else options.patience
         self.plan = Plan(steps, min(steps, every), patience)
-        self.record = {
-            "task": material.task,
-            "split": fingerprint(material.parts),
-            "data": judge.fingerprint_of(self.x),
-            "schema": self.schema.to_json(),
-            "rows": {name: len(rows) for name, rows in material.parts.items()},
-        }
-        self.facts = [_("{rows} pictures of {shape}", rows=len(material.data), shape=self.sizes.input), *material.notes]
+        self.record = unlabelled.record_of(material.task, material, self.schema, self.x)
+        self.facts = unlabelled.facts_of(material, self.sizes.input)
         if self.is_noisy:
             words = {"noise": f"{options.noise:g}"}
             self.facts.append(
@@ -88,7 +74,6 @@ class Reconstruct(Job):
         setting, options = self.setting, self.setting.options
         net = setting.system.Net(self.sizes, setting.config).to(setting.device)
         size_of = schedule(self._schedule, self.plan.steps, options.warmup)
-        rows = self.material.parts["train"]
         white = self.schema.inputs[0].white
 
         def prepare(batch: tuple[Tensor, ...], draws: Tensor) -> tuple[Tensor, ...]:
@@ -98,12 +83,7 @@ class Reconstruct(Job):
             return normalize(self.schema, add_noise(batch[0], draws, options.noise, white)), clean
 
         draws = DRAWS if self.is_noisy else 0
-        if self.material.data.mapped:
-            sources, device = [Chosen(self.x.numpy(), rows)], setting.device
-            stream = MappedStream(sources, self.batch_size, options.seed, prepare, draws, options.workers, device)
-        else:
-            held = (self.x[rows].to(setting.device),)
-            stream = Stream(held, self.batch_size, options.seed, prepare, draws)
+        stream = unlabelled.stream_of(self.material, setting, self.x, self.batch_size, prepare, draws)
         member = Member(number, net, self.players(net, size_of), stream, self.plan)
         if "valid" in self.material.parts:
             member.validate = self._validator(net, self._some(self.material.parts["valid"]))
@@ -112,8 +92,7 @@ class Reconstruct(Job):
         return member
 
     def _some(self, rows: np.ndarray) -> np.ndarray:
-        """These rows; of data larger than memory as many as can be looked at together."""
-        return sample(rows, self.x[0].numel(), self.setting.options.seed) if self.material.data.mapped else rows
+        return unlabelled.some_of(self.material, self.setting, self.x, rows)
 
     def _given(self, rows: np.ndarray) -> Tensor:
         """What the network is asked with: the pictures of these rows, with their noise if that is to be taken out."""
@@ -136,15 +115,11 @@ class Reconstruct(Job):
 
         return validate
 
-    def label(self, number: int) -> str:
-        return ""
-
     def layers(self, net: nn.Module) -> list[tuple[str, Any, int | None]]:
         return layers_of(net, normalize(self.schema, self.x[:2].to(self.setting.device)))
 
     def view(self) -> View:
-        data = self.material.data
-        return of_pictures(self.x, self.material.parts, data.names, data.mapped, self.setting.options.seed)
+        return unlabelled.view_of(self.material, self.setting, self.x)
 
     # --- when it is trained
 
@@ -156,14 +131,13 @@ class Reconstruct(Job):
         model.extra = {"seed": options.seed, **kept_of(data.pictures, data.white, self.material.parts["train"])}
         if self.is_noisy:
             model.extra["noise"] = options.noise
-        part = "test" if "test" in self.material.parts else "train"
+        part, said = unlabelled.tested_of(self.material)
         rows = self._some(self.material.parts[part])
         given, truth = self._given(rows), measure.as_bytes(self.x[torch.from_numpy(rows)], self.schema)
         made = self.task.rebuilt(model.answers(given)[0], self.schema)
         scores = measure.scores(made, truth)
         metrics = measure.means(scores, seed=options.seed)
-        words = {"test": _("test part"), "train": _("training rows (nothing was set aside)")}
-        outcome = Outcome(model, metrics, _("{part}, {rows} rows", part=words[part], rows=len(rows)))
+        outcome = Outcome(model, metrics, _("{part}, {rows} rows", part=said, rows=len(rows)))
         outcome.results.append(self._shown(given, made, truth, scores))
         if options.verdict and part == "test":
             rivals = self._rivals(nets[0], given, truth)

@@ -140,9 +140,6 @@ class Relate(Job):
         stream = self._stream(net, self.words, self.lines)
         return Member(number, net, players, stream, self.plan, step_size=size_of)
 
-    def label(self, number: int) -> str:
-        return ""
-
     def layers(self, net: nn.Module) -> list[tuple[str, Any, int | None]]:
         named = net.named_parameters()
         return [(f"{name} Embedding", (table.shape[1],), table.numel()) for name, table in named]

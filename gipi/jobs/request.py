@@ -38,12 +38,14 @@ def make_job(request: Request, device: Any) -> "Job":
     """Open the data, choose task and system, and decide all that is decided before the first step."""
     from gipi.data.environments import is_environment
     from gipi.jobs.job import Own
+    from gipi.jobs.target import OF_PIXELS, task_asked_for
     from gipi.jobs.trunk import check_trunk
     from gipi.release.weight_files import settled_source
 
     check_trunk(request.options)
     if request.options.weights is not None:
         request.options = replace(request.options, weights=settled_source(request.options.weights))
+    request.options = replace(request.options, task=task_asked_for(request.options))
     options, own = request.options, Own(**request.own)
     if hasattr(request.data, "__next__"):
         from gipi.jobs.streamed import Streamed
@@ -58,10 +60,10 @@ def make_job(request: Request, device: Any) -> "Job":
         check_use(options, "act", "", "environment")
         setting = _setting(request, "act", "environment", own, device)
         return Act(request.data, setting)
-    if options.task in ("segment", "upscale"):
+    if options.task in OF_PIXELS:
         from gipi.jobs.dense import dense_job
 
-        setting = _setting(request, options.task, "picture", own, device)
+        setting = _setting(request, options.task, "picture", own, device, _weights(request))
         return dense_job(request.data, options.task, setting, request.progress)
     from gipi.jobs.text_jobs import text_job, text_task
 
@@ -174,13 +176,15 @@ def _setting(
 
 
 def _system_of(weights: "Weights | None", task: str, kind: str) -> str:
-    """The system that the weights belong to, if it does this task with this kind of data."""
+    """The system that the weights belong to, or else whose network they are, if it does this task with this data."""
     from gipi import systems
 
-    if weights is None or weights.system not in systems.names():
-        return ""
-    found = systems.describe(weights.system)
-    return weights.system if task in found.tasks and kind in found.kinds else ""
+    for name in (weights.system, weights.network) if weights else ():
+        if name in systems.names():
+            found = systems.describe(name)
+            if task in found.tasks and kind in found.kinds:
+                return name
+    return ""
 
 
 def configured(system: Any, name: str, given: dict[str, Any]) -> Any:

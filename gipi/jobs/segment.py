@@ -1,21 +1,24 @@
 """Segment: pictures and their masks; judged by confusion matrices, beside trees that see each pixel's surroundings."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from gipi.data.dataset import Dataset
 from gipi.data.masks import IGNORED, LONGEST_SIDE, open_masks
 from gipi.data.schema import Field
 from gipi.jobs.dense import SHOWN, Dense, gallery
+from gipi.jobs.dense_parts import with_files
 from gipi.jobs.job import Outcome, Setting
 from gipi.messages import _
 from gipi.release.model import Model
 from gipi.report.page import Table
 from gipi.tasks import segment as task
 from gipi.tasks.compared import verdict
+from gipi.tasks.intervals import Metric
 from gipi.tasks.said import coloured, overlay
 from gipi.tasks.whole import outputs
 
@@ -29,11 +32,21 @@ class Segment(Dense):
     def __init__(self, source: Any, setting: Setting, progress: Any):
         options = setting.options
         data, self.classes = open_masks(source, options.picture_size, options.ignore, progress=progress)
+
+        def more(path: str) -> Dataset:
+            return open_masks(path, options.picture_size, known=self.classes, progress=progress)[0]
+
+        data = with_files(data, options, more)
         super().__init__(data, Field("mask", "mask", values=self.classes.names), setting)
         counts = self._counts(self.parts["train"])
         unseen = [name for name, count in zip(self.classes.names, counts, strict=True) if not count]
         if unseen:
             self.facts.append(_("no training picture shows: {names}; they cannot be learned", names=", ".join(unseen)))
+        for number, (train, _valid) in enumerate(self.folds):
+            found = zip(self.classes.names, counts, self._counts(train), strict=True)
+            if lacking := [name for name, count, own in found if count and not own]:
+                words = {"fold": number + 1, "names": ", ".join(lacking)}
+                self.facts.append(_("fold {fold} learns from no picture that shows: {names}", **words))
 
     def _counts(self, rows: np.ndarray) -> np.ndarray:
         """Pixels of each class."""
@@ -72,12 +85,22 @@ class Segment(Dense):
             confusions = confusions + task.confusion(scores.argmax(0).cpu().numpy(), truth, len(self.classes.names))
         return {"loss": loss, "mean_iou": float(task.mean_iou(np.asarray(confusions)[None])[0])}
 
+    def _made(self, model: Model, rows: np.ndarray) -> list[np.ndarray]:
+        return task.masks_of(model, self.x, self.reach, rows)
+
+    def _each(self, made: Sequence[np.ndarray], rows: np.ndarray) -> np.ndarray:
+        count, truth = len(self.classes.names), [self._answer(int(row)) for row in rows]
+        return np.stack([task.confusion(mask, true, count) for mask, true in zip(made, truth, strict=True)])
+
+    def _figures(self, each: np.ndarray, intervals: bool = True) -> dict[str, Metric]:
+        return task.metrics(each, self.classes.names, intervals)
+
     def _judge(self, model: Model, rows: np.ndarray, seconds: float, with_verdict: bool) -> Outcome:
         names = self.classes.names
-        masks = task.masks_of(model, self.x, self.reach, rows)
+        masks = self._made(model, rows)
         truth = [self._answer(int(row)) for row in rows]
-        each = np.stack([task.confusion(mask, true, len(names)) for mask, true in zip(masks, truth, strict=True)])
-        outcome = Outcome(model, task.metrics(each, names), "")
+        each = self._each(masks, rows)
+        outcome = Outcome(model, self._figures(each), "")
         outcome.results += [self._shown(rows, masks, truth, each), self._table(outcome, each)]
         if with_verdict:
             from gipi.tasks.pixel_baselines import pixel_baselines
@@ -86,12 +109,8 @@ class Segment(Dense):
             train = np.sort(np.concatenate([part for name, part in self.parts.items() if name != "test"]))
             held = (self.x, self.y, self.reach, train, rows, len(names))
             rivals = pixel_baselines(*held, options.verdict_seconds, options.seed)
-
-            def figures(sums: np.ndarray) -> dict[str, Any]:
-                return task.metrics(sums, names)
-
             name = self.setting.system_name
-            found = verdict(name, each, seconds, rivals, "mean_iou", figures, task.mean_iou, seed=options.seed)
+            found = verdict(name, each, seconds, rivals, "mean_iou", self._figures, task.mean_iou, seed=options.seed)
             self.add_verdict(outcome, found)
         return outcome
 

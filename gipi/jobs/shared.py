@@ -2,8 +2,8 @@
 
 from gipi.errors import DataError, UsageError
 from gipi.jobs.job import Job
-from gipi.jobs.supervised import Supervised
 from gipi.messages import _
+from gipi.training.distributed import Ranks
 from gipi.training.member import Member
 from gipi.training.player import Player
 
@@ -20,17 +20,40 @@ def check_ranks(job: Job, is_resumed: bool) -> None:
             command = "torchrun --nproc-per-node 2 -m gipi fit ..."
             raise UsageError(_("--shard is for several processes; begin them with: {command}", command=command))
         return
-    if not isinstance(job, Supervised):
-        task = job.record["task"]
+    task = job.record["task"]
+    if not job.can_be_shared:
         raise UsageError(_("the task {task} is learned in one process; begin it without torchrun", task=task))
     if not setting.is_sharded:
         return
+    if not job.can_be_sharded:
+        text = _(
+            "--shard has no use for the task {task}: what fills the memory is not the weights, but what they make of"
+            " pictures, and of that each process has its part of every batch anyway; leave it out",
+            task=task,
+        )
+        raise UsageError(text)
     own = getattr(setting.config, "optimizer", None)
     if not isinstance(own, str) or own == "lbfgs":
         name = own if isinstance(own, str) else getattr(own, "__name__", type(own).__name__)
         raise UsageError(_("--shard does not go together with the optimizer {name}", name=name))
     if getattr(setting.config, "l2", 0):
         raise UsageError(_("--shard does not go together with --l2"))
+
+
+def check_batches(rows: int, batch_size: int, ranks: Ranks) -> None:
+    """Whether each process gets a row of every batch.
+
+    Raises:
+        UsageError: Batches are too small.
+    """
+    smallest = rows // -(-rows // batch_size)
+    if smallest < ranks.size:
+        text = _(
+            "batches of {rows} rows cannot be shared among {size} processes; give a larger --batch-size",
+            rows=smallest,
+            size=ranks.size,
+        )
+        raise UsageError(text)
 
 
 def check_same(job: Job) -> None:

@@ -159,9 +159,6 @@ class Streamed(Job):
             came = tuple(loss.shape) if isinstance(loss, Tensor) else type(loss).__name__
             raise UsageError(_("the loss must give a tensor with one number; it gives {came}", came=came))
 
-    def label(self, number: int) -> str:
-        return ""
-
     def layers(self, net: nn.Module) -> list[tuple[str, Any, int | None]]:
         return layers_of(net, self.batches.look()[0])
 

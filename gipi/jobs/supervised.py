@@ -30,6 +30,7 @@ from gipi.jobs.first_batch import check_loss, check_network
 from gipi.jobs.job import Job, Outcome, Setting, layers_of
 from gipi.jobs.material import Material
 from gipi.jobs.seen import add_looks
+from gipi.jobs.shared import check_batches
 from gipi.jobs.texts import context_for, said_of_tokens, text_fields, tokenizer_for
 from gipi.messages import _
 from gipi.models.dense import expanded
@@ -51,6 +52,8 @@ REFRESH = 4096  # training rows that averaged weights get their batch-norm stati
 
 class Supervised(Job):
     """Rows with their answers; see Job."""
+
+    can_be_shared = can_be_sharded = True
 
     def __init__(self, material: Material, setting: Setting):
         options = setting.options
@@ -81,7 +84,8 @@ class Supervised(Job):
         self.loss = mixed(self.plain_loss) if options.mixup or options.cutmix else self.plain_loss
         if material.weights is not None or options.class_weight != "none":
             self.count = _weight
-        self.members = max(1, len(material.folds)) * options.ensemble
+        self.folds = material.folds
+        self.members = max(1, len(self.folds)) * options.ensemble
         self.defaults = systems.defaults(setting.system)
         rows = len(self._rows(0)[0])
         self.batch_size = _first(options.batch_size, _batch_size(self.defaults.get("batch_size", SMALL), rows)) or rows
@@ -174,22 +178,13 @@ class Supervised(Job):
 
     def _rows(self, number: int) -> tuple[np.ndarray, np.ndarray | None]:
         """Training and validation rows of a member."""
-        if self.material.folds:
-            return self.material.folds[number // self.setting.options.ensemble]
+        if self.folds:
+            return self.folds[number // self.setting.options.ensemble]
         return self.material.parts["train"], self.material.parts.get("valid")
 
     def alike(self, number: int) -> int:
         """Batches of the same sizes, which the number of training rows decides."""
         return len(self._rows(number)[0])
-
-    def label(self, number: int) -> str:
-        fold, place = divmod(number, self.setting.options.ensemble)
-        labels = []
-        if self.material.folds:
-            labels.append(_("fold {number} of {count}", number=fold + 1, count=len(self.material.folds)))
-        if self.setting.options.ensemble > 1:
-            labels.append(_("member {number} of {count}", number=place + 1, count=self.setting.options.ensemble))
-        return ", ".join(labels)
 
     def build(self, number: int) -> Member:
         options, setting = self.setting.options, self.setting
@@ -264,14 +259,7 @@ class Supervised(Job):
             tensors.append(torch.from_numpy(weights).to(self.dtype))
         prepare, draws = self._prepare()
         ranks = self.setting.ranks
-        smallest = len(rows) // -(-len(rows) // self.batch_size)
-        if smallest < ranks.size:
-            text = _(
-                "batches of {rows} rows cannot be shared among {size} processes; give a larger --batch-size",
-                rows=smallest,
-                size=ranks.size,
-            )
-            raise UsageError(text)
+        check_batches(len(rows), self.batch_size, ranks)
         seed, part, device = options.seed * 1000 + number, (ranks.rank, ranks.size), self.setting.device
         turns = alternating(self.augment)
         if self.material.data.mapped:
@@ -359,7 +347,7 @@ class Supervised(Job):
         metrics = self.task.metrics(answers, truth, self.schema)
         words = {"test": _("test part"), "train": _("training rows (nothing was set aside)")}
         outcome = Outcome(model, metrics, _("{part}, {rows} rows", part=words[part], rows=len(rows)))
-        if self.material.folds and len(nets) == self.members:  # else they are those of an interrupted run
+        if self.folds and len(nets) == self.members:  # else they are those of an interrupted run
             judge.add_folds(outcome, self, model)
         if hasattr(setting.system, "explain"):
             train = self.material.parts["train"]

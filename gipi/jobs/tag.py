@@ -128,9 +128,6 @@ class Tag(Job):
 
     # --- the member
 
-    def label(self, number: int) -> str:
-        return ""
-
     def build(self, number: int) -> Member:
         options, setting = self.setting.options, self.setting
         net = setting.system.Net(self.sizes, setting.config).to(setting.device)

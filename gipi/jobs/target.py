@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import polars as pl
 
+from gipi import systems
 from gipi.data.dataset import Dataset
 from gipi.errors import DataError, UsageError, nearest
 from gipi.jobs.options import Fit
@@ -11,7 +12,17 @@ from gipi.messages import _
 
 MOST_CLASSES = 1000
 OF_PICTURES = ("generate", "compress", "denoise", "embed")  # tasks that want no label
+OF_PIXELS = ("segment", "upscale")  # tasks that want an answer for each pixel
 OF_TEXTS = ("write", "chat", "translate", "fill", "tag", "relate")
+
+
+def task_asked_for(options: Fit) -> str | None:
+    """The task that was asked for, by its name or by that of a system that does nothing else; None: the labels say."""
+    if options.task is None and options.system in systems.names():
+        first, *others = systems.describe(options.system).tasks
+        if not others and first in (*OF_PICTURES, *OF_PIXELS):
+            return first
+    return options.task
 
 
 class NoTargetError(UsageError):

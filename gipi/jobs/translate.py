@@ -156,9 +156,6 @@ class Translate(Job):
             ways.append(_("average of weights: {kind}", kind=self.averaging))
         return ways
 
-    def label(self, number: int) -> str:
-        return ""
-
     def layers(self, net: nn.Module) -> list[tuple[str, Any, int | None]]:
         some = self.x[: min(2, len(self.x))].long().to(self.setting.device)
         return layers_of(net, some[:, : int((some != ENDED).sum(1).max())])

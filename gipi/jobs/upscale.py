@@ -1,21 +1,24 @@
 """Upscale: small pictures and the large ones that they should become; judged in dB, beside bicubic enlarging."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from torch import Tensor
 
+from gipi.data.dataset import Dataset
 from gipi.data.encode import normalize
 from gipi.data.enlarged import LONGEST_SIDE, enlarged, open_enlarged
 from gipi.data.schema import Field
 from gipi.jobs.dense import EXAMPLE, SHOWN, Dense, gallery
+from gipi.jobs.dense_parts import with_files
 from gipi.jobs.job import Outcome, Setting
 from gipi.messages import _
 from gipi.release.model import Model
 from gipi.tasks import pictures
 from gipi.tasks import upscale as task
 from gipi.tasks.compared import verdict
+from gipi.tasks.intervals import Metric
 from gipi.tasks.whole import outputs
 
 CLOSE_UP = 48  # small pixels a side that the report shows
@@ -29,7 +32,11 @@ class Upscale(Dense):
 
     def __init__(self, source: Any, setting: Setting, progress: Any):
         self.factor = getattr(setting.config, "factor", 2)
-        data = open_enlarged(source, self.factor, setting.options.picture_size, progress)
+
+        def opened(source: Any) -> Dataset:
+            return open_enlarged(source, self.factor, setting.options.picture_size, progress)
+
+        data = with_files(opened(source), setting.options, opened)
         assert data.pictures is not None
         side = EXAMPLE * self.factor
         super().__init__(data, Field("picture", "picture", (data.pictures.shape[3], side, side)), setting)
@@ -65,11 +72,21 @@ class Upscale(Dense):
             each.append(task.scores(made, self._answer(row), self.factor)[0])
         return {"loss": loss, "psnr": float(np.mean(each))}
 
-    def _judge(self, model: Model, rows: np.ndarray, seconds: float, with_verdict: bool) -> Outcome:
-        made = task.enlarged_by(model, self.x, self.reach, rows)
+    def _made(self, model: Model, rows: np.ndarray) -> list[np.ndarray]:
+        return task.enlarged_by(model, self.x, self.reach, rows)
+
+    def _each(self, made: Sequence[np.ndarray], rows: np.ndarray) -> np.ndarray:
         truth = [self._answer(int(row)) for row in rows]
-        each = np.stack([task.scores(one, true, self.factor) for one, true in zip(made, truth, strict=True)])
-        outcome = Outcome(model, task.metrics(each), "")
+        return np.stack([task.scores(one, true, self.factor) for one, true in zip(made, truth, strict=True)])
+
+    def _figures(self, each: np.ndarray, intervals: bool = True) -> dict[str, Metric]:
+        return task.metrics(each, intervals)
+
+    def _judge(self, model: Model, rows: np.ndarray, seconds: float, with_verdict: bool) -> Outcome:
+        made = self._made(model, rows)
+        truth = [self._answer(int(row)) for row in rows]
+        each = self._each(made, rows)
+        outcome = Outcome(model, self._figures(each), "")
         outcome.results.append(self._shown(rows, made, truth, each))
         if with_verdict:
             small = [self._picture(int(row)) for row in rows]

@@ -193,9 +193,6 @@ class Write(Job):
 
     # --- the member
 
-    def label(self, number: int) -> str:
-        return ""
-
     def build(self, number: int) -> Member:
         setting, options = self.setting, self.setting.options
         net = setting.system.Net(self.sizes, setting.config).to(setting.device)

@@ -67,6 +67,11 @@ class Weights:
     tokenizer: str = ""
     context: int = 0
 
+    @property
+    def network(self) -> str:
+        """The system whose network they are: of one that was learned without labels, its backbone's."""
+        return self.options.get("backbone", self.system)
+
 
 def settled_source(source: str) -> str:
     """The same place by a name that it keeps: `last`, a run's name and a path from here become the path of a file.

@@ -58,7 +58,10 @@ def take(net: nn.Module, weights: Weights) -> tuple[frozenset[str], str]:
     params = dict(net.named_parameters())
     if not found.keys() & params.keys():
         text = _("nothing in {path} fits this network: no weight has the same name and shape", path=weights.source)
-        raise RunError(text + _difference(theirs, params))
+        text += _difference(theirs, params)
+        if weights.network:
+            text += "; " + _("they are those of the system {name}", name=weights.network)
+        raise RunError(text)
     odd = next((name for name, one in found.items() if one.is_floating_point() and not one.isfinite().all()), None)
     if odd is not None:
         raise RunError(_("{path}: {name} has numbers that are not finite", path=weights.source, name=odd))

@@ -30,6 +30,7 @@ SHARES = {"linear": 0.25, "neighbors": 0.2, "boosting": 0.55}  # of the budget
 SECONDS_LINEAR = 2.5e-9  # for each row, column, class and step of L-BFGS
 SECONDS_NEIGHBORS = 3e-10  # for each training row, row to predict and column
 SECONDS_TREE = (6e-3, 3e-8)  # for each tree, and for each of its rows and columns
+BEYOND = 1.5  # times the budget, after which no other is begun: the machine is much slower than foretold
 PATIENCE = 10.0  # seconds that may always be used: a small budget on a busy machine must not change the verdict
 STEPS, ROUNDS = (30, 300), (30, 100)  # fewest and most steps of L-BFGS, rounds of boosting
 NEIGHBORS = (1, 3, 5, 10, 15, 25)  # the k to choose from
@@ -153,9 +154,7 @@ def fit_baselines(
         limit = None if budget is None else budget * SHARES[name]
         if kind == "classify" and len(np.unique(rows.y)) < 2:
             made.append(Baseline(name, None, settings=_("left out: the training rows hold one class only")))
-        elif budget and time.perf_counter() - start > max(
-            1.5 * budget, PATIENCE
-        ):  # a much slower machine than foretold
+        elif budget and time.perf_counter() - start > max(BEYOND * budget, PATIENCE):
             made.append(Baseline(name, None, settings=_("left out: {seconds} s were used up", seconds=round(budget))))
         else:
             made.append(fitted(name, model, rows, test_x, test_z, limit))

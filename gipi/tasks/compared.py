@@ -77,6 +77,31 @@ def paired(ours: Array, theirs: Array, statistic: Statistic, seed: int = 0) -> t
     return found, float(is_as_far.mean())
 
 
+def beside(
+    ours: Array,
+    rivals: list[Way],
+    metric: str,
+    metrics_of: Callable[[Array], Mapping[str, Metric]],
+    statistic: Statistic,
+    seed: int,
+) -> tuple[list[Row], dict[str, tuple[Metric, float]]]:
+    """The rivals with their figures, and of each that was not left out how far ours is from it, and p.
+
+    Args are those of `verdict`.
+    """
+    models: list[Row] = []
+    compared: dict[str, tuple[Metric, float]] = {}
+    for rival in rivals:
+        if rival.sums is None:
+            models.append(Row(rival.name, rival.title, None, {}, 0.0, None, rival.settings))
+            continue
+        compared[rival.name] = paired(ours, rival.sums, statistic, seed)
+        theirs = metrics_of(rival.sums)
+        costs = rival.seconds_fit, rival.seconds_predict, rival.settings, compared[rival.name][1]
+        models.append(Row(rival.name, rival.title, theirs[metric], dict(theirs), *costs))
+    return models, compared
+
+
 def verdict(
     name: str,
     ours: Array,
@@ -103,16 +128,9 @@ def verdict(
     """
     pictures = len(ours)
     found = metrics_of(ours)
-    models = [Row(name, name, found[metric], dict(found), seconds, seconds_predict, "", None, True)]
-    compared: dict[str, tuple[Metric, float]] = {}
-    for rival in rivals:
-        if rival.sums is None:
-            models.append(Row(rival.name, rival.title, None, {}, 0.0, None, rival.settings))
-            continue
-        compared[rival.name] = paired(ours, rival.sums, statistic, seed)
-        theirs = metrics_of(rival.sums)
-        costs = rival.seconds_fit, rival.seconds_predict, rival.settings, compared[rival.name][1]
-        models.append(Row(rival.name, rival.title, theirs[metric], dict(theirs), *costs))
+    first = Row(name, name, found[metric], dict(found), seconds, seconds_predict, is_ours=True)
+    others, compared = beside(ours, rivals, metric, metrics_of, statistic, seed)
+    models = [first, *others]
     note = _("the best of the simpler ways was chosen on these same test pictures, which flatters it a little")
     if not compared:
         sentence = _("There is nothing to compare {ours} with.", ours=name)

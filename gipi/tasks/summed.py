@@ -9,7 +9,7 @@ n groups, D sums
 from collections.abc import Callable, Mapping
 
 from gipi.messages import _
-from gipi.tasks.compared import Statistic, Way, paired
+from gipi.tasks.compared import Statistic, Way, beside
 from gipi.tasks.intervals import Array, Metric
 from gipi.tasks.verdict import Row, Verdict, concluded
 
@@ -46,15 +46,7 @@ def judge_sums(
         'net'
     """
     found = metrics_of(ours)
-    models = [Row(name, name, found[metric], dict(found), seconds, is_ours=True)]
-    compared: dict[str, tuple[Metric, float]] = {}
-    for rival in rivals:
-        if rival.sums is None:
-            models.append(Row(rival.name, rival.title, None, {}, 0.0, None, rival.settings))
-            continue
-        compared[rival.name] = paired(ours, rival.sums, statistic, seed)
-        theirs = metrics_of(rival.sums)
-        costs = rival.seconds_fit, rival.seconds_predict, rival.settings, compared[rival.name][1]
-        models.append(Row(rival.name, rival.title, theirs[metric], dict(theirs), *costs))
+    first = Row(name, name, found[metric], dict(found), seconds, is_ours=True)
+    others, compared = beside(ours, rivals, metric, metrics_of, statistic, seed)
     note = _("the best of the classical models was chosen on these same test rows, which flatters it a little")
-    return concluded(models, compared, metric, len(ours), note)
+    return concluded([first, *others], compared, metric, len(ours), note)

@@ -186,7 +186,7 @@ def test_a_network_of_ones_own(tmp_path):
     [
         ({"loss": "focal"}, "cross_entropy, dice, both"),
         ({"augment": ("flop",)}, "flop"),
-        ({"folds": 3}, "--folds"),
+        ({"group": "file"}, "--group"),
         ({"mixup": 0.2}, "--mixup"),
         ({"system": "convnet"}, "does not segment"),
         ({"factor": 2}, "--factor does not apply"),

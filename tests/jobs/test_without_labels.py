@@ -5,13 +5,18 @@ import json
 import numpy as np
 import polars as pl
 import pytest
+import torch
 from PIL import Image
 from sklearn.datasets import load_digits
 
 import gipi
 from gipi.cli.main import main
+from gipi.data.encode import encode
+from gipi.data.learning import learn
 from gipi.data.plain_folder import plain_folder
-from gipi.errors import DataError, UsageError
+from gipi.data.sources import open_data
+from gipi.errors import DataError, RunError, UsageError
+from gipi.jobs import taught
 
 DIGITS = load_digits()
 PICTURES = (DIGITS.images * 15.9).astype(np.uint8)
@@ -99,7 +104,7 @@ def test_denoise_is_scored_on_the_same_noise_however_it_was_trained(tmp_path):
 
 def test_embed_with_labels_and_without(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("gipi.jobs.taught.FEWEST", 5)
+    monkeypatch.setattr("gipi.jobs.taught.FEW", 5)
     monkeypatch.setattr("gipi.jobs.taught.STEPS", 5)
     options = {"task": "embed", "steps": 3, "batch_size": 64, "verdict_seconds": 0.1, **QUICK}
     run = gipi.fit((PICTURES[:300], DIGITS.target[:300]), run="run", **options)
@@ -117,20 +122,68 @@ def test_embed_with_labels_and_without(tmp_path, capsys, monkeypatch):
     assert set(plain.evaluate(PICTURES[:20])) == {"uniformity"}
 
 
+def test_the_network_that_labels_teach_stays_in_its_time(monkeypatch):
+    """By rule: fewer steps, and said; nothing where too few would fit, or where the machine is much slower."""
+    data = open_data("digits").rows(np.arange(300))
+    schema = learn(data, {}, rows=np.arange(100))
+    (x,), y = encode(schema, data), torch.from_numpy(DIGITS.target[:300])
+    given = "convnet", schema, (x[:100], y[:100]), x[100:], 10
+    for name, value in (("FEW", 12), ("STEPS", 12), ("LEAST", 3)):
+        monkeypatch.setattr(taught, name, value)
+
+    def ask(seconds):
+        return taught.taught(*given, seconds, 0, torch.device("cpu"))
+
+    whole, how, cut = ask(240.0)
+    assert (how, cut) == ("100 labels, 12 steps", "") and whole.shape == (200, 10)
+    few, how, cut = ask(0.04)
+    assert how == "100 labels, 3 steps" and cut.startswith("taught 3 of 12 steps to stay in time; --verdict-seconds")
+    assert few.shape == (200, 10) and not np.array_equal(whole, few) and np.array_equal(few, ask(0.08)[0])
+    monkeypatch.setattr(taught, "RATE", 1e6)
+    none, _how, cut = ask(4.0)
+    assert none is None and cut.startswith("left out: 3 steps would take about") and "--verdict-seconds" in cut
+    monkeypatch.setattr(taught, "RATE", 1e15)
+    monkeypatch.setattr(taught, "PATIENCE", 0.001)
+    monkeypatch.setattr(taught, "STEP", 1e-6)
+    none, _how, cut = ask(0.0004)
+    assert none is None and "were used up" in cut
+
+
+def test_a_verdict_without_the_network_that_labels_teach(tmp_path, monkeypatch):
+    monkeypatch.setattr("gipi.jobs.taught.RATE", 1e3)
+    options = {"task": "embed", "steps": 2, "batch_size": 64, "verdict_seconds": 0.1, **QUICK}
+    run = gipi.fit((PICTURES[:200], DIGITS.target[:200]), run=tmp_path / "run", **options)
+    tenth = next(row for row in run.verdict.models if row.name == "tenth")
+    assert tenth.figure is None and tenth.settings.startswith("left out")
+    assert run.verdict.rival in ("random_network", "pixels") and run.verdict.sentence
+    assert "taught by a tenth of the labels: left out" in run.verdict.note
+
+
 def _file(folder):
     Image.fromarray(PICTURES[3]).save(folder / "three.png")
     return folder / "three.png"
 
 
-def test_a_classifier_begins_with_what_was_learned_without_labels(tmp_path):
-    """The backbone's weights are found in the bundle by the classifier's own names."""
-    run = gipi.fit(PICTURES[:100], task="embed", steps=2, run=tmp_path / "run", verdict=False, **QUICK)
-    net = run.model.members[0].model
-    from gipi.systems import convnet
-
-    classifier = convnet.Net(run.model.sizes, convnet.Config())
-    own = classifier.state_dict()
-    assert all(own[name].shape == one.shape for name, one in net.state_dict().items())
+@pytest.mark.parametrize(("backbone", "variant"), [("convnet", "byol"), ("resnet", "simclr")])
+def test_a_classifier_begins_with_what_was_learned_without_labels(backbone, variant, folder):
+    """By the system's name alone; then all but the last layer comes from it, and stays if it is to."""
+    before = gipi.fit(
+        folder, system="simclr", backbone=backbone, variant=variant, steps=1, batch_size=8, run="before", **QUICK
+    )
+    assert before.record["task"] == "embed"
+    labelled = PICTURES[:60], DIGITS.target[:60]
+    options = {"steps": 1, "batch_size": 8, "verdict": False, **QUICK}
+    run = gipi.fit(labelled, system=backbone, weights="before", freeze=True, run="after", **options)
+    said = next(fact for fact in run.record["facts"] if "weights of" in fact)
+    learned, own = before.model.members[0].model.state_dict(), run.model.members[0].state_dict()
+    assert f"{len(learned)} of {len(learned) + 2} fit" in said
+    assert learned.keys() < own.keys() and all(torch.equal(own[name], one) for name, one in learned.items())
+    (known,), (taken,) = before.model.schema.inputs, run.model.schema.inputs
+    assert (taken.center, taken.scale) == (known.center, known.scale)
+    if backbone == "resnet":  # the network that the weights are of is taken, unless another is asked for
+        assert gipi.fit(labelled, weights="before", freeze=True, **options).record["system"] == "resnet"
+        with pytest.raises(RunError, match="those of the system resnet"):
+            gipi.fit(labelled, system="convnet", weights="before", **options)
 
 
 @pytest.mark.parametrize(
