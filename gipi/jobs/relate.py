@@ -128,7 +128,7 @@ class Relate(Job):
         size = min(self.batch_size, len(words))
         options = self.setting.options
         workers = int(len(words) >= LARGE) if options.workers is None else options.workers
-        drawn = (config.window, config.sample, update, options.seed, player.shared)
+        drawn = (config.window, config.sample, update, options.seed, player.span, player.shared)
         return Skipgrams(words, lines, self.counts, size, *drawn, workers, self.setting.device)
 
     def build(self, number: int) -> Member:
@@ -179,8 +179,7 @@ class Relate(Job):
         player, stream = self._player(net), self._stream(net, words, lines)
         found = []
         for number in range(min(PIECES, stream.batches)):
-            batch = stream.piece(0, number)
-            found.append(float(player.loss(tuple(part.flatten(0, 1) for part in batch))))
+            found.append(float(player.loss(stream.piece(0, number))))
         return Metric(float(np.mean(found)), higher_is_better=False)
 
     def _verdict(self, wins: dict[str, np.ndarray], pairs: np.ndarray, seconds: float) -> Verdict:
