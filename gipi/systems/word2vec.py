@@ -254,31 +254,34 @@ class Neighbours:
         count, (pieces, drawn) = reach.shape[1], noise.shape[1:]
         row = torch.arange(texts.shape[1], device=reach.device)
         begins = row * (2 * self.window + 1)
+        begins_inside = begins[:count]
         back = (row[:, None] + torch.arange(-2 * self.window, 1, device=reach.device)).clamp_(0, count - 1).flatten()
         columns = words.new_empty(count + pieces * drawn, words.shape[1])
         own, against = columns[:count], columns[count:].view(pieces, drawn, -1)  # (n, D), (P, K, D)
         error = words.new_empty(own.shape)
         error_pieces = error.view(pieces, -1, words.shape[1])  # (P, S, D)
         scores = words.new_empty(count * (1 + drawn))
-        pull, push = scores[:count, None], scores[count:].view(pieces, -1, drawn)  # (n, 1), (P, S, K)
+        pull, push = scores[:count], scores[count:].view(pieces, -1, drawn)  # (n,), (P, S, K)
+        pull_column = pull[:, None]
         against_turned, push_turned = against.transpose(1, 2), push.transpose(1, 2)
         rates, right = torch.full_like(scores, -lr * self.negative / drawn), torch.zeros_like(scores)
         rates[:count], right[:count] = -lr, lr
         loss = None
         for text, asked, around, mean_of, error_of in zip(texts, *self._asked(batch), strict=True):
-            means = summed(words, around, begins[:count], mean_of)  # a mean of nothing is zero: it moves nothing
-            mean_pieces = means.view(error_pieces.shape)
+            means = summed(words, around, begins_inside, mean_of)  # a mean of nothing is zero: it moves nothing
+            mean_pieces = means.view(pieces, -1, words.shape[1])
             torch.index_select(contexts, 0, asked, out=columns)
-            torch.sum(torch.mul(means, own, out=error), 1, keepdim=True, out=pull)
+            torch.sum(torch.mul(means, own, out=error), 1, out=pull)
             torch.bmm(mean_pieces, against_turned, out=push)
             if loss is None:
-                loss = self._surprise(pull[:, 0], push.flatten(0, 1), reach[0])
+                loss = self._surprise(pull, push.flatten(0, 1), reach[0])
             torch.addcmul(right, scores.sigmoid_(), rates, out=scores)  # lr (1 - s(x)), of noise -lr s(x) 5 / K
-            torch.mul(own, pull, out=error)
+            torch.mul(own, pull_column, out=error)
             error_pieces.baddbmm_(push, against)
-            torch.mul(means, pull, out=own)
+            torch.mul(means, pull_column, out=own)
             torch.bmm(push_turned, mean_pieces, out=against)
             contexts.index_add_(0, asked, columns)
+            del means, mean_pieces  # the next tensor takes their memory, which is in the cache
             words.index_add_(0, text, summed(error, back, begins, error_of))
         assert loss is not None
         return loss, columns.sum() + error.sum()
