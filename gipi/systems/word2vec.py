@@ -30,8 +30,8 @@ kinds = ("text",)
 defaults = {"epochs": 5, "batch_size": 16384, "schedule": "linear", "patience": 0}
 
 
-# Words that share their noise words. Skip-gram: longer spans waste products on words that are no neighbours, shorter ones
-# are many small matrices. CBOW: longer ones need fewer noise words, which is memory, and are as good (measured).
+# Words that share their noise words. Skip-gram: longer spans waste products on words that are no neighbours, shorter
+# ones are many small matrices. CBOW: longer ones need fewer noise words, which is memory, and are as good (measured).
 SPANS = {"skip-gram": 32, "cbow": 64}
 SHARED = {"skip-gram": 32, "cbow": 16}
 STEP_SIZES = {"skip-gram": 0.025, "cbow": 0.05}  # as in the authors' program
@@ -43,7 +43,7 @@ class Config:
     dimension: int = 100  # numbers of a word's vector
     window: int = 5  # neighbours on either side at most; each word draws how many, from 1 on
     negative: int = 5  # noise words for each pair, on average
-    shared: int | None = None  # noise words that 32 words share; few are fast and noisy; 32 for skip-gram, 16 for cbow
+    shared: int | None = None  # noise words of a piece; few are fast and noisy; 32 for 32 words, cbow 16 for 64
     sample: float = 1e-3  # words more frequent than this share of the text are left out at times; 0: never
     min_count: int = 5  # words seen less often are left out
     lower: bool = True  # capital and small letters are the same
@@ -248,7 +248,7 @@ class Neighbours:
         return asked, around, means_of, errors_of
 
     def _cbow(self, batch: tuple[Tensor, ...], lr: float) -> tuple[Tensor, Tensor]:
-        """Time goes into memory and into starting operations, so few of them work in buffers that stay in the cache."""
+        """What it costs is memory and starting operations: they are few, and their buffers stay in the cache."""
         texts, reach, noise = batch
         words, contexts = self.params
         count, (pieces, drawn) = reach.shape[1], noise.shape[1:]
