@@ -19,7 +19,7 @@ from torch import Tensor
 from gipi.data.prefetch import Ahead
 from gipi.data.stream import generator
 
-SPAN = 32  # S, by default
+SPAN = 32  # S: longer ones waste products on words that are no neighbours, shorter ones are many small matrices
 NOISE = 32  # K, by default
 MOST = 512  # words of an update: with more, the vectors are moved too far from one place
 OFTEN = 1.0  # step size times how often a word is moved in an update, at most (measured: at 4 it diverges)
@@ -88,7 +88,6 @@ class Skipgrams(Iterator[tuple[Tensor, ...]]):
         sample: See `keeping`.
         update: Words that are moved together.
         seed: Decides all that is drawn.
-        span: S, words that share noise words.
         share: K, noise words that the words of a span share.
         workers: Threads that make batches ahead; the batches do not depend on it.
         device: Where batches go.
@@ -110,7 +109,6 @@ class Skipgrams(Iterator[tuple[Tensor, ...]]):
         sample: float,
         update: int,
         seed: int,
-        span: int = SPAN,
         share: int = NOISE,
         workers: int = 0,
         device: torch.device | str = "cpu",
@@ -120,7 +118,7 @@ class Skipgrams(Iterator[tuple[Tensor, ...]]):
         self.share = share  # K
         self.batches = -(-len(words) // batch_size)
         self.cuts = np.arange(self.batches + 1) * len(words) // self.batches
-        self.span = min(span, update)  # S
+        self.span = min(SPAN, update)  # S
         self.spans = max(1, update // self.span)  # P
         self.keep = keeping(counts, sample).astype(np.float32)
         self.until = np.cumsum(noise_shares(counts))

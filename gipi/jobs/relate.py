@@ -128,7 +128,7 @@ class Relate(Job):
         size = min(self.batch_size, len(words))
         options = self.setting.options
         workers = int(len(words) >= LARGE) if options.workers is None else options.workers
-        drawn = (config.window, config.sample, update, options.seed, player.span, player.shared)
+        drawn = (config.window, config.sample, update, options.seed, player.shared)
         return Skipgrams(words, lines, self.counts, size, *drawn, workers, self.setting.device)
 
     def build(self, number: int) -> Member:

@@ -30,9 +30,6 @@ kinds = ("text",)
 defaults = {"epochs": 5, "batch_size": 16384, "schedule": "linear", "patience": 0}
 
 
-# Words that share their noise words. Skip-gram: longer spans waste products on words that are no neighbours, shorter
-# ones are many small matrices. CBOW: longer ones need fewer noise words, which is memory, and are as good (measured).
-SPANS = {"skip-gram": 32, "cbow": 64}
 SHARED = {"skip-gram": 32, "cbow": 16}
 STEP_SIZES = {"skip-gram": 0.025, "cbow": 0.05}  # as in the authors' program
 
@@ -43,7 +40,7 @@ class Config:
     dimension: int = 100  # numbers of a word's vector
     window: int = 5  # neighbours on either side at most; each word draws how many, from 1 on
     negative: int = 5  # noise words for each pair, on average
-    shared: int | None = None  # noise words of a piece; few are fast and noisy; 32 for 32 words, cbow 16 for 64
+    shared: int | None = None  # noise words that 32 words share; few are fast and noisy; 32 for skip-gram, 16 for cbow
     sample: float = 1e-3  # words more frequent than this share of the text are left out at times; 0: never
     min_count: int = 5  # words seen less often are left out
     lower: bool = True  # capital and small letters are the same
@@ -129,7 +126,6 @@ class Neighbours:
         architecture: skip-gram or cbow.
         window: Neighbours on either side at most.
         negative: Noise words for each pair.
-        span: Words that share their noise words.
         shared: Noise words of a span.
         optimizer: How far a step goes.
         weights: Tables of what weighs what, see `_tables` and `_places`.
@@ -139,7 +135,6 @@ class Neighbours:
     architecture: str
     window: int
     negative: int
-    span: int
     shared: int
     optimizer: Pace
     every: int = 1
@@ -299,4 +294,4 @@ def players(net: Net, config: Config, loss, schedule) -> dict:
     shared = SHARED[kind] if config.shared is None else config.shared
     pace = Pace(schedule(STEP_SIZES[kind] if config.lr is None else config.lr))
     tables: list[Tensor] = [net.words, net.contexts]
-    return {"learner": Neighbours(tables, kind, config.window, config.negative, SPANS[kind], shared, pace)}
+    return {"learner": Neighbours(tables, kind, config.window, config.negative, shared, pace)}
