@@ -2,11 +2,11 @@
 
 An epoch goes through pieces of the text in a new order. Of each piece the frequent words are left out at times
 (subsampling), each word that stays draws how far it looks, and noise words are drawn by how frequent words are. What
-comes out is short spans with their surroundings, so that whoever learns can take each for a matrix.
+comes out is short running texts with their surroundings, so that whoever learns can take their spans for matrices.
 
-A batch is `(spans, reach, noise)`: `spans (U, P, S + 2 W)` numbers of words, S words with W on either side; `reach
-(U, P, S)` how many places left and right of each belong to it, as `left * (W + 1) + right`, 0 where there is no word;
-`noise (U, P, K)`. U updates, that follow one another, of P spans each.
+A batch is `(texts, reach, noise)`: `texts (U, n + 2 W)` numbers of n words that follow one another, with W on either
+side; `reach (U, n)` how many places left and right of each belong to it, as `left * (W + 1) + right`, 0 where there is
+no word; `noise (U, P, K)`, K words for each span of S = n / P words. U updates, that follow one another.
 """
 
 import math
@@ -53,7 +53,7 @@ def update_size(counts: np.ndarray, sample: float, window: int, lr: float) -> in
     return int(min(MOST, max(1, OFTEN / most)))
 
 
-def evenly_drawn(until: Tensor, shape: tuple[int, ...], random: torch.Generator) -> Tensor:
+def evenly_drawn(until: np.ndarray, shape: tuple[int, ...], random: torch.Generator) -> Tensor:
     """Numbers with given probabilities, each as often as it should be but for one, in any order: systematic sampling.
 
     Each by itself is drawn as it should be; together they vary far less than draws that do not know of each other.
@@ -65,15 +65,15 @@ def evenly_drawn(until: Tensor, shape: tuple[int, ...], random: torch.Generator)
         random: Where it comes from.
 
     Example:
-        >>> drawn = evenly_drawn(torch.tensor([0.25, 1.0]).double(), (8,), torch.Generator().manual_seed(0))
+        >>> drawn = evenly_drawn(np.array([0.25, 1.0]), (8,), torch.Generator().manual_seed(0))
         >>> drawn.bincount().tolist()
         [2, 6]
     """
     count = math.prod(shape)
-    begin = torch.rand(1, generator=random, dtype=torch.float64)
-    places = (torch.arange(count, dtype=torch.float64) + begin) / count
-    found = torch.searchsorted(until, places).clamp_(max=len(until) - 1)
-    return found[torch.randperm(count, generator=random)].view(shape)
+    begin = float(torch.rand(1, generator=random, dtype=torch.float64))
+    found = until.searchsorted((np.arange(count) + begin) / count)
+    mixed = torch.from_numpy(found).clamp_(max=len(until) - 1)[torch.randperm(count, generator=random)]
+    return mixed.view(shape)
 
 
 class Skipgrams(Iterator[tuple[Tensor, ...]]):
@@ -96,7 +96,7 @@ class Skipgrams(Iterator[tuple[Tensor, ...]]):
         >>> words = np.arange(1000, dtype=np.int32) % 50
         >>> stream = Skipgrams(words, words // 50, np.full(50, 20), 500, 2, 0, 64, seed=0)
         >>> [tuple(part.shape) for part in next(stream)]
-        [(8, 2, 36), (8, 2, 32), (8, 2, 32)]
+        [(8, 68), (8, 64), (8, 2, 32)]
     """
 
     def __init__(
@@ -118,10 +118,10 @@ class Skipgrams(Iterator[tuple[Tensor, ...]]):
         self.share = share  # K
         self.batches = -(-len(words) // batch_size)
         self.cuts = np.arange(self.batches + 1) * len(words) // self.batches
-        self.span = min(SPAN, update)
+        self.span = min(SPAN, update)  # S
         self.spans = max(1, update // self.span)  # P
-        self.keep = torch.from_numpy(keeping(counts, sample)).float()
-        self.until = torch.from_numpy(np.cumsum(noise_shares(counts)))
+        self.keep = keeping(counts, sample).astype(np.float32)
+        self.until = np.cumsum(noise_shares(counts))
         self.position = 0  # batches consumed since the beginning
         self.order: tuple[int, list[int]] = (-1, [])  # an epoch, and its pieces in order
         self.ahead = Ahead(self._made, workers, DEPTH)
@@ -142,33 +142,28 @@ class Skipgrams(Iterator[tuple[Tensor, ...]]):
         """The batch of this piece of the text in this epoch."""
         random = generator(self.seed, "words", epoch, number)
         low, high = int(self.cuts[number]), int(self.cuts[number + 1])
-        words = torch.from_numpy(self.words[low:high]).long()
-        stays = torch.rand(len(words), generator=random) < self.keep[words]
-        words, lines = words[stays], torch.from_numpy(self.lines[low:high])[stays]
-        count, wide = len(words), self.spans * self.span
-        updates = max(1, -(-count // wide))
-        reach = torch.zeros(updates * wide, dtype=torch.int64)
-        reach[:count] = self._reach(lines, random)
-        padded = torch.zeros(updates * wide + 2 * self.window, dtype=torch.int64)
-        padded[self.window : self.window + count] = words
-        spans = padded.unfold(0, self.span + 2 * self.window, self.span).contiguous()  # (U P, E)
+        words = self.words[low:high]
+        stays = np.flatnonzero(torch.rand(len(words), generator=random).numpy() < self.keep.take(words))
+        words, lines = words.take(stays), self.lines[low:high].take(stays)
+        count, size = len(words), self.spans * self.span  # n
+        updates = max(1, -(-count // size))
+        reach = torch.zeros(updates * size, dtype=torch.int64)
+        reach[:count] = torch.from_numpy(self._reach(lines, random))
+        padded = torch.zeros(updates * size + 2 * self.window, dtype=torch.int64)
+        padded[self.window : self.window + count] = torch.from_numpy(words)
+        texts = padded.unfold(0, size + 2 * self.window, size).contiguous()
         noise = evenly_drawn(self.until, (updates, self.spans, self.share), random)
-        batch = (spans.view(updates, self.spans, -1), reach.view(updates, self.spans, -1), noise)
-        return tuple(part.to(self.device) for part in batch)
+        return tuple(part.to(self.device) for part in (texts, reach.view(updates, size), noise))
 
-    def _reach(self, lines: Tensor, random: torch.Generator) -> Tensor:
+    def _reach(self, lines: np.ndarray, random: torch.Generator) -> np.ndarray:
         """How far each word looks, no further than its line goes: `left * (W + 1) + right`."""
         count = len(lines)
-        place = torch.arange(count)
-        wanted = torch.randint(1, self.window + 1, (count,), generator=random)
-        begins = torch.ones(count, dtype=torch.bool)
-        begins[1:] = lines[1:] != lines[:-1]
-        starts = place[begins]
-        which = begins.cumsum(0) - 1
-        ends = torch.cat([starts[1:], torch.tensor([count])])
-        left = torch.minimum(wanted, place - starts[which])
-        right = torch.minimum(wanted, ends[which] - 1 - place)
-        return left * (self.window + 1) + right
+        wanted = torch.randint(1, self.window + 1, (count,), generator=random).numpy()
+        starts = np.append(0, np.flatnonzero(lines[1:] != lines[:-1]) + 1)
+        lengths = np.diff(starts, append=count)
+        before = np.arange(count) - starts.repeat(lengths)  # words of its line before it
+        after = lengths.repeat(lengths) - 1 - before
+        return np.minimum(wanted, before) * (self.window + 1) + np.minimum(wanted, after)
 
     def state_dict(self) -> dict:
         return {"position": self.position}

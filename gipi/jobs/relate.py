@@ -176,8 +176,7 @@ class Relate(Job):
         player, stream = self._player(net), self._stream(net, words, lines)
         found = []
         for number in range(min(PIECES, stream.batches)):
-            batch = stream.piece(0, number)
-            found.append(float(player.loss(tuple(part.flatten(0, 1) for part in batch))))
+            found.append(float(player.loss(stream.piece(0, number))))
         return Metric(float(np.mean(found)), higher_is_better=False)
 
     def _verdict(self, wins: dict[str, np.ndarray], pairs: np.ndarray, seconds: float) -> Verdict:

@@ -33,8 +33,8 @@ def stream(sample: float = 0.0, batch_size: int = 700, update: int = 64, seed: i
 
 def centres(batch):
     """Number, left and right of each word that is there, in order."""
-    spans, reach, _noise = batch
-    own = spans[:, :, WINDOW : WINDOW + reach.shape[2]].flatten()
+    texts, reach, _noise = batch
+    own = texts[:, WINDOW : WINDOW + reach.shape[1]].flatten()
     return own, reach.flatten() // (WINDOW + 1), reach.flatten() % (WINDOW + 1)
 
 
@@ -43,13 +43,13 @@ def test_an_epoch_has_each_word_once_with_its_neighbours():
     made = stream()
     pairs: Counter = Counter()
     for number in range(made.batches):
-        spans, reach, _noise = made.piece(0, number)
-        for span, row in zip(spans.flatten(0, 1).tolist(), reach.flatten(0, 1).tolist(), strict=True):
+        texts, reach, _noise = made.piece(0, number)
+        for text_of, row in zip(texts.tolist(), reach.tolist(), strict=True):
             for place, code in enumerate(row):
                 left, right = divmod(code, WINDOW + 1)
                 middle = WINDOW + place
-                pairs.update((span[middle], other) for other in span[middle - left : middle])
-                pairs.update((span[middle], other) for other in span[middle + 1 : middle + 1 + right])
+                pairs.update((text_of[middle], other) for other in text_of[middle - left : middle])
+                pairs.update((text_of[middle], other) for other in text_of[middle + 1 : middle + 1 + right])
     wanted: Counter = Counter()
     for number in range(made.batches):  # the same draws, by the text itself
         low, high = made.cuts[number], made.cuts[number + 1]
@@ -94,7 +94,7 @@ def test_noise_is_drawn_by_frequency_to_the_three_quarters():
     counts = np.array([1000, 100, 10, 1])
     shares = noise_shares(counts)
     np.testing.assert_allclose(shares, counts**0.75 / (counts**0.75).sum())
-    until = torch.from_numpy(np.cumsum(shares))
+    until = np.cumsum(shares)
     drawn = [evenly_drawn(until, (7,), torch.Generator().manual_seed(seed)) for seed in range(4000)]
     each = torch.stack(drawn)
     for place in range(7):  # at every place alike
@@ -122,8 +122,9 @@ def test_threads_that_work_ahead_change_nothing():
 
 @pytest.mark.parametrize("words", [1, 2, SPAN, SPAN + 1])
 def test_short_texts(words):
-    spans, reach, noise = next(stream(words=words, known=3, batch_size=5000))
-    assert spans.shape[:2] == reach.shape[:2] == noise.shape[:2] and int((reach > 0).sum()) <= words
+    texts, reach, noise = next(stream(words=words, known=3, batch_size=5000))
+    assert len(texts) == len(reach) == len(noise) and int((reach > 0).sum()) <= words
+    assert reach.shape[1] == noise.shape[1] * SPAN == texts.shape[1] - 2 * WINDOW
 
 
 def test_few_words_move_together_where_one_is_everywhere():
