@@ -141,6 +141,16 @@ def path_of(view: View) -> float:
     return float(np.interp(np.linspace(0, last, 1000), steps, sizes).mean() * last)
 
 
+def handed_back(visit: Mapping[str, Any]) -> list[tuple[str, float]]:
+    """How large the gradient is that reaches each layer from behind, first to last, in units of its own.
+
+    A layer's weights get it times what comes into the layer, so it is their gradient divided by the size of that: where
+    each layer of ReLUs makes what it is given larger, it grows from last to first and the weights' gradient does not.
+    """
+    inputs = visit.get("inputs") or {}
+    return [(name, size / inputs[name]) for name, size in by_depth(visit) if inputs.get(name, 0.0) > 0]
+
+
 def by_depth(visit: Mapping[str, Any]) -> list[tuple[str, float]]:
     """The gradient's root mean square of each layer's weights, in the order in which a batch passes them.
 
