@@ -109,7 +109,9 @@ class Generate(Job):
         return of_pictures(self.x, self.material.parts, data.names, data.mapped, self.setting.options.seed)
 
     def finish(self, nets: Sequence[Any], progress: Sequence[Progress], seconds: float) -> Outcome:
-        model = Model("generate", self.setting.system_name, self.schema, self.sizes, vars(self.setting.config), [*nets])
+        model = Model(
+            "generate", self.setting.system_name, self.schema, self.sizes, self.setting.config_of_file, [*nets]
+        )
         model.extra["seed"] = self.setting.options.seed
         rows = self.material.parts.get("test", self.material.parts["train"])
         if self.material.data.mapped:
