@@ -100,7 +100,7 @@ def plain_step(options: argparse.Namespace) -> Turn:
 
     torch.set_num_threads(options.threads)
     torch.manual_seed(0)
-    net, batch = GPT(65), batches(options, 65)
+    net, batch = GPT(65, is_gpt2=True), batches(options, 65)
     optimizer = torch.optim.AdamW(net.parameters(), STEP_SIZE, BETAS, fused=True)
 
     def train(steps: int) -> None:

@@ -38,13 +38,13 @@ def parts() -> tuple[np.ndarray, np.ndarray, int]:
 
 
 class Block(nn.Module):
-    def __init__(self, width: int, heads: int):
+    def __init__(self, width: int, heads: int, is_gpt2: bool):
         super().__init__()
-        self.heads = heads
-        self.ln_1, self.ln_2 = nn.LayerNorm(width, bias=False), nn.LayerNorm(width, bias=False)
-        self.c_attn = nn.Linear(width, 3 * width, bias=False)
-        self.c_proj = nn.Linear(width, width, bias=False)
-        self.up, self.down = nn.Linear(width, 4 * width, bias=False), nn.Linear(4 * width, width, bias=False)
+        self.heads, self.approximate = heads, "tanh" if is_gpt2 else "none"
+        self.ln_1, self.ln_2 = nn.LayerNorm(width, bias=is_gpt2), nn.LayerNorm(width, bias=is_gpt2)
+        self.c_attn = nn.Linear(width, 3 * width, bias=is_gpt2)
+        self.c_proj = nn.Linear(width, width, bias=is_gpt2)
+        self.up, self.down = nn.Linear(width, 4 * width, bias=is_gpt2), nn.Linear(4 * width, width, bias=is_gpt2)
 
     def forward(self, x: Tensor) -> Tensor:
         B, T, C = x.shape
@@ -52,15 +52,19 @@ class Block(nn.Module):
         q, k, v = (part.view(B, T, self.heads, C // self.heads).transpose(1, 2) for part in (q, k, v))
         y = F.scaled_dot_product_attention(q, k, v, is_causal=True)
         x = x + self.c_proj(y.transpose(1, 2).reshape(B, T, C))
-        return x + self.down(F.gelu(self.up(self.ln_2(x))))
+        return x + self.down(F.gelu(self.up(self.ln_2(x)), approximate=self.approximate))
 
 
 class GPT(nn.Module):
-    def __init__(self, vocabulary: int, layers: int = LAYERS, heads: int = HEADS, width: int = WIDTH):
+    """nanoGPT's network for a CPU; `is_gpt2`: with GPT-2's biases and its approximate gelu, which it leaves out."""
+
+    def __init__(
+        self, vocabulary: int, layers: int = LAYERS, heads: int = HEADS, width: int = WIDTH, is_gpt2: bool = False
+    ):
         super().__init__()
         self.wte, self.wpe = nn.Embedding(vocabulary, width), nn.Embedding(WINDOW, width)
-        self.blocks = nn.ModuleList(Block(width, heads) for _layer in range(layers))
-        self.ln_f = nn.LayerNorm(width, bias=False)
+        self.blocks = nn.ModuleList(Block(width, heads, is_gpt2) for _layer in range(layers))
+        self.ln_f = nn.LayerNorm(width, bias=is_gpt2)
         self.head = nn.Linear(width, vocabulary, bias=False)
         self.head.weight = self.wte.weight
         for name, param in self.named_parameters():

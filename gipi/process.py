@@ -55,6 +55,12 @@ def freed_memory_kept() -> Iterator[None]:
                 trim(0)
 
 
+def give_memory_back() -> None:
+    """What was freed goes back to the system, where large blocks of it would stand between those that come next."""
+    _mallopt, trim = _of_glibc()
+    trim(0)
+
+
 def _of_glibc() -> tuple[Callable[..., int], Callable[[int], int]]:
     """Its `mallopt` and `malloc_trim`, or what does nothing."""
     if sys.platform == "linux":

@@ -8,12 +8,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from gipi.cli.data import data  # noqa: F401  # one of the verbs
 from gipi.cli.diagnosis import doctor  # noqa: F401  # one of the verbs
 from gipi.cli.lines import Line, system_reader
 from gipi.cli.pictures import written, written_each
 from gipi.cli.writing import chat, generate  # noqa: F401  # two of the verbs
 from gipi.errors import RunError, UsageError, nearest
-from gipi.jobs.checks import flag
 from gipi.messages import _
 from gipi.process import large_imports
 from gipi.report.text import clean, harmless_json
@@ -25,8 +25,8 @@ def fit(line: Line) -> dict[str, Any]:
         from gipi.jobs.request import Request
         from gipi.run import Run
 
-    (data,) = line.words
-    return _result(Run(carry_out(Request(data, line.options, read=system_reader(line.rest, line.begun)))))
+    (source,) = line.words
+    return _result(Run(carry_out(Request(source, line.options, read=system_reader(line.rest, line.begun)))))
 
 
 def resume(line: Line) -> dict[str, Any]:
@@ -309,72 +309,6 @@ def systems(line: Line) -> dict[str, Any]:
         rows = [[d.name, ", ".join(d.tasks), ", ".join(d.kinds), d.title.partition(": ")[2]] for d in found]
         print_table("", [_("system"), _("tasks"), _("data"), _("what it is")], rows)
     return {"systems": [{"name": d.name, "tasks": d.tasks, "kinds": d.kinds, "title": d.title} for d in found]}
-
-
-def data(line: Line) -> dict[str, Any]:
-    from gipi.data.registry import entry_of, known
-    from gipi.report.tables import print_table
-
-    if line.options.show:
-        return _show_pictures(line)
-    if line.options.clear_cache:
-        return _clear_cache(line)
-    for name in ("augment", "picture_size", "target", "seed"):
-        if getattr(line.options, name) not in (None, (), 0):
-            raise UsageError(_("{option} goes with --show", option=flag(name)))
-    if line.words:
-        entry = entry_of(line.words[0])
-        if entry is None:
-            names = [one.name for one in known()]
-            raise UsageError(_("there is no data set '{name}'.", name=line.words[0]) + nearest(line.words[0], names))
-        found = [entry]
-    else:
-        found = known()
-    described = [
-        {
-            "name": e.name,
-            "about": e.about,
-            "task": e.task,
-            "target": list(e.target),
-            "licence": e.licence,
-            "embedded": e.is_embedded,
-        }
-        for e in found
-    ]
-    if not line.options.json:
-        rows = [
-            [d["name"], d["task"], d["about"], d["licence"], "" if d["embedded"] else _("fetched")] for d in described
-        ]
-        print_table("", [_("name"), _("task"), _("what it is"), _("licence"), ""], rows)
-    return {"data": described}
-
-
-def _clear_cache(line: Line) -> dict[str, Any]:
-    from gipi.data.fetch import cache_folder
-    from gipi.data.kept import clear
-
-    freed, folder = clear(), str(cache_folder())
-    if not (line.options.json or line.options.quiet):
-        print(_("{folder}: {count} MB of decoded data removed", folder=folder, count=round(freed / 1e6, 1)))
-    return {"folder": folder, "freed": freed}
-
-
-def _show_pictures(line: Line) -> dict[str, Any]:
-    from gipi.verbs.data import draw
-
-    options = line.options
-    if not line.words:
-        raise UsageError(_("expected: gipi data SOURCE --show"))
-    given = {"augment": options.augment, "picture_size": options.picture_size, "seed": options.seed}
-    drawn = draw(line.words[0], target=options.target or None, **given)
-    if not (options.json or options.quiet):
-        for note in drawn.notes:
-            print(note)
-        print(_("first row: as read: {labels}", labels=", ".join(drawn.labels)))
-        names = " ".join(drawn.augment) or _("nothing")
-        print(_("rows below: epochs 1 to {count}, after {names}", count=drawn.epochs, names=names))
-        print(_("written to {path}", path=drawn.path))
-    return {"file": str(drawn.path), "labels": drawn.labels, "augment": drawn.augment, "epochs": drawn.epochs}
 
 
 def as_json(result: Any) -> str:

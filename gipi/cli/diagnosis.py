@@ -15,7 +15,6 @@ def doctor(line: Line) -> dict[str, Any]:
     Raises:
         UsageError: The run is still going on, or `--steps` has nothing to say.
     """
-    from gipi.report.diagnosis import SEVERITIES, evidence_said, remedy_said
     from gipi.report.text import clean
     from gipi.run import Run
 
@@ -31,15 +30,23 @@ def doctor(line: Line) -> dict[str, Any]:
     if is_said:
         print(clean(f"{run.path}: {_said_of(run, findings)}"))
         for finding in findings:
-            print(f"\n{clean(finding.name)} · {SEVERITIES[finding.severity]()}")
-            _print(f"  {clean(finding.cause)}", 2)
-            for remedy in finding.json()["remedies"]:
-                _print(f"  -> {clean(remedy_said(remedy))}", 5)
-            _print(f"     {clean(evidence_said(finding.evidence))}", 5)
+            print_finding(finding)
     found: dict[str, Any] = {"run": str(run.path), "findings": [finding.json() for finding in findings]}
     if options.try_ or options.fix:
         found |= _tried(run, options, is_said)
     return found
+
+
+def print_finding(finding: Any) -> None:
+    """Name and severity, the cause, what helps, and the evidence."""
+    from gipi.report.diagnosis import SEVERITIES, evidence_said, remedy_said
+    from gipi.report.text import clean
+
+    print(f"\n{clean(finding.name)} · {SEVERITIES[finding.severity]()}")
+    _print(f"  {clean(finding.cause)}", 2)
+    for remedy in finding.json()["remedies"]:
+        _print(f"  -> {clean(remedy_said(remedy))}", 5)
+    _print(f"     {clean(evidence_said(finding.evidence))}", 5)
 
 
 def _print(text: str, indent: int) -> None:

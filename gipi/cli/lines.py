@@ -41,6 +41,7 @@ class Shown:
     augment: tuple[str, ...] | None = None  # flip crop affine colour ... (docs/augmentation.md); fit's own if not given
     picture_size: int | None = None  # height and width that pictures are brought to
     target: tuple[str, ...] = ()  # column or columns to be predicted
+    drop: tuple[str, ...] = ()  # columns that nothing is learned from
     seed: int = 0  # of the run that would see them so
     clear_cache: bool = False  # remove pictures, tokens and columns of large tables that were kept; fetched sets stay
     json: bool = False  # the last line of standard output is the result as JSON

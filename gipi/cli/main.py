@@ -29,7 +29,7 @@ VERBS = {
     "export": "RUN [FILE] [--to onnx|torch|safetensors|sagemaker|docker]",
     "serve": "[RUN...] [OPTIONS]",
     "systems": "[SYSTEM]",
-    "data": "[NAME] [--show]",
+    "data": "[NAME or SOURCE] [OPTIONS]",
 }
 
 

@@ -1,5 +1,6 @@
 """What a person is told about the columns of a table: few sentences, also when there are many columns."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import polars as pl
@@ -20,7 +21,7 @@ class Findings:
         self.topics.setdefault(topic, []).append(column)
 
 
-def abbreviated(names: list[str], most: int = 8) -> str:
+def abbreviated(names: Sequence[str], most: int = 8) -> str:
     """The first names of a long list, and how many more there are."""
     if len(names) <= most + 1:
         return ", ".join(names)

@@ -57,16 +57,16 @@ _OF_WEIGHTS = ("weights", "freeze", "trunk_lr", "model")
 _OF_ANSWERS = ("distribution", "loss", "positive", "class_weight", *_MIXES, "weight", *_OF_WEIGHTS)
 _OF_PARTS = ("distribution", "positive", "class_weight", *_MIXES, "weight", "ensemble", "task", "model")
 _OF_MEMBERS = ("averaging", "folds", "ensemble")
-_OF_DATA = ("target", "test", "valid", "group", "time", "no_target", "scale", "picture_size", "separator")
+_OF_DATA = ("target", "test", "valid", "group", "time", "drop", "no_target", "scale", "picture_size", "separator")
 _OF_PIXELS = (
     *("distribution", "positive", "label_smoothing", "mixup", "cutmix", "weight", "target", "test", "valid", "group"),
-    *("time", "no_target", "scale", "separator", "clusters", "folds", "workers"),
+    *("time", "drop", "no_target", "scale", "separator", "clusters", "folds", "workers"),
 )
 _OF_ROUNDS = ("epochs", "batch_size", "patience")
 _OF_TEXTS = ("text", "tokenizer", "vocabulary", "context")
 _OF_RUNNING = (
     *(name for name in _OF_PARTS if name != "task"),
-    *("averaging", "group", "time", "no_target", "scale", "picture_size", "clusters", "folds", "augment"),
+    *("averaging", "group", "time", "drop", "no_target", "scale", "picture_size", "clusters", "folds", "augment"),
 )
 _OF_ONE = ("noise", "ignore")  # of one task alone
 _IN_FLOAT64 = ("classify", "regress", "segment", "upscale", "stream")

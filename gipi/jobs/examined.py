@@ -24,11 +24,16 @@ def examined_before(job: Job, display: Any) -> list[dict[str, Any]]:
     """What is found in the data, as run.json holds it; a person is told before training begins."""
     if not job.setting.options.doctor:
         return []
-    found = examine(replace(job.view(), **_known(job)), OF_DATA)
+    found = examined_data(job)
     for finding in found:
         if finding.severity != "note":
             display.note(f"{finding.name}: {finding}")
     return [finding.json() for finding in found]
+
+
+def examined_data(job: Job) -> list[Finding]:
+    """What is found in the data."""
+    return examine(replace(job.view(), **_known(job)), OF_DATA)
 
 
 def examined_after(job: Job, folder: Folder, error: str, outcome: Outcome | None) -> list[Finding]:

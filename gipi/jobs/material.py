@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 
 from gipi.data.dataset import Dataset
+from gipi.data.remarks import abbreviated
 from gipi.data.split import Parts, folds, split
 from gipi.errors import DataError, UsageError, nearest
 from gipi.jobs.checks import check_use, flag
@@ -69,7 +70,7 @@ def gather(source: Any, options: Fit, progress: Progress | None = None, size: An
     _check_asked(own.data, options)
     own.data = _without_target(own.data, options, notes)
     data, target = own.data, own.data.target
-    aside = [name for name in (options.group, options.weight) if name]
+    aside = {name for name in (options.group, options.weight, *options.drop) if name}
     kinds, remarks = infer(
         data.frame.drop(aside), target, picture=data.kind != "table", where=own.where, mapped=data.mapped
     )
@@ -78,6 +79,8 @@ def gather(source: Any, options: Fit, progress: Progress | None = None, size: An
         kinds = {name: kind for name, kind in kinds.items() if name in target} | dict.fromkeys(text, "text")
         remarks = [said_of_texts(data, (*aside, *target))]
     notes += remarks
+    if options.drop:
+        notes.append(_("nothing is learned from: {names}", names=abbreviated(options.drop, 12)))
     inputs = dict.fromkeys(data.text, "text") if data.text else _inputs(kinds, target, options)
     kinds |= _kinds_aside(data, options, own.where)
     exact = (*target, *_aside(options).values())
@@ -132,7 +135,7 @@ def _check_asked(data: Dataset, options: Fit) -> None:
         raise UsageError(_("clusters are looked for in tables; {name} has pictures", name=data.name))
     if options.group and options.time:
         raise UsageError(_("--group and --time exclude each other: parts are cut by one of them"))
-    for option, name in _aside(options).items():
+    for option, name in (*_aside(options).items(), *(("drop", name) for name in options.drop)):
         if name not in data.frame.columns:
             known = ", ".join(data.frame.columns[:30])
             text = _(
@@ -169,7 +172,7 @@ def _kinds_aside(data: Dataset, options: Fit, where: Where) -> dict[str, str]:
 
 def _inputs(kinds: dict[str, str], target: tuple[str, ...], options: Fit) -> dict[str, str]:
     """The kind of each column that is learned from; the time of a row may say something, its group and weight not."""
-    aside = {options.group, options.weight, *target}
+    aside = {options.group, options.weight, *options.drop, *target}
     used = ("number", "boolean", "category", "date")
     inputs = {name: kind for name, kind in kinds.items() if name not in aside and kind in used}
     if options.time in inputs and inputs[options.time] not in ("number", "date"):
@@ -183,7 +186,7 @@ def _nothing_left(data: Dataset, target: tuple[str, ...]) -> str:
     if not others:
         return _("{name} has no column beside the target: there is nothing to learn from", name=data.name)
     return _(
-        "no column of {name} is left to learn from: {columns} are constant, name rows, or hold free text",
+        "no column of {name} is left to learn from: {columns} are constant, name rows, hold free text, or were dropped",
         name=data.name,
         columns=", ".join(others[:12]),
     )

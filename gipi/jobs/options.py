@@ -43,6 +43,7 @@ class Fit:
     weight: str | None = None  # column with the weight of each row
     class_weight: Literal["none", "balanced"] = "none"  # balanced: rare classes count as much as frequent ones
     positive: str | None = None  # one class against all others
+    drop: tuple[str, ...] = ()  # columns that nothing is learned from
     no_target: bool = False  # nothing is to be predicted: look for clusters
     noise: float = 0.3  # denoise: standard deviation of the noise that is to be taken out, white being 1
     clusters: int | None = None  # how many; from the data if not given

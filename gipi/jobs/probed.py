@@ -29,6 +29,7 @@ from gipi.jobs.job import Job
 from gipi.jobs.streamed import Streamed
 from gipi.jobs.supervised import Supervised
 from gipi.jobs.write import Write
+from gipi.process import give_memory_back
 from gipi.release.rows import rows_at_once
 from gipi.training.folder import Folder
 from gipi.training.member import Member
@@ -60,6 +61,7 @@ def probe_beginning(job: Job, first_member: Member, folder: Folder) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the training says them too
         folder.record["probes"] = _finite(_before(job, first_member))
+    give_memory_back()  # of the member that was thrown away
 
 
 def probe_end(job: Job, nets: Sequence[nn.Module], folder: Folder) -> None:

@@ -14,6 +14,10 @@ OF_PICTURES = ("generate", "compress", "denoise", "embed")  # tasks that want no
 OF_TEXTS = ("write", "chat", "translate", "fill", "tag", "relate")
 
 
+class NoTargetError(UsageError):
+    """Nobody said what is to be predicted, and the data does not say it."""
+
+
 def against_the_rest(
     data: Dataset, kinds: dict[str, str], options: Fit, part: str = ""
 ) -> tuple[Dataset, dict[str, str]]:
@@ -92,7 +96,7 @@ def _task_without_target(data: Dataset, options: Fit) -> str:
     )
     if data.origin and data.origin.endswith(".txt"):
         text += ". " + _("If it is a text and no table: --task write")
-    raise UsageError(text)
+    raise NoTargetError(text)
 
 
 def _check_target(data: Dataset, kinds: dict[str, str]) -> None:

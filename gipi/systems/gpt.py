@@ -111,12 +111,12 @@ class Linear(nn.Module):
         self.bias = nn.Parameter(torch.zeros(outputs))
 
     def forward(self, x: Tensor) -> Tensor:  # (B, T, inputs) -> (B, T, outputs)
-        return through(self, x)
+        B, T, inputs = x.shape
+        return through(self, x.view(B * T, inputs)).view(B, T, -1)
 
 
 def through(layer: Linear, x: Tensor) -> Tensor:
-    B, T, inputs = x.shape
-    return torch.addmm(layer.bias, x.view(B * T, inputs), layer.weight).view(B, T, -1)
+    return torch.addmm(layer.bias, x, layer.weight)
 
 
 def normed(norm: nn.LayerNorm, x: Tensor) -> Tensor:
@@ -128,12 +128,10 @@ class Here(NamedTuple):
 
     Attributes:
         places: `(n,)`, of the new tokens.
-        stop: So many places of the memory are looked at.
         mask: `(n, stop)`, true where a token may look; None: everywhere.
     """
 
     places: Tensor
-    stop: int
     mask: Tensor | None
 
 
@@ -202,16 +200,19 @@ class Layer(nn.Module):
         x = x + self.dropout(self.attn(self.ln_1(x), turn))
         return x + self.dropout(self.mlp(self.ln_2(x)))
 
-    def follow(self, x: Tensor, turn: Turn | None, keys: Tensor, values: Tensor, here: Here) -> Tensor:
-        """The same for new tokens `(B, n, D)` behind those in memory, `(B, H, C, d)` each, which gets theirs.
+    def follow(self, x: Tensor, turn: Turn | None, room: Tensor, seen: Tensor, here: Here) -> Tensor:
+        """The same for new tokens `(B n, D)` behind those in memory, `(B, 2, H, C, d)`, which gets theirs.
 
-        Of one token modules and their hooks would take as long as the arithmetic: so their parameters are used as such.
+        Of one token modules, their hooks and each view would take as long as the arithmetic: so there are few of them.
         """
         attn, mlp = self.attn, self.mlp
-        query, key, value = split(through(attn.c_attn, normed(self.ln_1, x)), turn, keys.shape[1])
-        keys.index_copy_(2, here.places, key)
-        values.index_copy_(2, here.places, value)
-        found = scaled_dot_product_attention(query, keys[:, :, : here.stop], values[:, :, : here.stop], here.mask)
+        B, _two, H, _room, d = room.shape
+        parts = through(attn.c_attn, normed(self.ln_1, x)).view(B, -1, 3, H, d).permute(0, 2, 3, 1, 4)
+        if turn is not None:
+            parts = torch.cat([turned(parts[:, :2], turn), parts[:, 2:]], 1)
+        room.index_copy_(3, here.places, parts[:, 1:])
+        keys, values = seen.unbind(1)
+        found = scaled_dot_product_attention(parts[:, 0], keys, values, here.mask)  # (B, H, n, d)
         x = x + through(attn.c_proj, found.transpose(1, 2).reshape(x.shape))
         return x + through(mlp.c_proj, mlp.bend(through(mlp.c_fc, normed(self.ln_2, x))))
 
@@ -263,11 +264,10 @@ class Net(nn.Module):
     # --- writing
 
     def memory(self, rows: int) -> list[Tensor]:
-        """Room for keys and values of each layer, `(rows, H, C, d)` each, and how much of it is filled, `(rows,)`."""
-        width = self.wte.weight.shape[1]
-        shape = (rows, self.heads, self.context, width // self.heads)
-        room = [self.wte.weight.new_zeros(shape) for _place in range(2 * len(self.h))]
-        return [*room, torch.zeros(rows, dtype=torch.long, device=self.wte.weight.device)]
+        """Room for keys and values of all layers, `(rows, L, 2, H, C, d)`, and how much of it is filled, `(rows,)`."""
+        weight = self.wte.weight
+        room = weight.new_zeros(rows, len(self.h), 2, self.heads, self.context, weight.shape[1] // self.heads)
+        return [room, torch.zeros(rows, dtype=torch.long, device=weight.device)]
 
     def follow(self, x: Tensor, memory: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
         """The scores `(B, V)` of what comes behind new tokens `(B, n)`; the memory is filled in place.
@@ -275,25 +275,25 @@ class Net(nn.Module):
         All rows have come equally far. What is compiled, or runs on a GPU, always looks at the whole room, through a
         mask: nothing has to be read back, and no shape changes. Elsewhere only what is filled is looked at.
         """
-        *room, filled = memory
-        n = x.shape[1]
+        room, filled = memory
+        B, n = x.shape
         places = filled[0] + torch.arange(n, device=x.device)
         is_static = torch.compiler.is_compiling() or x.device.type != "cpu"
         stop = self.context if is_static else int(filled[0]) + n
         mask = None
         if is_static or n > 1:
             mask = torch.arange(stop, device=x.device) <= places[:, None]  # (n, stop)
-        h = self.wte.weight[x]
+        h = self.wte.weight[x]  # (B, n, D)
         turn = None
         if self.is_rotary:
             turn = self.cosine[places], self.sine[places]
         else:
             h = h + self.wpe.weight[places]
-        here = Here(places, stop, mask)
-        for number, layer in enumerate(self.h):
+        h, here = h.flatten(0, 1), Here(places, mask)
+        for layer, own, seen in zip(self.h, room.unbind(1), room[..., :stop, :].unbind(1), strict=True):
             assert isinstance(layer, Layer)
-            h = layer.follow(h, turn, room[2 * number], room[2 * number + 1], here)
-        return normed(self.ln_f, h[:, -1]) @ self.wte.weight.T, [*room, filled + n]
+            h = layer.follow(h, turn, own, seen, here)
+        return normed(self.ln_f, h.view(B, n, -1)[:, -1]) @ self.wte.weight.T, [room, filled + n]
 
 
 def players(net: Net, config: Config, loss, schedule) -> dict:

@@ -24,6 +24,7 @@ from torch import Tensor
 from gipi.errors import DataError, RunError, TrainingError, UsageError
 from gipi.launch import meeting_point, place
 from gipi.messages import _
+from gipi.training import heartbeat
 from gipi.training.heartbeat import End, Heartbeat
 
 Said = TypeVar("Said")
@@ -131,7 +132,7 @@ class Ranks:
     def first_is_done(self) -> None:
         """Wait until the first rank has done what it does alone."""
         if self.pulse and not self.is_first:
-            end = self.pulse.end_of_first()
+            end = self.pulse.end_of_first(heartbeat.SILENCE)
             if end.is_trouble:
                 raise self._again(0, end)
             if end.kind != "left":
@@ -280,7 +281,9 @@ def _part(ranks: Ranks, pulse: Heartbeat, error: BaseException | None) -> None:
     if error is not None:
         with suppress(Exception):
             dist.destroy_process_group()  # whoever waits for this rank hears that it does not come
-    pulse.leave(error.missing if isinstance(error, Lost) else ())
+    # a signal that ends this process after its step ends the first at once where that has not begun to train
+    patience = heartbeat.SILENCE if error is None else heartbeat.ROLL_CALL
+    pulse.leave(error.missing if isinstance(error, Lost) else (), patience)
     if error is not None and not ranks.is_first:
         time.sleep(0.5)  # the first has something to say, and a launcher ends it when this one ends
     if error is None and dist.is_initialized():

@@ -95,21 +95,21 @@ class Heartbeat:
         except (RuntimeError, ValueError):  # the store is gone, and the first process with it
             return [0], None
 
-    def end_of_first(self) -> End:
-        """How the first process has ended, once it has; nothing if it is silent."""
+    def end_of_first(self, patience: float) -> End:
+        """How the first process has ended, once it has; nothing if it gives no sign for so many seconds."""
         try:
             while True:
                 end = self.ends()[0]
-                if end.kind or 0 in self.silent():
+                if end.kind or 0 in self.silent(patience):
                     return end
                 time.sleep(0.05)
         except (RuntimeError, ValueError):
             return End("")
 
-    def leave(self, missing: Sequence[int]) -> None:
+    def leave(self, missing: Sequence[int], patience: float) -> None:
         """The others wait for the first to end, and it, which may keep the store, until they are done with that."""
         if self.rank != 0 and 0 not in missing:
-            self.end_of_first()
+            self.end_of_first(patience)
         self.over.set()
         self.thread.join(PATIENCE)
         with suppress(RuntimeError, ValueError):
@@ -121,10 +121,10 @@ class Heartbeat:
             while awaited and not self.words.check(awaited) and time.monotonic() < until:
                 time.sleep(0.02)
 
-    def silent(self) -> list[int]:
-        """Who has given no sign for too long."""
+    def silent(self, patience: float) -> list[int]:
+        """Who has given no sign for so many seconds."""
         now = time.monotonic()
-        return [other for other, (_sign, at) in [*self.seen.items()] if now - at > SILENCE]
+        return [other for other, (_sign, at) in [*self.seen.items()] if now - at > patience]
 
     def _signs(self, store: "dist.Store") -> dict[int, bytes]:
         return dict(zip(self.others, store.multi_get([f"beat/{other}" for other in self.others]), strict=True))
@@ -142,7 +142,7 @@ class Heartbeat:
                     if other not in self.seen or self.seen[other][0] != sign:
                         self.seen[other] = sign, now
                 ends = self.ends(self.beats)
-                lost = [other for other in self.silent() if not ends[other].kind]
+                lost = [other for other in self.silent(SILENCE) if not ends[other].kind]
                 trouble = next((end for end in ends.values() if end.is_trouble), None)
             except (RuntimeError, ValueError):
                 lost = [0]

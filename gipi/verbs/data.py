@@ -1,11 +1,11 @@
-"""`gipi data SOURCE --show`: what a model will see of pictures: as they are read, and in the first epochs of a run.
+"""`gipi data SOURCE`: what there is to learn from, before anything is trained; pictures as a model will see them.
 
-The pictures, their parts and their draws are those of `gipi fit` with the same options and seed, so the second row is
-what the first epoch learns from.
+All is read as `gipi fit` reads it with the same options and seed: the same columns and parts, and of pictures the same
+draws, so that the second row of what is drawn is what the first epoch learns from.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from gipi.errors import UsageError
 from gipi.messages import _
 
 COLUMNS = 10
+MOST_VALUES = 3  # of a column of words that are named
 EPOCHS = 4
 
 
@@ -33,6 +34,83 @@ class Drawn:
     augment: tuple[str, ...]
     epochs: int = EPOCHS
     notes: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Looked:
+    """What data is like.
+
+    Attributes:
+        name: Of the data.
+        task: What `gipi fit` would do with it.
+        facts: Sentences on what was recognised, repaired or left out.
+        columns: Of a table, each column: `name`, `kind` (number, category, boolean, date, text, target, or left out),
+            `missing` and `distinct` (how many values), `values` (least, middle and greatest, or the most frequent).
+        findings: What the doctor says of it, the most severe first.
+    """
+
+    name: str
+    task: str
+    facts: list[str]
+    columns: list[dict[str, Any]]
+    findings: list[Any]
+
+
+def look(
+    source: Any,
+    *,
+    target: Sequence[str] | str = (),
+    drop: Sequence[str] | str = (),
+    seed: int = 0,
+    told: Any = None,
+) -> Looked:
+    """Say what there is to learn from, and what is wrong with it; nothing is trained and nothing kept.
+
+    Args:
+        source: Data as `gipi fit` takes it.
+        target: The columns to be predicted.
+        drop: Columns that nothing is learned from.
+        seed: Of the run, which decides the parts.
+        told: Called with what takes long, how much of it is done, of how much.
+
+    Raises:
+        DataError: The data cannot be used; names the file, row or column.
+
+    Example:
+        >>> found = look("iris")
+        >>> found.task, [column["name"] for column in found.columns][-1]
+        ('classify', 'species')
+    """
+    import torch
+
+    from gipi.jobs.examined import examined_data
+    from gipi.jobs.options import Fit
+    from gipi.jobs.request import Request, make_job
+    from gipi.jobs.target import NoTargetError
+
+    request = Request(source, Fit(target=target, drop=drop, seed=seed), progress=told)  # type: ignore[arg-type]
+    missing = []
+    try:
+        job = make_job(request, torch.device("cpu"))
+    except NoTargetError:
+        request.options = replace(request.options, no_target=True)
+        job = make_job(request, torch.device("cpu"))
+        missing = [_("nothing is said to be the target: --target COLUMN")]
+    view = job.view()
+    columns = [] if view.frame is None else [_column(view.frame[name], view) for name in view.frame.columns]
+    return Looked(job.name, job.record["task"], [*job.facts, *missing], columns, examined_data(job))
+
+
+def _column(values: Any, view: Any) -> dict[str, Any]:
+    kind = "target" if values.name in view.target else view.used.get(values.name, "left out")
+    present = values.drop_nulls()
+    found = {"name": values.name, "kind": kind, "missing": values.null_count(), "distinct": present.n_unique()}
+    if values.dtype.is_nested() or not len(present):
+        return {**found, "values": []}
+    if values.dtype.is_numeric() or values.dtype.is_temporal():
+        return {**found, "values": [present.min(), present.median(), present.max()]}
+    counts = present.value_counts(sort=True)
+    return {**found, "values": counts[values.name].cast(str).to_list()[:MOST_VALUES]}
 
 
 def draw(

@@ -20,13 +20,16 @@ from gipi.algorithms.averaging import Average
 from gipi.algorithms.optimizers import make
 from gipi.data.stream import Stream
 from gipi.jobs.shared import remarks_on
+from gipi.jobs.trunk import paced
 from gipi.losses.classification import cross_entropy
+from gipi.release.weights import freeze
 from gipi.signals import Stopped
 from gipi.training.distributed import Council, Ranks, joined
 from gipi.training.parallel import mean_of_all, of_all_ranks, shard, whole
 from gipi.training.player import Player, learner
 
 ROWS, STEPS = 41, 12  # 41 rows in three batches: shares of 7 and 7, 7 and 7, 7 and 6
+TRUNK = frozenset({"0.weight", "0.bias"})
 SHARDED = ("sgd", "nag", "adam", "adamw", "adagrad", "adadelta", "rmsprop", "muon", "lars")
 
 
@@ -41,7 +44,16 @@ def network(*between: nn.Module) -> nn.Module:
     return nn.Sequential(nn.Linear(5, 7), nn.Tanh(), *between, nn.Linear(7, 3)).double()
 
 
-def curve(ranks: Ranks, optimizer: str, is_sharded: bool = False, is_weighted: bool = False, net=None) -> dict:
+def frozen() -> nn.Module:
+    """The network as `--freeze` leaves it."""
+    net = network()
+    freeze(net, TRUNK)
+    return net
+
+
+def curve(
+    ranks: Ranks, optimizer: str, is_sharded: bool = False, is_weighted: bool = False, net=None, pace: float = 1.0
+) -> dict:
     """Losses and weights of a training by these ranks (alone: by one process), with clipping and an average."""
     x, y, weights = data()
     net = network() if net is None else net
@@ -50,6 +62,7 @@ def curve(ranks: Ranks, optimizer: str, is_sharded: bool = False, is_weighted: b
     tensors = (x, y, weights) if is_weighted else (x, y)
     stream = Stream(tensors, 14, seed=3, part=(ranks.rank, ranks.size))
     players = learner(net, cross_entropy, lambda params: make(optimizer, params, 0.03))
+    players = paced(players, net, TRUNK, pace)  # as `--trunk-lr` does
     for player in players.values():
         player.clip = 0.4
         player.count = (lambda batch: batch[2].sum()) if is_weighted else player.count
@@ -158,6 +171,9 @@ def main(folder: Path) -> None:
         found["mean"] = [t.tolist() for t in mean_of_all([x[0], x], 1 + 2 * ranks.rank)]
         found["adam"] = curve(ranks, "adam")
         found["weighted"] = curve(ranks, "momentum", is_weighted=True)
+        found["paced"] = curve(ranks, "adam", pace=0.1)
+        found["frozen"] = curve(ranks, "adam", net=frozen())
+        found["frozen shards"] = curve(ranks, "adam", is_sharded=True, net=frozen())
         found["normed"] = curve(ranks, "adam", is_sharded=True, net=network(nn.BatchNorm1d(7)))["losses"]
         found["copies normed"] = curve(ranks, "adam", net=network(nn.BatchNorm1d(7)))["losses"]
         found["sharded"] = {name: curve(ranks, name, is_sharded=True) for name in SHARDED}

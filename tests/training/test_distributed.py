@@ -105,6 +105,16 @@ def test_two_ranks_have_the_curve_of_one(two, name, optimizer):
     assert alone["losses"][-1] < 0.9 * alone["losses"][0]
 
 
+def test_two_ranks_learn_from_loaded_weights_as_one_does(two):
+    """With a trunk that takes smaller steps, and with one that takes none: that one stays to the bit."""
+    paced, frozen = script.curve(ALONE, "adam", pace=0.1), script.curve(ALONE, "adam", net=script.frozen())
+    assert distance(two[0]["paced"], paced) < 1e-12 < distance(paced, script.curve(ALONE, "adam"))
+    assert distance(two[0]["frozen"], frozen) < 1e-12 and distance(two[0]["frozen shards"], frozen) < 1e-12
+    begun = script.network().state_dict()
+    for found in (frozen, two[0]["frozen"], two[0]["frozen shards"]):
+        assert found["weights"]["0.weight"] == begun["0.weight"].tolist() != found["weights"]["2.weight"]
+
+
 @pytest.mark.parametrize("optimizer", script.SHARDED)
 def test_shards_have_the_curve_of_one(two, optimizer):
     """FSDP2: layers of 7 and 3 rows are cut into unequal parts; LARS and Muon look at whole matrices."""
@@ -201,8 +211,8 @@ def test_a_rank_that_dies_is_named_and_one_process_goes_on(dead, environment, tm
     assert alone.metrics == pytest.approx(whole.metrics, rel=1e-9)
 
 
-def by_hand(arguments: list[list[str]], environment: dict, folders: list[Path]) -> list:
-    """Two processes as SLURM's srun starts them."""
+def by_hand(arguments: list[list[str]], environment: dict, folders: list[Path], first: str = "") -> list:
+    """Two processes as SLURM's srun starts them; `first`: what they do before."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -211,7 +221,7 @@ def by_hand(arguments: list[list[str]], environment: dict, folders: list[Path]) 
     started = []
     for rank, (words, folder) in enumerate(zip(arguments, folders, strict=True)):
         own = {**environment, **said, "SLURM_PROCID": str(rank), "SLURM_LOCALID": str(rank)}
-        command = [sys.executable, "-c", QUICK, *words]
+        command = [sys.executable, "-c", first + QUICK, *words]
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
         started.append(subprocess.Popen(command, env=own, cwd=folder, **pipes))
     return started
@@ -238,6 +248,23 @@ def test_what_goes_wrong_on_one_rank_is_said_once_and_ends_all(other, code, sent
     assert said.startswith(f"gipi: {sentence}") and said.count("\n") == 1
     assert (out, silent_out, silent) == ("", "", "")
     assert not (folders[0] / "runs").exists()
+
+
+def test_a_signal_that_finds_the_first_before_its_training_ends_all_soon(environment, tmp_path):
+    """The first dies of it, the other waits in its first exchange: it does not wait for a dead one's good-bye."""
+    slow = "import gipi.jobs.carry as carry, time; carry.examined_before = lambda *a: (print('now'), time.sleep(60))"
+    line = ["fit", "iris", "--run", str(tmp_path / "run"), *flags(**{**RUN, "doctor": True}, steps=100)]
+    both = by_hand([line] * 2, {**environment, "TEST_TIMES": "[1.5, 60, 60]"}, [tmp_path] * 2, slow)
+    while "now" not in (said := both[0].stdout.readline()):
+        assert said, both[0].communicate()
+    for process in both:
+        process.terminate()
+    began = time.monotonic()
+    codes = [process.wait(timeout=40) for process in both]
+    assert time.monotonic() - began < 20, codes
+    assert 0 not in codes
+    for process in both:
+        process.communicate()
 
 
 @pytest.mark.slow

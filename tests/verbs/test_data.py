@@ -17,7 +17,7 @@ from gipi.jobs.supervised import Supervised
 from gipi.report.tiles import GAP, LETTERS, tiles
 from gipi.systems import convnet
 from gipi.training.prepare import Arithmetic
-from gipi.verbs.data import COLUMNS, EPOCHS, draw
+from gipi.verbs.data import COLUMNS, EPOCHS, draw, look
 
 
 def tile(sheet: np.ndarray, row: int, column: int, size: int) -> np.ndarray:
@@ -86,3 +86,50 @@ def test_tiles_have_a_word_below_that_fits():
     assert (
         len(differ) and differ[:, 1].max() < GAP + 72 and GAP + 72 <= differ[:, 0].min() < GAP + 72 + LETTERS + 2 * GAP
     )
+
+
+def shop(path):
+    """A table with a column that gives the answer away, and one that only names the rows."""
+    draw = np.random.default_rng(0)
+    lines = ["order_id,visits,city,refund,kept"]
+    for row in range(400):
+        visits, kept = draw.integers(1, 30), draw.random() < 0.5
+        city = draw.choice(["Seoul", "Busan", "Jeju"]) if row % 10 else ""
+        lines.append(f"{1000 + row},{visits},{city},{0 if kept else draw.integers(1, 99)},{'yes' if kept else 'no'}")
+    path.write_text("\n".join(lines))
+    return str(path)
+
+
+def test_what_a_table_holds_and_what_is_wrong_with_it(tmp_path):
+    found = look(shop(tmp_path / "shop.csv"), target="kept")
+    columns = {one["name"]: one for one in found.columns}
+    assert found.task == "classify" and "400 rows" in found.facts[0]
+    assert [one["kind"] for one in found.columns] == ["left out", "number", "category", "number", "target"]
+    assert columns["city"]["missing"] == 40 and columns["city"]["distinct"] == 3
+    assert set(columns["city"]["values"]) == {"Seoul", "Busan", "Jeju"}
+    assert columns["visits"]["values"][0] == 1 and columns["visits"]["values"][2] == 29
+    assert found.findings[0].name == "target-leak" and found.findings[0].evidence["column"] == "refund"
+    again = look(shop(tmp_path / "shop.csv"), target="kept", drop="refund")
+    assert "target-leak" not in [one.name for one in again.findings]
+    assert {one["name"]: one["kind"] for one in again.columns}["refund"] == "left out"
+
+
+def test_a_table_of_which_nobody_says_what_is_asked(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "sizes.csv").write_text("a,b\n" + "\n".join(f"{n % 7},{n % 5 / 2}" for n in range(60)))
+    assert main(["data", "sizes.csv", "--lang", "en"]) == 0
+    said = capsys.readouterr().out
+    assert "--target COLUMN" in said and "0 … 3 … 6" in said
+    assert list(tmp_path.iterdir()) == [tmp_path / "sizes.csv"]  # nothing is kept
+    assert main(["data", "sizes.csv", "--target", "c", "--lang", "en"]) == 2
+    assert main(["data", "sizs.csv", "--lang", "en"]) == 2
+    assert "sizes.csv" in capsys.readouterr().err
+    assert main(["data", "sizes.csv", "--target", "b", "--json", "--lang", "en"]) == 0
+    assert [one["kind"] for one in json.loads(capsys.readouterr().out)["columns"]] == ["number", "target"]
+
+
+def test_pictures_and_texts_have_no_columns(tmp_path):
+    assert look("digits").columns == []
+    (tmp_path / "words.txt").write_text("To be or not.\nThat is the question here.\n" * 40)
+    found = look(str(tmp_path / "words.txt"))
+    assert found.columns == [] and found.task == "write"
