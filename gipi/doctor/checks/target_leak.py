@@ -23,8 +23,8 @@ ROWS = 3000  # a share of 0.1 is then known to a hundredth
 # as much. Of numbers 0.98, a correlation of 0.99: two measurements of one thing seldom agree better than that.
 NEARLY_ALL, OF_NUMBERS, FAR = 0.1, 0.02, 4.0
 MUCH, FARTHER = 0.25, 2.5  # by definition: three quarters are told
-# Where a tenth of two classes' rows are wrong 0.36 is left (4 p (1 - p)), and the mean of five neighbours adds a fifth to
-# that. A column that was written down carelessly is told from a good one by the others, which then know nothing at all.
+# Where a tenth of two classes' rows are wrong 0.36 is left (4 p (1 - p)), and the mean of five neighbours adds a fifth.
+# A column that was written down carelessly is told from a good one by the others, which then know nothing at all.
 CARELESS, NOTHING = 0.45, 0.8
 SURE = 4.0  # standard errors: a chance of 3e-5 for a column, so hundreds of columns may be tried
 EXACT = 1e-9  # of the variance: what rounding of 32-bit targets leaves; measured targets leave more
