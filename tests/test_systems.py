@@ -373,7 +373,6 @@ IRIS = {"sepal length (cm)": 5.1, "sepal width (cm)": 3.5, "petal length (cm)": 
     [case for case in cases() if case[1] != "regress" or systems.describe(case[0]).tasks[0] == "regress"],
     ids=lambda part: part,
 )
-@pytest.mark.filterwarnings("ignore:.*step by step:gipi.errors.ProgramWarning")  # of recurrent networks
 def test_fit_save_load_predict(name, task, kind, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     data, options, rows = data_for(task, kind)

@@ -122,11 +122,12 @@ def _filled(opened: Held) -> Any:
 
 
 def _name_axes(graph: Any) -> None:
-    """`rows`, `height` and `width`, for axes that the exporter has numbered."""
+    """`rows`, `height` and `width` or `tokens`, for axes that the exporter has numbered."""
     names: dict[str, str] = {}
     for value in graph.input:
         free = [axis.dim_param for axis in value.type.tensor_type.shape.dim]
-        for old, new in zip([one for one in free if one], ("rows", "height", "width"), strict=False):
+        known = ("rows", "tokens") if value.name == "tokens" else ("rows", "height", "width")
+        for old, new in zip([one for one in free if one], known, strict=False):
             names.setdefault(old, new)
     if not names:
         return

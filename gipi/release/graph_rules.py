@@ -17,7 +17,7 @@ import numpy as np
 
 from gipi.messages import _
 from gipi.release.graph import DTYPES, FLOAT, FLOATS, INT, INTS, Attribute, Graph, Node, Tensor, Value
-from gipi.release.operators import EQUATION, LIMITS, MOST_AXES, ONE_NUMBER, OPERATORS, OPTIONAL, SIZED
+from gipi.release.operators import EQUATION, LENGTHS, LIMITS, MOST_AXES, ONE_NUMBER, OPERATORS, OPTIONAL, SIZED
 from gipi.release.refused import Refused
 from gipi.release.tensor_file import KINDS, Entry
 
@@ -110,6 +110,7 @@ class _Flow:
         self.from_numbers: set[str] = set()  # values that depend on the numbers of an input other than `size`
         self.constants: dict[str, list] = {}  # small constants, their numbers in one row
         self.tensors = {tensor.name: tensor for tensor in graph.tensors}  # and those of nodes
+        self.with_rows: set[str] = set()  # values of three axes, the second of which is never empty
 
     def follow(self) -> None:
         for value in self.graph.inputs:
@@ -161,6 +162,7 @@ class _Flow:
             if tensor and (is_odd or tensor.dtype not in NUMPY):
                 raise _refused(_("it has a size that is none, in {operator}", operator=node.operator))
         self.check_sizes(node)
+        self.check_rows(node)
         is_from_numbers = node.operator not in ("Shape", "Size") and not self.from_numbers.isdisjoint(node.inputs)
         for name in filter(None, node.outputs):
             self.define(name, is_from_numbers)
@@ -214,6 +216,27 @@ class _Flow:
             elements = max(max(map(abs, scales)) * (1 << 20), _product(sizes))
         if not elements <= LARGEST_ELEMENTS:  # NaN too
             raise _refused(_("it asks for more than may be: {operator}", operator=node.operator))
+
+    def check_rows(self, node: Node) -> None:
+        """Recurrent layers are given a row more than there are, so never none, and the lengths of all rows."""
+        if node.operator == "Pad" and _adds_rows(node, self.tensors):
+            self.with_rows.add(node.outputs[0])
+        if node.operator not in LENGTHS:
+            return
+        if LENGTHS[node.operator] >= len(node.inputs) or not node.inputs[LENGTHS[node.operator]]:
+            raise _refused(_("it leaves out an input of {operator}", operator=node.operator))
+        if node.inputs[0] not in self.with_rows:
+            raise _refused(_("it might have no rows for {operator}", operator=node.operator))
+
+
+def _adds_rows(node: Node, tensors: dict[str, Tensor]) -> bool:
+    """Whether this Pad of three axes makes the second longer, and none shorter."""
+    around = tensors.get(node.inputs[1]) if len(node.inputs) in (2, 3) else None
+    modes = [attribute.value for attribute in node.attributes]
+    if around is None or around.dtype != INT64 or modes not in ([], [b"constant"]):
+        return False
+    counts = _numbers(around) or []
+    return len(counts) == 6 and min(counts) >= 0 and counts[1] + counts[4] > 0
 
 
 def _check_attributes(node: Node) -> None:

@@ -5,7 +5,8 @@ that depend on numbers (NonZero, Unique, Compress), draws random numbers, or wor
 what no system of ours needs.
 
 The limits are not for sense alone. Programs made at random ended the whole process with onnxruntime 1.31: a maximum or
-a normalisation whose last input is left out, a negative `batch_dims`, a OneHot of no depth, dots in an Einsum.
+a normalisation whose last input is left out, a negative `batch_dims`, a OneHot of no depth, dots in an Einsum, a
+recurrent layer of no rows or, if nothing says how long they are, of no steps.
 """
 
 KNOWN = """
@@ -62,6 +63,7 @@ OPTIONAL = {
     "Squeeze": 1,
     "Trilu": 1,
 } | dict.fromkeys(REDUCTIONS, 1)
+LENGTHS = {"GRU": 4, "LSTM": 4, "RNN": 4}  # which input of a recurrent layer says how long its rows are
 
 MOST_AXES = 8
 MOST_OUTPUTS = 256

@@ -179,8 +179,9 @@ def exported(model: "Model") -> Any:
 
     # The exporter writes some constants as three operators each. onnxruntime then does not get so far as to put
     # normalization inside the convolution before it, and a small network takes four times as long.
-    optimizer.fold_constants(made.model)
-    optimizer.remove_unused_nodes(made.model)  # onnxruntime warns of each constant that is left over
+    with quiet():
+        optimizer.fold_constants(made.model)
+        optimizer.remove_unused_nodes(made.model)  # onnxruntime warns of each constant that is left over
     return made.model_proto
 
 
@@ -218,15 +219,17 @@ def needs_export() -> None:
 @contextmanager
 def quiet() -> Iterator[None]:
     """What the exporter tells its own developers is not for the person."""
-    logger = logging.getLogger("torch.onnx")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
+    loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
-        logger.setLevel(level)
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
 
 
 def reason_of(error: Exception) -> str:

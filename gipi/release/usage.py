@@ -43,6 +43,8 @@ def notes(model: Any, names: list[str]) -> dict[str, str]:
     }
     if (classes := _classes(model)) is not None:
         found["classes"] = _json(classes)
+    if model.schema.is_text:
+        found["tokenizer"] = model.schema.inputs[0].tokenizer
     for name in ("metrics", "metrics_of", "data"):
         if held := model.card.get(name):
             found[name] = held if isinstance(held, str) else _json(held)
@@ -72,6 +74,10 @@ def inputs(model: Any) -> dict[str, Said]:
         return {"x": _port(kind, model.extra.get("shape", []), "a batch as the stream gave them")}
     if model.schema.is_picture:
         return _pictures(model)
+    if model.schema.is_text:
+        what = "what the tokenizer makes of each text, its marks of begin and end around it; -1 behind the end"
+        columns = {"columns": [field.name for field in model.schema.inputs], "most": model.schema.inputs[0].shape[0]}
+        return {"tokens": _port("int64", ["tokens"], what) | columns}
     numeric = [field for field in model.schema.inputs if field.kind != "category"]
     worded = [field for field in model.schema.inputs if field.kind == "category"]
     found = {}
@@ -178,7 +184,7 @@ def of_torch(model: Any, name: str, names: list[str], is_guarded: bool) -> str:
 def _examples(model: Any) -> dict[str, str]:
     """One row of each input, as Python."""
     told = inputs(model)
-    if "numbers" in told or "codes" in told:
+    if told.keys() & {"numbers", "codes", "tokens"}:
         program = Program(model.task, model.system, model.schema, model.config, lambda given: given)
         arrays = program.inputs(example_rows(model)[:1])
         return {name: _array(array) for name, array in arrays.items()}

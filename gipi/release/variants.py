@@ -66,7 +66,10 @@ def int8(proto: Any, calibration: Inputs) -> list[Variant]:
 
         prepared = Path(folder) / "prepared.onnx"
         onnx.save(proto, Path(folder) / "usual.onnx")
-        quant_pre_process(str(Path(folder) / "usual.onnx"), str(prepared), skip_optimization=True)
+        # onnxruntime's own inference of shapes fails on programs of texts; ONNX's, which is left, is enough
+        quant_pre_process(
+            str(Path(folder) / "usual.onnx"), str(prepared), skip_optimization=True, skip_symbolic_shape=True
+        )
         if "Conv" in kinds:
             return [_static(prepared, calibration, ["Conv", *PRODUCTS])]
         return [_dynamic(prepared), _static(prepared, calibration, PRODUCTS)]
@@ -132,7 +135,7 @@ class Narrow(nn.Module):
         self.net = deepcopy(net).to(torch.bfloat16)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.net(x.to(torch.bfloat16)).float()
+        return self.net(x.to(torch.bfloat16) if x.is_floating_point() else x).float()  # tokens are whole numbers
 
 
 # --- whether they run, and what they are worth -----------------------------------------------------------------------

@@ -13,9 +13,10 @@ B batch, T tokens, V vocabulary, L layers, D width, K outputs
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gipi.algorithms.optimizers import from_config
@@ -27,6 +28,10 @@ from gipi.training.player import learner
 tasks = ("classify", "regress", "write", "chat")
 kinds = ("text",)
 defaults = {"steps": 2000, "epochs": 8, "batch_size": 32, "schedule": "cosine", "clip": 1.0, "context": 128}
+
+
+# where each of ONNX's gates (iofc, zrh) stands among PyTorch's (ifco, rzh)
+ORDERS = {"LSTM": (0, 3, 1, 2), "GRU": (1, 0, 2), "RNN": (0,)}
 
 
 @dataclass(frozen=True)
@@ -51,12 +56,80 @@ def recurrent(cell: str, inputs: int, width: int) -> nn.RNNBase:
     return layer
 
 
+def weights_of(layer: nn.RNNBase) -> list[Tensor]:
+    """What meets the tokens, what meets the memory, and the bias of each."""
+    return [getattr(layer, name) for name in ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")]
+
+
 def mirrored(x: Tensor, lengths: Tensor) -> Tensor:
     """Each row of `(B, T, D)` from its last token to its first; what is behind the last stays where it is."""
     places = torch.arange(x.shape[1], device=x.device)
     back = lengths[:, None] - 1 - places  # (B, T), below zero behind the last
     back = torch.where(back < 0, places, back)
     return x.gather(1, back[:, :, None].expand_as(x))
+
+
+def read(ways: list, x: Tensor, lengths: Tensor) -> Tensor:
+    """What a layer of one direction or both makes of `(B, T, inputs)`: `(B, T, ways D)`, of any kind behind the end."""
+    if torch.onnx.is_in_onnx_export():
+        return as_operator(ways, x, lengths)
+    run = as_loop if torch.compiler.is_exporting() else in_order
+    if len(ways) == 1:
+        return run(ways[0], x)
+    forth, back = ways
+    return torch.cat([run(forth, x), mirrored(run(back, mirrored(x, lengths)), lengths)], 2)
+
+
+def in_order(layer: nn.RNNBase, x: Tensor) -> Tensor:
+    """One direction, from the first token on: `(B, T, inputs)` to `(B, T, D)`."""
+    return layer(x)[0]
+
+
+def as_loop(layer: nn.RNNBase, x: Tensor) -> Tensor:
+    """The same as a loop, for a program of PyTorch's: its exporter would unroll a layer, for texts of one length."""
+    from torch._higher_order_ops.scan import scan  # torch has no public name for it yet
+
+    weights = weights_of(layer)
+    first = x.new_zeros(x.shape[0], layer.hidden_size)
+
+    def step(state: tuple[Tensor, ...], tokens: Tensor) -> tuple[tuple[Tensor, ...], Tensor]:
+        if layer.mode == "LSTM":
+            state = torch.lstm_cell(tokens, state, *weights)
+        else:
+            cell = torch.gru_cell if layer.mode == "GRU" else torch.rnn_tanh_cell
+            state = (cell(tokens, state[0], *weights),)
+        return state, state[0].clone()
+
+    begin = (first, first.clone()) if layer.mode == "LSTM" else (first,)
+    return scan(step, begin, x.transpose(0, 1))[1].transpose(0, 1)
+
+
+def as_operator(ways: list[nn.RNNBase], x: Tensor, lengths: Tensor) -> Tensor:
+    """`read` in a program of ONNX: its own LSTM, GRU or RNN, which gives 0 behind the end of a text.
+
+    https://onnx.ai/onnx/operators/onnx__LSTM.html: its gates stand in another order than PyTorch's. They are put in
+    order in the program, so that a bundle's weights stay the network's; onnxruntime does it once, on opening.
+    """
+    name, width = ways[0].mode.removesuffix("_TANH"), ways[0].hidden_size
+    parts = zip(*map(weights_of, ways), strict=True)
+    inner, outer, *biases = (torch.stack([ordered(weight, name) for weight in part]) for part in parts)
+    attributes: dict[str, Any] = {"hidden_size": width}
+    if len(ways) == 2:
+        attributes["direction"] = "bidirectional"
+    if name == "GRU":  # as PyTorch has it: the reset gate acts on what the memory has become, bias and all
+        attributes["linear_before_reset"] = 1
+    # One row more, of no tokens: onnxruntime 1.31 ends the whole process when it is given no rows.
+    rows, lengths = F.pad(x.transpose(0, 1), (0, 0, 0, 1)), F.pad(lengths.int(), (0, 1))
+    given = (rows, inner, outer, torch.cat(biases, 1), lengths)
+    shape = (x.shape[1], len(ways), x.shape[0] + 1, width)
+    h = torch.onnx.ops.symbolic(name, given, attributes, dtype=x.dtype, shape=shape, version=14)
+    return h[:, :, :-1].permute(2, 0, 1, 3).flatten(2)
+
+
+def ordered(weight: Tensor, name: str) -> Tensor:
+    """`(gates D, ...)` with the gates in ONNX's order, which begin in PyTorch's."""
+    gates = weight.chunk(len(ORDERS[name]))
+    return torch.cat([gates[place] for place in ORDERS[name]]) if len(gates) > 1 else weight
 
 
 class Net(nn.Module):
@@ -84,17 +157,12 @@ class Net(nn.Module):
         nn.init.normal_(self.embedding.weight, std=0.1)  # as large as what the layers begin with
 
     def forward(self, x: Tensor) -> Tensor:  # (B, T), -1 where a text has ended
-        if torch.compiler.is_exporting():  # recurrent layers would be unrolled, for texts of one length alone
-            raise UsageError(_("a recurrent network reads texts of any length, step by step"))
         there = x >= 0
+        lengths = there.sum(1)
         h = self.dropout(self.embedding(x.clamp(min=0)))  # (B, T, D)
-        for number, layer in enumerate(self.forth):
-            forth = layer(h)[0]
-            if self.back:
-                lengths = there.sum(1)
-                back = mirrored(self.back[number](mirrored(h, lengths))[0], lengths)
-                forth = torch.cat([forth, back], 2)
-            h = self.dropout(forth)
+        for number, forth in enumerate(self.forth):
+            ways = [forth, self.back[number]] if self.back else [forth]
+            h = self.dropout(read(ways, h, lengths))  # (B, T, ways D)
         return self.head(self.summary(h, there) if self.is_judge else h)
 
     def summary(self, h: Tensor, there: Tensor) -> Tensor:

@@ -39,6 +39,7 @@ CASES = (
     ("bow regress text number", 1),
     ("textcnn classify text labels", 1),
     ("lstm classify text class", 1),
+    ("lstm classify text labels", 3),
     ("gpt write text -", 1),
     ("gpt chat text -", 1),
     ("bert fill text -", 1),

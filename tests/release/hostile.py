@@ -596,6 +596,19 @@ def _large_programs() -> Iterator[tuple[str, Graph | bytes]]:
     )
 
 
+def recurrent(operator: str, axis: int) -> Graph:
+    """A recurrent layer of one step and no rows (axis 0) or of no steps and one row (axis 1)."""
+    gates = {"LSTM": 4, "GRU": 3, "RNN": 1}[operator]
+    weights = [Tensor(name, 1, (1, gates, size), bytes(4 * gates * size)) for name, size in (("w", 4), ("r", 1))]
+    nodes = [
+        Node("Slice", ("x", "none", "none", "none"), ("e",)),
+        Node("Unsqueeze", ("e", "axis"), ("f",)),
+        Node(operator, ("f", "w", "r"), ("y",), (Attribute("hidden_size", INT, 1),)),
+    ]
+    tensors = [*weights, numbers("none", 0), numbers("axis", axis)]
+    return program(nodes, tensors, outputs=(("y", 1, (None,) * 4),))
+
+
 def _forbidden_programs(said: Graph) -> Iterator[tuple[str, Graph | bytes]]:
     """Operators and sizes that are not for a stranger."""
     for operator in (
@@ -642,6 +655,9 @@ def _forbidden_programs(said: Graph) -> Iterator[tuple[str, Graph | bytes]]:
         ("dots in a formula", Node("Einsum", ("f", "x"), ("y",), (Attribute("equation", STRING, b"...i,...i->..."),)), [four]),
     ):  # fmt: skip
         yield name, program([node], tensors, outputs=(("y", 1, (None, None)),))
+    yield "an LSTM of no rows", recurrent("LSTM", 0)
+    yield "a GRU of no rows", recurrent("GRU", 0)
+    yield "a GRU of no steps", recurrent("GRU", 1)
     yield (
         "a setting twice",
         program([Node("Cast", ("x",), ("z",), (Attribute("to", INT, 1),) * 2), *said.nodes], said.tensors),

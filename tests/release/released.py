@@ -17,7 +17,6 @@ from gipi.data.tokenizers import train
 from gipi.release.described import IN_STEPS
 from gipi.release.model import Model
 
-STEP_BY_STEP = ("lstm",)  # systems whose networks have no program
 EVERY_TARGET = ("mlp", "tabm", "convnet")  # the others end in the same few lines
 SMALL = {"hidden": (8, 6), "width": 4, "size": "mini", "patch": 4, "latent": 5, "depth": 2, "blocks": 1, "buckets": 512}
 TABLE = (
@@ -50,7 +49,7 @@ MASKS |= {"colours": [[9, 9, 9], [200, 9, 9], [9, 200, 9]], "is_colour": False}
 @cache
 def cases() -> tuple[str, ...]:
     """Those of `all_cases` whose networks have a program."""
-    return tuple(c for c in all_cases() if c.split()[1] not in IN_STEPS and c.split()[0] not in STEP_BY_STEP)
+    return tuple(c for c in all_cases() if c.split()[1] not in IN_STEPS)
 
 
 @cache

@@ -232,6 +232,48 @@ def test_a_tensor_outside_is_the_one_of_its_name():
             graph_rules.check(allowed(nodes, [wrong]), entries)
 
 
+PADS = (0, 0, 0, 0, 1, 0)  # a row behind the others
+HIDDEN = (Attribute("hidden_size", INT, 1),)
+
+
+def recurrent(operator="LSTM", pads=PADS, inputs=("p", "w", "r", "", "l"), mode=b"constant", more=()) -> Graph:
+    """A recurrent layer behind a Pad of three axes."""
+    pad = Node("Pad", ("t", "pads", *more), ("p",), (Attribute("mode", STRING, mode),))
+    weights = [Tensor(name, 1, (1, 4, size), bytes(16 * size)) for name, size in (("w", 4), ("r", 1))]
+    nodes = [Node("Unsqueeze", ("x", "zero"), ("t",)), pad, Node(operator, inputs, ("y",), HIDDEN)]
+    return allowed(nodes, [*weights, numbers("pads", *pads), numbers("zero", 0)], (Value("l", 6, (None,)),))
+
+
+@pytest.mark.parametrize("operator", ["LSTM", "GRU", "RNN"])
+def test_a_recurrent_layer_is_never_without_rows(operator):
+    """onnxruntime 1.31 ends the process where one is (tests/release/hostile.py has such programs)."""
+    graph_rules.check(recurrent(operator), {})
+    graph_rules.check(recurrent(operator, (0, 1, 0, 0, 0, 0)), {})
+    for wrong in (
+        recurrent(operator, (0, 0, 0, 0, 0, 0)),
+        recurrent(operator, (1, 0, 1, 1, 0, 1)),
+        recurrent(operator, (0, 2, 0, 0, -1, 0)),
+        recurrent(operator, (0, 1, 0, 1)),
+        recurrent(operator, mode=b"reflect"),
+        recurrent(operator, more=("", "zero")),
+        recurrent(operator, inputs=("t", "w", "r", "", "l")),
+    ):
+        with pytest.raises(Refused, match=f"it might have no rows for {operator}"):
+            graph_rules.check(wrong, {})
+    for inputs in (("p", "w", "r"), ("p", "w", "r", "", "", "w")):
+        with pytest.raises(Refused, match=f"it leaves out an input of {operator}"):
+            graph_rules.check(recurrent(operator, inputs=inputs), {})
+
+
+def test_rows_that_a_recurrent_layer_gets_more_of_are_counted_by_a_constant():
+    """Not by sums of constants, whose shapes are not followed."""
+    whole = recurrent()
+    first, _pad, last = whole.nodes
+    nodes = [first, Node("Add", ("pads", "zero"), ("sum",)), Node("Pad", ("t", "sum"), ("p",)), last]
+    with pytest.raises(Refused, match="no rows"):
+        graph_rules.check(allowed(nodes, whole.tensors, whole.inputs[1:]), {})
+
+
 PLACES = {("GatherND", 1), ("ScatterND", 1), ("Trilu", 1)}  # int64 that say where, not how much
 
 

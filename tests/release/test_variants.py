@@ -37,6 +37,7 @@ def types_in(proto) -> set[str]:
     [
         ("mlp classify table class", ["dynamic", "static"]),
         pytest.param("convnet classify picture class", ["static"], marks=pytest.mark.slow),
+        pytest.param("lstm classify text class", ["dynamic", "static"], marks=pytest.mark.slow),
     ],
 )
 def test_int8_has_its_weights_in_8_bits_and_says_nearly_the_same(case, methods):

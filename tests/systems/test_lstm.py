@@ -6,6 +6,7 @@ from torch import nn
 
 from gipi.data.schema import Sizes
 from gipi.errors import UsageError
+from gipi.release.program import quiet
 from gipi.systems import lstm
 
 CELLS = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}
@@ -72,6 +73,48 @@ def test_token_by_token_is_all_at_once(cell):
             scores, memory = net.follow(x[:, place : place + 1], memory)
             torch.testing.assert_close(scores, whole[:, place], atol=1e-6, rtol=1e-6)
     assert all(part.shape == (3, 2, 8) for part in memory)
+
+
+def texts(rows: int, most: int) -> torch.Tensor:
+    """Rows of different lengths, one of them empty."""
+    x = torch.randint(0, 20, (rows, most), generator=torch.Generator().manual_seed(rows))
+    return torch.where(torch.arange(most) < torch.arange(rows)[:, None], x, -1)
+
+
+SIZES = [(1, 1), (5, 4), (3, 40), (0, 2)]
+FREE = ({0: torch.export.Dim.DYNAMIC, 1: torch.export.Dim.DYNAMIC},)
+
+
+def slow(*cases) -> list:
+    return [pytest.param(*case, marks=pytest.mark.slow) for case in cases]
+
+
+@pytest.mark.parametrize(
+    ("cell", "directions"), [("gru", "both"), *slow(("lstm", "both"), ("lstm", "one"), ("rnn", "both"))]
+)
+def test_onnx_program_reads_texts_of_any_length(cell, directions):
+    runtime = pytest.importorskip("onnxruntime", reason="the export extra is not installed")
+    pytest.importorskip("onnxscript", reason="the export extra is not installed")
+    net = net_of(cell, 3, directions=directions)
+    with torch.no_grad(), quiet():
+        made = torch.onnx.export(net, (rows(),), dynamo=True, opset_version=20, dynamic_shapes=FREE, verbose=False)
+        assert made is not None
+        session = runtime.InferenceSession(made.model_proto.SerializeToString())
+        (name,) = [one.name for one in session.get_inputs()]
+        for count, most in SIZES:
+            x = texts(count, most)
+            (found,) = session.run(None, {name: x.numpy()})
+            torch.testing.assert_close(torch.from_numpy(found), net(x), atol=1e-6, rtol=1e-5)
+
+
+@pytest.mark.parametrize("cell", ["gru", *slow(("lstm",), ("rnn",))])
+def test_program_of_pytorch_reads_texts_of_any_length(cell):
+    net = net_of(cell, 3)
+    with torch.no_grad():
+        program = torch.export.export(net, (rows(),), dynamic_shapes=FREE).module()
+        for count, most in SIZES:
+            x = texts(count, most)
+            torch.testing.assert_close(program(x), net(x), atol=1e-6, rtol=1e-5)
 
 
 def test_forget_gate_begins_open():

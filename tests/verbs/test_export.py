@@ -38,8 +38,14 @@ SOME = {  # networks, by case
     "unet segment picture -": 1,
     "gan generate picture -": 2,
     "dqn act environment -": 1,
+    "bow classify text class": 1,
+    "lstm classify text class": 2,
 }
-QUICK = {"mlp classify table class", "convnet classify picture class"}  # the others are marked slow
+QUICK = {
+    "mlp classify table class",
+    "convnet classify picture class",
+    "lstm classify text class",
+}  # the others are marked slow
 
 
 def some(known):
@@ -86,7 +92,9 @@ def model_rows(model):
     return rows(model)
 
 
-@pytest.mark.parametrize("case", some(["mlp classify table class", "unet segment picture -"]))
+@pytest.mark.parametrize(
+    "case", some(["mlp classify table class", "unet segment picture -", "bow classify text class"])
+)
 def test_a_pt2_file_answers_alike_and_its_lines_run(case, tmp_path, monkeypatch):
     model = released(case)
     made = write_torch(model, tmp_path / "a.pt2")
@@ -168,6 +176,13 @@ def test_codes_and_columns_are_told(tmp_path):
     told = usage.inputs(released("mlp classify table class"))
     assert [one["name"] for one in told["numbers"]["columns"]] == ["length", "weight", "is new", "day"]
     assert told["codes"]["columns"][0] == {"name": "colour", "codes": {"(no value)": 1, "blue": 2, "red": 3}}
+
+
+def test_a_text_is_told_with_its_tokenizer():
+    model = released("bow classify text class")
+    told = usage.inputs(model)["tokens"]
+    assert (told["axes"], told["columns"], told["most"]) == (["rows", "tokens"], ["said"], 24)
+    assert usage.notes(model, ["answer"])["tokenizer"] == model.schema.inputs[0].tokenizer
 
 
 @pytest.mark.slow
