@@ -225,6 +225,13 @@ FAMILIES = [
         {"kind": ("code", "number", "regress"), "noise": Between(0.0, 0.02)},
     ),
     Family(
+        "careless-leak",  # written down with errors, of a twentieth to a tenth of the rows
+        ("target-leak",),
+        answer_in_disguise,
+        ({"kind": "code", "noise": 0.05}, {"kind": "code", "noise": 0.1}, {"kind": "number", "noise": 0.07}),
+        {"kind": ("code", "number"), "noise": Between(0.05, 0.1)},
+    ),
+    Family(
         "time-leak",
         ("time-leak",),
         shuffled_time,

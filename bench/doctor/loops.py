@@ -37,6 +37,7 @@ class Loop:
         optimizer: Of a model.
         loss: Of what comes out, and the target.
         epochs: How often the rows are gone through.
+        decay: What the step size is multiplied by after each step.
     """
 
     model: Callable[[], nn.Module]
@@ -44,10 +45,12 @@ class Loop:
     optimizer: Callable[[nn.Module], torch.optim.Optimizer]
     loss: Callable[[Tensor, Tensor], Tensor] = cross_entropy
     epochs: int = 12
+    decay: float = 1.0
 
     def play(self) -> Any:
         model = self.model()
         optimizer = self.optimizer(model)
+        falling = torch.optim.lr_scheduler.ExponentialLR(optimizer, self.decay)
         doctor = gipi.doctor.watch(model, optimizer, self.loss)
         for _epoch in range(self.epochs):
             for x, y in self.rows.batches():
@@ -55,6 +58,7 @@ class Loop:
                 loss = self.loss(model(x), y)
                 loss.backward()
                 optimizer.step()
+                falling.step()
                 doctor.loss(loss)
                 doctor.batch((x, y))
             self.look(model, doctor)
@@ -212,6 +216,11 @@ def slow_loader(chance: Chance, seconds: float = 0.01) -> Looped:
             yield batch
 
     return loop(chance, "table", dense("table"), rows=Rows(slowly, given.valid), epochs=6)
+
+
+def falls_too_soon(chance: Chance, data: str = "table", decay: float = 0.9) -> Looped:
+    """A schedule that is meant for epochs is asked after each batch: the step size is gone before much is learned."""
+    return loop(chance, data, dense(data), decay=decay)
 
 
 def next_letters(chance: Chance, ahead: int) -> tuple[Rows, int]:
@@ -427,6 +436,13 @@ FAMILIES = [
     ),
     Family("loop-unscaled-input", ("unscaled-input",), raw, ({},), {"factor": Between(1e3, 1e5, log=True)}),
     Family("loop-shifted-targets", ("shifted-targets",), same_letter, ({},)),
+    Family(
+        "loop-plateau",
+        ("plateau",),
+        falls_too_soon,
+        ({}, {"data": "pictures", "decay": 0.8}, {"data": "numbers", "decay": 0.5}),
+        {"data": (*DATA, "numbers"), "decay": Between(0.4, 0.92)},
+    ),
     Family("loop-starved-device", ("starved-device",), slow_loader, ({},), {"seconds": Between(0.006, 0.03)}),
 ]
 

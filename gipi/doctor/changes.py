@@ -79,3 +79,9 @@ def bent(view: View, activation: str, instead_of: tuple[str, ...] = ()) -> dict[
     own = view.options.get("activation")
     is_other = own in instead_of if instead_of else own not in (None, activation)
     return {"activation": activation} if is_other else {}
+
+
+def adaptive(view: View) -> dict[str, Any]:
+    """An optimizer that scales each weight's step by itself, with a step size of its own, in place of plain ones."""
+    is_plain = view.options.get("optimizer") in ("sgd", "momentum", "nag")
+    return {"optimizer": "adamw", "lr": None} if is_plain else {}

@@ -37,6 +37,7 @@ class View:
         parameters: Numbers that are learned.
         steps: That were planned.
         curve: Of each player `(n, 3)`: step, mean and spread of the losses of some neighbouring steps, in order.
+        step_sizes: `(n, 2+)` step, and the step size that the optimizer had; empty: see the history's `step_size`.
         probes: What was tried before the first step and after the last, see probes.py.
         visits: What was seen on looks into the training, in order, see statistics.py.
         faults: Where training went wrong and went on with smaller steps: fault, step, player, from.
@@ -63,6 +64,7 @@ class View:
     parameters: int = 0
     steps: int = 0
     curve: Mapping[str, np.ndarray] = field(default_factory=dict)
+    step_sizes: np.ndarray = field(default_factory=lambda: np.empty((0, 2)))
     probes: Mapping[str, Any] = field(default_factory=dict)
     visits: Sequence[Mapping[str, Any]] = ()
     faults: Sequence[Mapping[str, Any]] = ()

@@ -221,12 +221,13 @@ class Look:
         self.close()
         found: dict[str, Any] = {"step": self.step, "rows": self.rows, "loss": {}, "agreement": None}
         found["parameters"] = of_parameters(self.weights, self.gradients, self._updates, self.learned())
-        found |= {"layers": {}, "norms": {}, "order": []}
+        found |= {"layers": {}, "norms": {}, "order": [], "inputs": {}}
         for net, seen in self._seen.items():
             start = f"{net}." if len(self.nets) > 1 else ""
             found["layers"] |= {start + name: layer for name, layer in seen.layers.items()}
             found["norms"] |= {start + name: norm for name, norm in seen.norms.items()}
             found["order"] += [start + name for name in seen.order]
+            found["inputs"] |= {start + name: size for name, size in seen.inputs.items()}
             self.failed = self.failed or seen.account.failed
         if self.failed:
             found["skipped"] = self.failed

@@ -26,6 +26,7 @@ from gipi.doctor.probes import PLAIN, first, kind_of, shuffled, tried
 from gipi.doctor.reach import FEW, connected, held_still
 from gipi.doctor.statistics import untouched
 from gipi.doctor.told import Rows, inputs_and_target
+from gipi.doctor.trends import handed_back
 from gipi.doctor.wanted import chance_of, recognised, reduction, wants
 
 TRIES = 8  # steps whose loss is compared with what is known
@@ -92,6 +93,7 @@ class Probing:
         self.none = none_given(look, seen["order"])
         self.sizes = {name: weight.numel() for name, weight in look.weights.items()}
         self.found["connected"] = held_still_of(look, self.nets)
+        self.found["connected"]["back"] = handed_back(seen)
         self._put(self.none)
         if seen["output"] and look.output is not None:
             some = look.output.double()

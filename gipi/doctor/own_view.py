@@ -41,6 +41,7 @@ def view_of(
         options=options_of(next(iter(optimizers.values())), probing.found.get("recognised", "own"), visits),
         parameters=sum(one.numel() for one in weights_of(nets).values()),
         curve={name: curve.points() for name, curve in numbers.curves.items()},
+        step_sizes=numbers.step_sizes.points(),
         probes=probing.probes(numbers.first, rows),
         visits=visits,
     )

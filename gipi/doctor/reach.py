@@ -2,12 +2,15 @@
 
 import math
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from gipi.doctor.statistics import untouched
+from gipi.doctor.hook import is_compiled
+from gipi.doctor.statistics import Seen, looking, of_parameters, untouched
+from gipi.doctor.trends import handed_back
 
 MOST_FLAT = 12  # parameters without gradient of which it is tried whether the loss depends on them
 NUDGE = 0.05  # of a parameter's size, by which it is changed for that
@@ -31,18 +34,23 @@ def connected(
         gradient. left: Those that no optimizer holds. outside: Layers that the network holds in a list or dictionary of
         its own, so that it does not know them. share: The part of all numbers that is in each, by name of the list, and
         under `drawn` that of frozen or left ones that are as PyTorch drew them. count: All numbers. names: All
-        parameters.
+        parameters. back: How large the gradient is that reaches each layer from behind, see `trends.handed_back`.
     """
     held = held_still(net, learned)
     named = {name: one for name, one in net.named_parameters() if one.requires_grad}
     with untouched(net), torch.enable_grad():
         net.eval()
         _make_ready(net)
-        value = objective(batch)
+        is_seen = not any(is_compiled(part) for part in net.modules())  # else a hook would make it compile anew
+        with looking(net) if is_seen else nullcontext(Seen()) as seen:
+            value = objective(batch)
         found = torch.autograd.grad(value, [*named.values()], allow_unused=True) if named else ()
         slopes = dict(zip(named, found, strict=True))
         flat = [name for name, slope in slopes.items() if slope is None or not bool(slope.any())]
         cut = [name for name in flat[:MOST_FLAT] if _matters(named[name], objective, batch, value.item())]
+    deep = {name: one for name, one in named.items() if name.removesuffix(".weight") in seen.inputs}
+    parameters = of_parameters(deep, slopes, {}, {*deep})
+    held["back"] = handed_back({"parameters": parameters, "order": seen.order, "inputs": seen.inputs})
     unused = [name for name in flat if name not in cut and slopes[name] is None]
     for kind, names in (("unused", unused), ("cut", cut)):
         held[kind] = names[:FEW]

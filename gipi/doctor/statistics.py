@@ -6,7 +6,7 @@ A visit is JSON:
      "parameters": {"hidden.0.weight": {"count", "shape", "weight", "gradient", "update", "still", "learns"}},
      "layers": {"hidden.1": {"kind", "dead", "silent", "samples", "zeros", "saturated", "spread", "size", "last"}},
      "norms": {"norm1": {"rows", "values"}},
-     "order": ["hidden.0", ...],
+     "order": ["hidden.0", ...], "inputs": {"hidden.0": 1.02},
      "output": {"shape", "spread", "size", "is_distribution", "is_log_distribution", "in_unit"} or None,
      "agreement": 0.8 or None,
      "wait": 0.01, "seconds": 0.004}
@@ -22,7 +22,8 @@ sampled row (`dead`), and which (`silent`, a hexadecimal number with a bit for e
 unit that is said; the share of elements that are zero, and at the flat ends of a sigmoid or tanh; how far units differ
 from row to row, and how large they are (root mean square); whether no layer with weights comes after it (`last`).
 Of batch norms that take their figures from the batch: its rows, and the values that each channel's figures are of.
-`order` is that in which layers with weights were first used.
+`order` is that in which layers with weights were first used, and `inputs` how large what reached each was then (root
+mean square).
 Of the output of the network: the same, and whether its rows are probabilities, their logarithms, or lie within 0 and 1.
 `agreement` is the cosine between the gradients of two halves of the batch; `wait` the share of a step spent on waiting
 for its batch, and `seconds` how long both took together.
@@ -275,6 +276,7 @@ class Seen:
         self.layers: dict[str, dict[str, Any]] = {}
         self.norms: dict[str, dict[str, int]] = {}
         self.order: list[str] = []
+        self.inputs: dict[str, float] = {}
         self.output: dict[str, Any] | None = None
         self.account = Account()
 
@@ -323,6 +325,7 @@ def looking(
             axis[0] = along  # type: ignore[call-overload]
             if name not in seen.order:
                 seen.order.append(name)
+                seen.inputs[name] = rms(sampled(x)) if isinstance(x, Tensor) and x.is_floating_point() else 0.0
             events.append((name, True))
 
         return saw

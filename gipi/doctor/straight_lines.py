@@ -3,14 +3,45 @@
 Least squares from the inputs to the answers (for classes: to one-hot columns, the largest wins), a little ridge added.
 """
 
+import math
+
 import numpy as np
 
 from gipi.doctor.finding import View
+from gipi.doctor.trends import SIGNIFICANT
 
 MOST_ROWS = 4000  # of training rows; validation the same
 MOST_INPUTS = 256  # of a row; of more some are left out
 MOST_CLASSES = 64
 RIDGE = 1e-2  # of the mean square of an input
+ROOM = 0.1  # of R squared, or of right answers, that straight lines must be ahead by to be worth a word
+
+
+def ahead_of(view: View) -> dict[str, float] | None:
+    """What straight lines reach and the model does not, if they are clearly ahead of it."""
+    own = _own_score(view)
+    found = straight_score(view) if own is not None else None
+    if own is None or found is None:
+        return None
+    score, chance, rows = found
+    error = math.sqrt(max(0.0, score * (1 - score)) / rows + max(0.0, own * (1 - own)) / rows)
+    if score - max(own, 0.0) < max(ROOM, SIGNIFICANT * error) or score - chance < SIGNIFICANT * error:
+        return None
+    return {"straight_lines": score, "model": own}
+
+
+def _own_score(view: View) -> float | None:
+    """The best that the model reached on validation rows: the share of right answers, or R squared."""
+    looks = [look.get("valid", {}) for look in view.history if look.get("member", 0) == 0]
+    if view.target_kind == "class":
+        return max((look["accuracy"] for look in looks if "accuracy" in look), default=None)
+    if view.target_kind != "number" or view.y is None or "valid" not in view.parts:
+        return None
+    if view.options.get("loss") not in (None, "mse") or view.options.get("distribution", "point") != "point":
+        return None
+    spread = float(np.var(np.asarray(view.y, float)[np.asarray(view.parts["valid"])]))
+    errors = [look["loss"] for look in looks if math.isfinite(look.get("loss", math.nan))]  # squares, as y is here
+    return 1 - min(errors) / spread if errors and spread > 0 else None
 
 
 def straight_score(view: View) -> tuple[float, float, int] | None:

@@ -60,9 +60,12 @@ class Numbers:
         last: The last loss of each player that was read.
         is_after: Whether losses are told after the step, not before it.
         unread: What was told and is no number.
+        step_sizes: The optimizer's, at the steps of which a loss was told.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, optimizer: Any = None) -> None:
+        self.optimizer = optimizer
+        self.step_sizes = Curve()
         self.curves: dict[str, Curve] = {}
         self.first: dict[str, list[float]] = {}
         self.last: dict[str, tuple[int, float]] = {}
@@ -86,6 +89,8 @@ class Numbers:
             except (RuntimeError, TypeError):
                 value = None
         self._pending.append((part, name, step, value))
+        if part == "train" and self.optimizer and isinstance(size := self.optimizer.param_groups[0].get("lr"), float):
+            self.step_sizes.add(step, size)
         return len(self._pending) >= PENDING
 
     def ask(self, step: int, losses: dict[str, float]) -> None:

@@ -10,6 +10,8 @@ from gipi.doctor.finding import View
 
 SIGNIFICANT = 2.58  # standard errors: one time in a hundred by chance
 LITTLE = 0.9  # of the loss that chance gives: who has not saved a tenth of it has learned next to nothing
+STOPPED = 0.01  # of the largest step size: a hundred such steps do what one did before
+ENOUGH = 100  # steps: of customary size they change the weights by a tenth
 FEWEST = 30  # steps, before it is said: of customary size they change the weights by three hundredths at most
 BEYOND = 100.0  # losses of chance: answers that are ten times as far off as the targets are spread, and more
 NO_LOSS_TO_FALL = ("act",)  # tasks whose loss follows a target that moves, and need not fall
@@ -87,6 +89,32 @@ def start_of(view: View, curve: np.ndarray) -> float:
     return chance_of(view) or max(float(curve[0, 1]), 0.0)
 
 
+def stopped_at(view: View) -> float | None:
+    """The step from which on the step size is next to nothing, if that is before half of the run is over.
+
+    None, too, where there was time to learn and the loss no longer fell: then it is right to let the step size fall.
+    """
+    curve, sizes = curve_of(view), _step_sizes(view)
+    if curve is None or len(sizes) < 4:
+        return None
+    end, most = curve[-1, 0], sizes[:, 1].max()
+    moving = sizes[sizes[:, 1] >= STOPPED * most, 0]
+    if not most > 0 or moving[-1] > end / 2:
+        return None
+    before = curve[curve[:, 0] <= moving[-1], 1]
+    steps = np.interp(np.linspace(0, end, 1000), sizes[:, 0], sizes[:, 1]).mean() * end / most  # as many of full size
+    had_time = steps >= ENOUGH and len(before) >= 8
+    return None if had_time and fall(*np.array_split(before, 4)[2:]) < SIGNIFICANT else float(moving[-1])
+
+
+def _step_sizes(view: View) -> np.ndarray:
+    """`(n, 2+)` step and step size."""
+    if len(view.step_sizes):
+        return view.step_sizes
+    own = [look for look in view.history if look.get("member", 0) == 0 and "step_size" in look]
+    return np.array([(look["step"], look["step_size"]) for look in own], float).reshape(-1, 2)
+
+
 def learned_little(view: View) -> bool:
     """Whether the training loss ends near, or above, what chance gives."""
     curve = curve_of(view)
@@ -139,6 +167,16 @@ def path_of(view: View) -> float:
     if view.history:
         last = max(steps[-1] + 1, view.history[-1].get("step", last))
     return float(np.interp(np.linspace(0, last, 1000), steps, sizes).mean() * last)
+
+
+def handed_back(visit: Mapping[str, Any]) -> list[tuple[str, float]]:
+    """How large the gradient is that reaches each layer from behind, first to last, in units of its own.
+
+    A layer's weights get it times what comes into the layer, so it is their gradient divided by the size of that: where
+    each layer of ReLUs makes what it is given larger, it grows from last to first and the weights' gradient does not.
+    """
+    inputs = visit.get("inputs") or {}
+    return [(name, size / inputs[name]) for name, size in by_depth(visit) if inputs.get(name, 0.0) > 0]
 
 
 def by_depth(visit: Mapping[str, Any]) -> list[tuple[str, float]]:

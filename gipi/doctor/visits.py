@@ -154,8 +154,8 @@ class Visits:
 
     def _ways(self, net: nn.Module, group: Group, batch: Any, halved: bool) -> dict[str, Any]:
         """What a way forward through the batch shows, of each player that follows gradients."""
-        found: dict[str, Any] = {"rows": None, "layers": {}, "norms": {}, "order": [], "output": None}
-        found["agreement"] = None
+        found: dict[str, Any] = {"rows": None, "layers": {}, "norms": {}, "order": [], "inputs": {}}
+        found |= {"output": None, "agreement": None}
         if not isinstance(batch, tuple | list) or not all(isinstance(one, Tensor) and one.ndim for one in batch):
             return found | {"skipped": "the batch is not a tuple of tensors"}
         if len(group.members) > 1:
@@ -175,6 +175,7 @@ class Visits:
                     found["layers"] |= seen.layers
                     found["norms"] |= seen.norms
                     found["order"] += [name for name in seen.order if name not in found["order"]]
+                    found["inputs"] = seen.inputs | found["inputs"]
                     found["output"] = found["output"] or seen.output
                     if halved and not self.has_own_loss and found["agreement"] is None:
                         found["agreement"] = _of_halves(alone, batch)

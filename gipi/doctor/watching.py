@@ -114,7 +114,7 @@ class Doctor:
         self.step = 0
         self.visits: list[dict[str, Any]] = []
         self._counts = dict.fromkeys(map(id, optimizers.values()), 0)
-        self._numbers = Numbers()
+        self._numbers = Numbers(next(iter(optimizers.values())))
         self._rows: dict[str, Rows] = {}
         self._probing = Probing(nets, list(optimizers.values()), loss_function)
         self._is_batch_after: bool | None = None  # batches are told after the step that is made by them

@@ -77,7 +77,7 @@ class Act(Job):
 
     def finish(self, nets: Sequence[nn.Module], progress: Sequence[Progress], seconds: float) -> Outcome:
         options = self.setting.options
-        model = Model("act", self.setting.system_name, self.schema, self.sizes, vars(self.setting.config), [*nets])
+        model = Model("act", self.setting.system_name, self.schema, self.sizes, self.setting.config_of_file, [*nets])
         model.extra["environment"] = self.environment.name
         returns = task.evaluate(nets[0], self.source, REPORTED, options.seed, "test")
         chance = task.evaluate_random(self.source, REPORTED, options.seed, "test")

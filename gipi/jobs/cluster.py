@@ -71,7 +71,7 @@ class Cluster(Job):
 
     def finish(self, nets: Sequence[nn.Module], progress: Sequence[Progress], seconds: float) -> Outcome:
         setting, options = self.setting, self.setting.options
-        model = Model("cluster", setting.system_name, self.schema, self.sizes, vars(setting.config), [*nets])
+        model = Model("cluster", setting.system_name, self.schema, self.sizes, setting.config_of_file, [*nets])
         codes = torch.cat(model.outputs(self.x)).numpy()
         columns = self.material.data.frame.select(list(self.material.kinds))
         found = task.cluster(self.x.numpy(), self.sizes, codes, columns, options.clusters, options.seed)

@@ -147,7 +147,7 @@ class Embed(Job):
 
     def finish(self, nets: Sequence[nn.Module], progress: Sequence[Progress], seconds: float) -> Outcome:
         setting, options = self.setting, self.setting.options
-        model = Model("embed", setting.system_name, self.schema, self.sizes, vars(setting.config), [*nets])
+        model = Model("embed", setting.system_name, self.schema, self.sizes, setting.config_of_file, [*nets])
         data = self.material.data
         model.extra |= kept_of(data.pictures, data.white, self.material.parts["train"])
         part, said = unlabelled.tested_of(self.material)

@@ -72,8 +72,7 @@ def usual_config(job: Job) -> dict[str, Any]:
 
 def options_of(job: Job) -> dict[str, Any]:
     """The options of the run and of its system as they are."""
-    config = {name: value for name, value in vars(job.setting.config).items() if not callable(value)}
-    return {**config, **vars(job.setting.options), "batch_size": job.batch_size}
+    return {**job.setting.config_of_file, **vars(job.setting.options), "batch_size": job.batch_size}
 
 
 def view_of(job: Job, folder: Folder, error: str = "", outcome: Outcome | None = None) -> View:

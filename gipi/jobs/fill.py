@@ -137,7 +137,7 @@ class Fill(Job):
 
     def finish(self, nets: Sequence[nn.Module], progress: Sequence[Progress], seconds: float) -> Outcome:
         setting, options = self.setting, self.setting.options
-        config = {name: value for name, value in vars(setting.config).items() if not callable(value)}
+        config = setting.config_of_file
         model = Model("fill", setting.system_name, self.schema, self.sizes, config, [*nets])
         part = "test" if "test" in self.held else "train"
         held = self.held[part]

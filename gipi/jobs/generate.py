@@ -85,7 +85,9 @@ class Generate(Job):
         return unlabelled.view_of(self.material, self.setting, self.x)
 
     def finish(self, nets: Sequence[Any], progress: Sequence[Progress], seconds: float) -> Outcome:
-        model = Model("generate", self.setting.system_name, self.schema, self.sizes, vars(self.setting.config), [*nets])
+        model = Model(
+            "generate", self.setting.system_name, self.schema, self.sizes, self.setting.config_of_file, [*nets]
+        )
         model.extra["seed"] = self.setting.options.seed
         rows = self.material.parts.get("test", self.material.parts["train"])
         rows = unlabelled.some_of(self.material, self.setting, self.x, rows)

@@ -54,6 +54,11 @@ class Setting:
         """Whether the network is cut among them; a run that was may go on alone."""
         return self.options.shard and not self.ranks.is_alone
 
+    @property
+    def config_of_file(self) -> dict[str, Any]:
+        """The system's options as a file can hold them: without what is a function of a person's own."""
+        return {name: value for name, value in vars(self.config).items() if not callable(value)}
+
 
 @dataclass
 class Outcome:

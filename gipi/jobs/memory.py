@@ -79,7 +79,7 @@ def fit_arrays(
     if classes is not None:  # the model answers with the classes themselves, as JSON can hold them
         values = tuple(one if isinstance(one, str | int | float | bool) else str(one) for one in classes)
         schema = replace(schema, targets=(replace(schema.targets[0], values=values),))
-    config = {name: value for name, value in vars(job.setting.config).items() if not callable(value)}
+    config = job.setting.config_of_file
     # in float64, a row's answer does not depend on the rows beside it; a person's own module may not be asked for that
     kept = [net.cpu() if "model" in request.own else net.cpu().double() for net in nets]
     return Model(options.task, job.setting.system_name, schema, job.sizes, config, kept), epochs

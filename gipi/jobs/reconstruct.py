@@ -125,7 +125,7 @@ class Reconstruct(Job):
 
     def finish(self, nets: Sequence[nn.Module], progress: Sequence[Progress], seconds: float) -> Outcome:
         setting, options = self.setting, self.setting.options
-        config = vars(setting.config)
+        config = setting.config_of_file
         model = Model(self.material.task, setting.system_name, self.schema, self.sizes, config, [*nets])
         data = self.material.data
         model.extra = {"seed": options.seed, **kept_of(data.pictures, data.white, self.material.parts["train"])}

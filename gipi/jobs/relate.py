@@ -154,7 +154,7 @@ class Relate(Job):
     def finish(self, nets: Sequence[nn.Module], progress: Sequence[Progress], seconds: float) -> Outcome:
         setting, options = self.setting, self.setting.options
         config: Any = setting.config
-        model = Model("relate", setting.system_name, self.schema, self.sizes, vars(config), [*nets])
+        model = Model("relate", setting.system_name, self.schema, self.sizes, setting.config_of_file, [*nets])
         space = task.space_of(model)
         is_held = len(self.held) > 1
         words, lines = (self.held, self.held_lines) if is_held else (self.words, self.lines)

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from gipi.training.distributed import Ranks
     from gipi.training.folder import Folder
 
+OWN_LOSS = ("classify", "regress", "segment", "upscale", "translate", "write", "chat", "stream")  # a person's may be
+
 
 @dataclass
 class Request:
@@ -162,6 +164,8 @@ def _setting(
         )
         raise UsageError(text)
     check_system(request.options, system, name, sorted(request.own))
+    if own.loss is not None and task not in OWN_LOSS:
+        raise UsageError(_("the task {task} has a loss of its own, so another has no use; leave loss out", task=task))
     if request.read:
         request.system_options = request.read(system, name)
     known = {f.name for f in fields(system.Config)}

@@ -163,7 +163,7 @@ class Streamed(Job):
         return layers_of(net, self.batches.look()[0])
 
     def finish(self, nets: Sequence[nn.Module], progress: Sequence[Progress], seconds: float) -> Outcome:
-        config = {name: value for name, value in vars(self.setting.config).items() if not callable(value)}
+        config = self.setting.config_of_file
         model = Model("stream", "own", Schema(()), Sizes((), 0), config, [*nets])
         model.extra |= {"takes_floats": self.takes_floats, "shape": self.shape}
         records = progress[0].records

@@ -335,7 +335,7 @@ class Supervised(Job):
 
     def finish(self, nets: Sequence[nn.Module], progress: Sequence[Progress], seconds: float) -> Outcome:
         setting = self.setting
-        config = {name: value for name, value in vars(setting.config).items() if not callable(value)}
+        config = setting.config_of_file
         data = self.material.data
         drawing = kept_of(data.pictures, data.white, self.material.parts["train"])
         kept = {**getattr(setting.system, "kept", {}), **drawing}

@@ -176,7 +176,7 @@ class Tag(Job):
 
     def _model(self, nets: Sequence[nn.Module]) -> Model:
         """Nets as a model that answers; it leaves them in training mode if they are."""
-        config = {name: value for name, value in vars(self.setting.config).items() if not callable(value)}
+        config = self.setting.config_of_file
         modes = [net.training for net in nets]
         model = Model("tag", self.setting.system_name, self.schema, self.sizes, config, [*nets])
         for net, mode in zip(nets, modes, strict=True):

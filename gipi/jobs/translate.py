@@ -214,7 +214,7 @@ class Translate(Job):
 
     def finish(self, nets: Sequence[nn.Module], progress: Sequence[Progress], seconds: float) -> Outcome:
         setting, options = self.setting, self.setting.options
-        model = Model("translate", setting.system_name, self.schema, self.sizes, vars(setting.config), [*nets])
+        model = Model("translate", setting.system_name, self.schema, self.sizes, setting.config_of_file, [*nets])
         part = "test" if "test" in self.parts else "train"
         rows = self.parts[part][: ASIDE if part == "train" else None]
         beams, alpha = setting.config.beams, setting.config.length_penalty

@@ -24,7 +24,7 @@ from gipi.data.windows import Windows, shifted
 from gipi.doctor.finding import View
 from gipi.errors import DataError, UsageError
 from gipi.jobs import judge
-from gipi.jobs.first_batch import check_network
+from gipi.jobs.first_batch import check_loss, check_network
 from gipi.jobs.job import Job, Outcome, Setting, layers_of
 from gipi.jobs.known import of_rows, of_running
 from gipi.jobs.running import parts_of
@@ -139,7 +139,8 @@ class Write(Job):
         self.texts = (talk if self.is_chat else running)(source, setting, progress)
         self.name, self.tokens = self.texts.name, self.texts.tokens
         self.task = tasks.load("chat" if self.is_chat else "write")
-        self.loss, self.count = self.task.loss, lambda batch: self.task.asked(batch[1])
+        own = setting.own.loss  # which may be a mean over whatever its maker wants
+        self.loss, self.count = own or self.task.loss, None if own else lambda batch: self.task.asked(batch[1])
         train = self.tokens["train"]
         self.context = min(context_for(setting), len(train) - 1)
         text = Field(self.texts.column, "text", (self.context,), tokenizer=self.texts.tokenizer.to_json())
@@ -151,9 +152,8 @@ class Write(Job):
         steps = options.steps or (options.epochs or 0) * every or self.defaults.get("steps", STEPS)
         self.plan = Plan(steps, max(1, -(-steps // LOOKS)), options.patience)
         self.schedule_name = options.schedule or self.defaults.get("schedule", "constant")
-        self.loss_name = (
-            _("cross entropy of the answers' tokens") if self.is_chat else _("cross entropy of the next token")
-        )
+        usual = _("cross entropy of the answers' tokens") if self.is_chat else _("cross entropy of the next token")
+        self.loss_name = getattr(own, "__name__", type(own).__name__) if own else usual
         self.record = {
             "task": "chat" if self.is_chat else "write",
             "data": _fingerprint(self.tokens.values()),
@@ -198,6 +198,8 @@ class Write(Job):
         net = setting.system.Net(self.sizes, setting.config).to(setting.device)
         x = self._example()
         check_network(net, x, (*x.shape, self.sizes.vocabulary), self.record["task"])
+        if setting.own.loss:
+            check_loss(setting.own.loss, net(x), x, False)
         self.take_weights(net)
         size_of = schedule(self.schedule_name, self.plan.steps, options.warmup)
         member = Member(number, net, self.players(net, size_of), self._stream(), self.plan)
@@ -212,7 +214,8 @@ class Write(Job):
 
     def _validator(self, net: nn.Module) -> Callable[[], dict[str, float]]:
         """The loss on windows of the validation text, or on pairs, that stay the same."""
-        device, tokens = self.setting.device, self.tokens["valid"]
+        device, tokens, loss_of = self.setting.device, self.tokens["valid"], self.loss
+        assert loss_of
         rows = max(1, LOOKED_AT // self.context)
         if self.is_chat:
             x, y = chat.rows_of(self.texts.pairs["valid"][:rows], self.context)
@@ -226,7 +229,7 @@ class Write(Job):
 
         def validate() -> dict[str, float]:
             with torch.inference_mode():
-                found = [(write.loss(net(x), y).item(), int(write.asked(y))) for x, y in batches]
+                found = [(loss_of(net(x), y).item(), int(write.asked(y))) for x, y in batches]
             total = sum(loss * count for loss, count in found) / max(1, sum(count for _loss, count in found))
             return self.setting.ranks.first_says({"loss": total})
 
@@ -245,7 +248,7 @@ class Write(Job):
 
     def finish(self, nets: Sequence[nn.Module], progress: Sequence[Progress], seconds: float) -> Outcome:
         setting, options = self.setting, self.setting.options
-        config = {name: value for name, value in vars(setting.config).items() if not callable(value)}
+        config = setting.config_of_file
         model = Model(self.record["task"], setting.system_name, self.schema, self.sizes, config, [*nets])
         model.extra = {"seed": options.seed, "begin": self.texts.begin}
         if self.is_chat:

@@ -6,6 +6,7 @@ from typing import Any
 from gipi.messages import _
 from gipi.report import svg
 from gipi.report.canvas import safe
+from gipi.report.evidence_names import evidence_name
 from gipi.report.page import FoundPlot
 
 SEVERITIES = {"problem": lambda: _("problem"), "warning": lambda: _("warning"), "note": lambda: _("note")}
@@ -56,7 +57,7 @@ def changed(name: str, value: Any) -> str:
 
 
 def evidence_said(evidence: Mapping[str, Any], most: int = 8) -> str:
-    """Numbers and their names in run.json, on one line.
+    """Numbers and what they are called, on one line.
 
     Example:
         >>> evidence_said({"rows": 3, "share": 0.123456})
@@ -68,7 +69,7 @@ def evidence_said(evidence: Mapping[str, Any], most: int = 8) -> str:
             value = f"{value:.3g}"
         elif isinstance(value, list | tuple):
             value = ", ".join(f"{one:.3g}" if isinstance(one, float) else str(one) for one in value[:5])
-        said.append(f"{name}={str(value)[:200]}")
+        said.append(f"{evidence_name(name)}={str(value)[:200]}")
     return ", ".join(said)
 
 

@@ -43,6 +43,7 @@ def test_what_it_takes():
         return [look(step, wait=wait, seconds=seconds) for step in (3, 50, 99)]
 
     assert check(view(visits=looks(0.8, 0.1)))
+    assert check(view(visits=looks(0.85, 0.01)))  # 0.85 seconds in all, of a run of one
     assert check(view(visits=looks(0.4, 0.1))) is None
     assert check(view(visits=looks(0.8, 1e-4))) is None  # ten milliseconds in all
     assert check(view(visits=looks(0.8, 0.1)[:1])) is None

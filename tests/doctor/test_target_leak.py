@@ -47,6 +47,19 @@ def test_a_column_that_was_written_down_after_the_answer(flipped):
     assert "'paid' alone tells" in found.cause and found.remedies and found.plot
 
 
+@pytest.mark.parametrize("flipped", [0.05, 0.1])
+def test_a_column_that_was_written_down_carelessly(flipped):
+    random = np.random.default_rng(1)
+    y = random.random(500) < 0.5
+    columns = {f"c{n}": random.normal(size=500) for n in range(4)}
+    written = y ^ (random.random(500) < flipped)
+    found = check(view_of({**columns, "status": np.where(written, "closed", "open"), "y": np.where(y, "yes", "no")}))
+    assert found and found.severity == "warning" and found.evidence["column"] == "status"
+    told = {f"t{n}": y + random.normal(size=500) for n in range(4)}  # others that know something: it is a good column
+    company = {**told, "status": np.where(y ^ (random.random(500) < 0.13), "closed", "open")}
+    assert check(view_of({**company, "y": np.where(y, "yes", "no")})) is None
+
+
 def test_words_gaps_and_numbers_leak_as_well():
     columns = table()
     yes = columns["y"] == "yes"

@@ -6,13 +6,10 @@ import numpy as np
 
 from gipi.doctor.changes import longer, optional, steps_times
 from gipi.doctor.finding import Finding, Plot, Remedy, View
-from gipi.doctor.straight_lines import straight_score
-from gipi.doctor.trends import LITTLE, SIGNIFICANT, curve_of, quarter, ratios_of, start_of, still_falls
+from gipi.doctor.straight_lines import ahead_of
+from gipi.doctor.stuck import DECAY, STRONG, is_stuck
+from gipi.doctor.trends import LITTLE, curve_of, quarter, ratios_of, start_of, still_falls, stopped_at
 from gipi.messages import _
-
-STRONG = 0.5  # dropout above which less than half of a layer is there to learn with
-DECAY = 0.01  # that weights shrink by at each step (step size times decay): in a hundred steps to a third
-ROOM = 0.1  # of R squared, or of right answers, that straight lines must be ahead by to be worth a word
 
 
 def check(view: View) -> Finding | None:
@@ -25,8 +22,8 @@ def check(view: View) -> Finding | None:
     valid = [look["valid"]["loss"] for look in view.history if "loss" in look.get("valid", {})]
     best = min([last, *[loss for loss in valid if math.isfinite(loss)]])  # training may be held back by dropout
     at_chance = best >= LITTLE * start or (last >= start and best >= LITTLE * start / 2)
-    ahead = _ahead(view)
-    if not at_chance and not ahead:
+    ahead = ahead_of(view)
+    if (not at_chance and not ahead) or stopped_at(view) is not None or is_stuck(view):  # the last two: plateau.py
         return None
     return Finding(
         "underfitting",
@@ -48,33 +45,6 @@ def check(view: View) -> Finding | None:
         _remedies(view, curve),
         Plot(_("training loss"), {_("loss"): curve[:, 1].tolist()}, curve[:, 0].tolist(), limit=start),
     )
-
-
-def _ahead(view: View) -> dict[str, float] | None:
-    """What straight lines reach and the model does not, if they are clearly ahead of it."""
-    own = _own_score(view)
-    found = straight_score(view) if own is not None else None
-    if own is None or found is None:
-        return None
-    score, chance, rows = found
-    error = math.sqrt(max(0.0, score * (1 - score)) / rows + max(0.0, own * (1 - own)) / rows)
-    if score - max(own, 0.0) < max(ROOM, SIGNIFICANT * error) or score - chance < SIGNIFICANT * error:
-        return None
-    return {"straight_lines": score, "model": own}
-
-
-def _own_score(view: View) -> float | None:
-    """The best that the model reached on validation rows: the share of right answers, or R squared."""
-    looks = [look.get("valid", {}) for look in view.history if look.get("member", 0) == 0]
-    if view.target_kind == "class":
-        return max((look["accuracy"] for look in looks if "accuracy" in look), default=None)
-    if view.target_kind != "number" or view.y is None or "valid" not in view.parts:
-        return None
-    if view.options.get("loss") not in (None, "mse") or view.options.get("distribution", "point") != "point":
-        return None
-    spread = float(np.var(np.asarray(view.y, float)[np.asarray(view.parts["valid"])]))
-    errors = [look["loss"] for look in looks if math.isfinite(look.get("loss", math.nan))]  # squares, as y is here
-    return 1 - min(errors) / spread if errors and spread > 0 else None
 
 
 def _remedies(view: View, curve: np.ndarray) -> tuple[Remedy, ...]:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from gipi.doctor.changes import bent, normed
+from gipi.doctor.changes import adaptive, bent, normed
 from gipi.doctor.finding import Finding, Plot, Remedy, View
 from gipi.doctor.trends import LITTLE, by_depth, curve_of, learned_little, looks_of, quarter, start_of
 from gipi.messages import _
@@ -38,7 +38,7 @@ def check(view: View) -> Finding | None:
         (
             Remedy(_("Use an activation with a slope of 1: --activation relu."), bent(view, "relu")),
             Remedy(_("Normalise after each layer: --norm batch."), normed(view)),
-            Remedy(_("Use an optimizer that scales each weight's step by itself: --optimizer adamw."), _adaptive(view)),
+            Remedy(_("Use an optimizer that scales each weight's step by itself: --optimizer adamw."), adaptive(view)),
             Remedy(_("Use fewer layers, or ones that add to what they are given (residual layers)."), _fewer(view)),
         ),
         Plot(
@@ -71,11 +71,6 @@ def _left(look: list[tuple[str, float]]) -> float:
         return 1.0
     first = sizes[:2].max()  # one slow layer (a query of attention) is no network that learns slowly
     return float(first / sizes[-1])
-
-
-def _adaptive(view: View) -> dict:
-    sgd = view.options.get("optimizer") in ("sgd", "momentum", "nag")
-    return {"optimizer": "adamw", "lr": None} if sgd else {}
 
 
 def _fewer(view: View) -> dict:
