@@ -1,5 +1,6 @@
 """Remedies of checks on training as changes of options, where the run or its system has them; else nothing."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from gipi.doctor.finding import Remedy, View
@@ -61,6 +62,13 @@ def longer(view: View, factor: float) -> dict[str, Any]:
 def optional(view: View, name: str, value: Any) -> dict[str, Any]:
     """A change of an option, where the run or its system has it."""
     return {name: value} if name in view.options else {}
+
+
+def without(view: View, names: Sequence[str]) -> dict[str, Any]:
+    """Columns that nothing is learned from any more, where they have names."""
+    if view.frame is None or not names:
+        return {}
+    return optional(view, "drop", [*view.options.get("drop", ()), *names])
 
 
 def normed(view: View) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """What the doctor found, as a chapter of the report: each finding with its evidence, a picture, and what helps."""
 
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -46,14 +47,12 @@ def changed(name: str, value: Any) -> str:
     """An option as it is typed.
 
     Example:
-        >>> changed("weight_decay", 0.01), changed("scale", "standard"), changed("hidden", (64, 64))
-        ('--weight-decay 0.01', '--scale standard', '--hidden 64 64')
+        >>> changed("weight_decay", 0.01), changed("hidden", (64, 64)), changed("drop", ["order id"])
+        ('--weight-decay 0.01', '--hidden 64 64', "--drop 'order id'")
     """
-    if isinstance(value, list | tuple):
-        value = " ".join(map(str, value))
-    elif isinstance(value, float):
-        value = f"{value:.3g}"
-    return f"--{name.replace('_', '-')} {value}"
+    values = value if isinstance(value, list | tuple) else [value]
+    said = [f"{one:.3g}" if isinstance(one, float) else shlex.quote(str(one)) for one in values]
+    return f"--{name.replace('_', '-')} {' '.join(said)}"
 
 
 def evidence_said(evidence: Mapping[str, Any], most: int = 8) -> str:

@@ -131,3 +131,17 @@ def test_the_report_has_findings_and_their_pictures(run):
     held = [Finding(**{**vars(finding), "plot": plot}).json() for plot in plots]
     page = document(Page(title="x", findings=json.loads(json.dumps(held))))
     assert "It &lt;learns&gt; by heart." in page and "--lr 0.1" in page and page.count("<svg") == 2
+
+
+def test_a_column_that_is_left_out_is_left_out_of_the_trial(run):
+    (trial,) = try_remedies(with_remedies(run, {"drop": ["x0", "x1", "x2"]}), steps=200)
+    assert not trial.reason and trial.after < trial.before  # these told the answer
+    assert trial.gain == pytest.approx(trial.after - trial.before)
+
+
+def test_what_mends_a_leak_is_not_tried(run):
+    """Without the leak the score is worse, and nearer to the truth."""
+    found = with_remedies(run, {"drop": ["x0"]})
+    found.record["findings"][0]["name"] = "target-leak"
+    (trial,) = try_remedies(found, steps=20)
+    assert "flatter" in trial.reason and trial.before is None

@@ -3,6 +3,7 @@
 import numpy as np
 
 from gipi.data.remarks import abbreviated
+from gipi.doctor.changes import without
 from gipi.doctor.columns import Column, columns_of, is_table, some_rows
 from gipi.doctor.finding import Finding, Remedy, View
 from gipi.messages import _
@@ -48,7 +49,12 @@ def check(view: View) -> Finding | None:
             "what is learned from the few rows that differ is chance.",
             said="; ".join(said),
         ),
-        (Remedy(_("Leave these columns out, or find out why they are empty or all the same.")),),
+        (
+            Remedy(
+                _("Leave these columns out, or find out why they are empty or all the same."),
+                without(view, [name for name in (*constant, *nearly, *empty) if name in view.used]),
+            ),
+        ),
     )
 
 

@@ -3,6 +3,7 @@
 import numpy as np
 
 from gipi.data.remarks import abbreviated
+from gipi.doctor.changes import without
 from gipi.doctor.columns import Column, columns_of, is_table, names_rows, questions, some_rows
 from gipi.doctor.finding import Finding, Remedy, View
 from gipi.doctor.quick import by_one, paired_z, random_folds, unexplained
@@ -84,5 +85,5 @@ def _learned(view: View, naming: list[Column], rows: np.ndarray) -> Finding:
         "problem" if told > HALF else "warning",
         {"columns": names, "told": float(told)},
         cause,
-        (Remedy(_("Remove {columns} from the data before training.", columns=said)),),
+        (Remedy(_("Leave out {columns}.", columns=said), without(view, names)),),
     )

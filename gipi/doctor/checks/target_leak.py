@@ -10,6 +10,7 @@ n rows, T numbers that are asked for, D inputs
 
 import numpy as np
 
+from gipi.doctor.changes import without
 from gipi.doctor.columns import Column, columns_of, is_table, matrix, names_owners, names_rows, questions, some_rows
 from gipi.doctor.finding import Finding, Plot, Remedy, View
 from gipi.doctor.marks import marked_pictures, marked_texts
@@ -44,13 +45,13 @@ def check(view: View) -> Finding | None:
     columns = [one for one in columns_of(view, rows) if not names_rows(one)]
     is_class = view.target_kind in ("class", "labels")
     for name, asked in questions(view, rows) if len(rows) >= 20 and columns else []:
-        found = _alone(columns, name, asked, is_class) or _made_of_several(view, columns, name, asked, rows)
+        found = _alone(view, columns, name, asked, is_class) or _made_of_several(view, columns, name, asked, rows)
         if found:
             return found
     return None
 
 
-def _alone(columns: list[Column], name: str, asked: np.ndarray, is_class: bool) -> Finding | None:
+def _alone(view: View, columns: list[Column], name: str, asked: np.ndarray, is_class: bool) -> Finding | None:
     few = random_folds(len(asked), 1, max(1, len(asked) // GLANCE)) == 0
     if not any(_seems_to_tell(one, asked, few) for one in columns):
         return None
@@ -88,7 +89,7 @@ def _alone(columns: list[Column], name: str, asked: np.ndarray, is_class: bool) 
             share=f"{1 - left[best]:.1%}",
             others=f"{max(0.0, 1 - rest):.1%}",
         ),
-        _remedies(column.name),
+        _remedies(view, [column.name]),
         Plot(
             _("share of the target that each column tells alone"),
             {_("share"): [float(1 - left[place]) for place in shown]},
@@ -121,15 +122,9 @@ def _has_few_values(column: Column) -> bool:
     return len(np.unique(column.values[~np.isnan(column.values)])) <= MOST_CODES
 
 
-def _remedies(column: str) -> tuple[Remedy, ...]:
-    return (
-        Remedy(
-            _(
-                "Ask whether '{column}' is known before the answer is; if not, remove it from the data.",
-                column=column,
-            )
-        ),
-    )
+def _remedies(view: View, columns: list[str]) -> tuple[Remedy, ...]:
+    text = _("Ask whether '{column}' is known before the answer is; if not, leave it out.", column=columns[0])
+    return (Remedy(text, without(view, columns)),)
 
 
 def _made_of_several(
@@ -170,7 +165,7 @@ def _made_of_several(
             way=way,
             columns=said,
         ),
-        _remedies(summed[0]),
+        _remedies(view, summed),
     )
 
 
