@@ -1,5 +1,7 @@
 """The target in disguise is found: a column, a sum, a pixel, a word; strong and honest columns are left alone."""
 
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 import pytest
@@ -42,10 +44,10 @@ def test_a_column_that_was_written_down_after_the_answer(flipped):
     columns = table()
     wrong = RANDOM.random(400) < flipped
     columns["paid"] = ((columns["y"] == "yes") ^ wrong).astype(float)
-    found = check(view_of(columns))
+    found = check(replace(view_of(columns), options={"drop": ("before",)}))
     assert found and found.severity == "problem" and found.evidence["column"] == "paid"
     assert "'paid' alone tells" in found.cause and found.plot
-    assert found.remedies[0].changes == {"drop": ["paid"]}
+    assert found.remedies[0].changes == {"drop": ["before", "paid"]}
 
 
 @pytest.mark.parametrize("flipped", [0.05, 0.1])
