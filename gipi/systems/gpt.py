@@ -283,17 +283,18 @@ class Net(nn.Module):
         mask = None
         if is_static or n > 1:
             mask = torch.arange(stop, device=x.device) <= places[:, None]  # (n, stop)
-        h = self.wte.weight[x]  # (B, n, D)
+        h = torch.embedding(self.wte.weight, x)  # (B, n, D)
         turn = None
         if self.is_rotary:
             turn = self.cosine[places], self.sine[places]
         else:
-            h = h + self.wpe.weight[places]
+            h = h + torch.embedding(self.wpe.weight, places)
         h, here = h.flatten(0, 1), Here(places, mask)
         for layer, own, seen in zip(self.h, room.unbind(1), room[..., :stop, :].unbind(1), strict=True):
             assert isinstance(layer, Layer)
             h = layer.follow(h, turn, own, seen, here)
-        return normed(self.ln_f, h.view(B, n, -1)[:, -1]) @ self.wte.weight.T, [room, filled + n]
+        last = h if n == 1 else h.view(B, n, -1)[:, -1]
+        return linear(normed(self.ln_f, last), self.wte.weight), [room, filled + n]
 
 
 def players(net: Net, config: Config, loss, schedule) -> dict:
