@@ -4,8 +4,9 @@ Temperature: Ackley, Hinton & Sejnowski 1985; top-k: Fan, Lewis & Dauphin 2018, 
 Holtzman et al. 2020, https://arxiv.org/abs/1904.09751.
 
 A network that writes has `memory(rows)`, a list of tensors with an axis for rows in front that never grows, and
-`follow(x, memory)`, which reads new tokens `(B, n)` and gives the scores `(B, V)` of what comes next. So each token is
-read once, and 10,000 tokens take no more memory than 10.
+`follow(x, memory)`, which reads new tokens `(B, n)` and gives the scores `(B, V)` of what comes next; it may have
+`reader()`, which gives `follow` with the parameters at hand. So each token is read once, and 10,000 tokens take no more
+memory than 10.
 
 B rows, n tokens, V vocabulary
 """
@@ -71,10 +72,9 @@ def choose(scores: Tensor, temperature: float, top_k: int, top_p: float, draws: 
 
 
 @torch.inference_mode()
-def read(net: Any, tokens: Sequence[int], memory: list[Tensor] | None) -> tuple[Tensor, list[Tensor]]:
-    """The scores `(V,)` of what comes behind these tokens, and the memory that has read them; None: it is new."""
-    x = torch.tensor([tokens], device=next(net.parameters()).device)
-    scores, filled = net.follow(x, net.memory(1) if memory is None else memory)
+def read(follow: Any, tokens: Sequence[int], memory: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
+    """The scores `(V,)` of what comes behind these tokens, and the memory that has read them."""
+    scores, filled = follow(torch.tensor([tokens], device=memory[0].device), memory)
     return scores[0].float(), filled
 
 
@@ -111,7 +111,8 @@ def generate(
     assert prompt and (context is None or context > 0)
     draws = torch.Generator().manual_seed(seed)
     last = deque(prompt, context)  # what the memory holds
-    scores, memory = read(net, list(last), None)
+    follow = net.reader() if hasattr(net, "reader") else net.follow
+    scores, memory = read(follow, list(last), net.memory(1))
     for number in range(most):
         token = choose(scores, temperature, top_k, top_p, draws)
         if token == end:
@@ -121,8 +122,8 @@ def generate(
             return
         if context is not None and len(last) == context:
             last = deque([*last, token][-max(1, context // 2) :], context)
-            scores, memory = read(net, list(last), None)
+            scores, memory = read(follow, list(last), net.memory(1))
         else:
             if context is not None:
                 last.append(token)
-            scores, memory = read(net, [token], memory)
+            scores, memory = read(follow, [token], memory)

@@ -11,7 +11,7 @@ B batch, T tokens, V vocabulary, D width, H heads, d = D / H, C context: the lon
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -112,15 +112,18 @@ class Linear(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:  # (B, T, inputs) -> (B, T, outputs)
         B, T, inputs = x.shape
-        return through(self, x.view(B * T, inputs)).view(B, T, -1)
+        return torch.addmm(self.bias, x.view(B * T, inputs), self.weight).view(B, T, -1)
 
 
-def through(layer: Linear, x: Tensor) -> Tensor:
-    return torch.addmm(layer.bias, x, layer.weight)
+def through(layer: Linear) -> Callable[[Tensor], Tensor]:
+    """A layer as a function of `(n, inputs)`, its parameters at hand: of one token, to find them takes as long."""
+    weight, bias = layer.weight, layer.bias
+    return lambda x: torch.addmm(bias, x, weight)
 
 
-def normed(norm: nn.LayerNorm, x: Tensor) -> Tensor:
-    return torch.layer_norm(x, norm.normalized_shape, norm.weight, norm.bias, norm.eps)
+def normed(norm: nn.LayerNorm) -> Callable[[Tensor], Tensor]:
+    shape, weight, bias, least = norm.normalized_shape, norm.weight, norm.bias, norm.eps
+    return lambda x: torch.layer_norm(x, shape, weight, bias, least)
 
 
 class Here(NamedTuple):
@@ -135,7 +138,9 @@ class Here(NamedTuple):
     mask: Tensor | None
 
 
+Follow = Callable[[Tensor, list[Tensor]], tuple[Tensor, list[Tensor]]]
 Turn = tuple[Tensor, Tensor]  # cosines and sines, each (T, d / 2)
+MaybeTurn = Turn | None  # the compiler cannot see this made inside a function
 
 
 def turned(x: Tensor, turn: Turn) -> Tensor:
@@ -200,21 +205,24 @@ class Layer(nn.Module):
         x = x + self.dropout(self.attn(self.ln_1(x), turn))
         return x + self.dropout(self.mlp(self.ln_2(x)))
 
-    def follow(self, x: Tensor, turn: Turn | None, room: Tensor, seen: Tensor, here: Here) -> Tensor:
-        """The same for new tokens `(B n, D)` behind those in memory, `(B, 2, H, C, d)`, which gets theirs.
-
-        Of one token modules, their hooks and each view would take as long as the arithmetic: so there are few of them.
-        """
+    def reader(self) -> Callable[[Tensor, Turn | None, Tensor, Tensor, Here], Tensor]:
+        """The same for new tokens `(B n, D)` behind those in memory, `(B, 2, H, C, d)`, which gets theirs."""
         attn, mlp = self.attn, self.mlp
-        B, _two, H, _room, d = room.shape
-        parts = through(attn.c_attn, normed(self.ln_1, x)).view(B, -1, 3, H, d).permute(0, 2, 3, 1, 4)
-        if turn is not None:
-            parts = torch.cat([turned(parts[:, :2], turn), parts[:, 2:]], 1)
-        room.index_copy_(3, here.places, parts[:, 1:])
-        keys, values = seen.unbind(1)
-        found = scaled_dot_product_attention(parts[:, 0], keys, values, here.mask)  # (B, H, n, d)
-        x = x + through(attn.c_proj, found.transpose(1, 2).reshape(x.shape))
-        return x + through(mlp.c_proj, mlp.bend(through(mlp.c_fc, normed(self.ln_2, x))))
+        before, between = normed(self.ln_1), normed(self.ln_2)
+        ask, answer, widen, narrow = map(through, (attn.c_attn, attn.c_proj, mlp.c_fc, mlp.c_proj))
+
+        def read(x: Tensor, turn: MaybeTurn, room: Tensor, seen: Tensor, here: Here) -> Tensor:
+            B, _two, H, _room, d = room.shape
+            parts = ask(before(x)).view(B, -1, 3, H, d).permute(0, 2, 3, 1, 4)
+            if turn is not None:
+                parts = torch.cat([turned(parts[:, :2], turn), parts[:, 2:]], 1)
+            room.index_copy_(3, here.places, parts[:, 1:])
+            keys, values = seen.unbind(1)
+            found = scaled_dot_product_attention(parts[:, 0], keys, values, here.mask)  # (B, H, n, d)
+            x = x + answer(found.transpose(1, 2).reshape(x.shape))
+            return x + narrow(mlp.bend(widen(between(x))))
+
+        return read
 
 
 class Net(nn.Module):
@@ -270,31 +278,40 @@ class Net(nn.Module):
         return [room, torch.zeros(rows, dtype=torch.long, device=weight.device)]
 
     def follow(self, x: Tensor, memory: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
-        """The scores `(B, V)` of what comes behind new tokens `(B, n)`; the memory is filled in place.
+        """The scores `(B, V)` of what comes behind new tokens `(B, n)`; the memory is filled in place."""
+        return self.reader()(x, memory)
+
+    def reader(self) -> Follow:
+        """`follow` with the parameters at hand, for many tokens one by one.
 
         All rows have come equally far. What is compiled, or runs on a GPU, always looks at the whole room, through a
         mask: nothing has to be read back, and no shape changes. Elsewhere only what is filled is looked at.
         """
-        room, filled = memory
-        B, n = x.shape
-        places = filled[0] + torch.arange(n, device=x.device)
-        is_static = torch.compiler.is_compiling() or x.device.type != "cpu"
-        stop = self.context if is_static else int(filled[0]) + n
-        mask = None
-        if is_static or n > 1:
-            mask = torch.arange(stop, device=x.device) <= places[:, None]  # (n, stop)
-        h = torch.embedding(self.wte.weight, x)  # (B, n, D)
-        turn = None
-        if self.is_rotary:
-            turn = self.cosine[places], self.sine[places]
-        else:
-            h = h + torch.embedding(self.wpe.weight, places)
-        h, here = h.flatten(0, 1), Here(places, mask)
-        for layer, own, seen in zip(self.h, room.unbind(1), room[..., :stop, :].unbind(1), strict=True):
-            assert isinstance(layer, Layer)
-            h = layer.follow(h, turn, own, seen, here)
-        last = h if n == 1 else h.view(B, n, -1)[:, -1]
-        return linear(normed(self.ln_f, last), self.wte.weight), [room, filled + n]
+        table, context = self.wte.weight, self.context
+        turns = (self.cosine, self.sine) if self.is_rotary else None
+        where = None if self.is_rotary else self.wpe.weight
+        layers, last = [layer.reader() for layer in self.h], normed(self.ln_f)  # type: ignore[operator]
+
+        def follow(x: Tensor, memory: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
+            room, filled = memory
+            B, n = x.shape
+            places = filled[0] + torch.arange(n, device=x.device)
+            is_static = torch.compiler.is_compiling() or x.device.type != "cpu"
+            stop = context if is_static else int(filled[0]) + n
+            mask = None
+            if is_static or n > 1:
+                mask = torch.arange(stop, device=x.device) <= places[:, None]  # (n, stop)
+            h = torch.embedding(table, x)  # (B, n, D)
+            if where is not None:
+                h = h + torch.embedding(where, places)
+            turn = (turns[0][places], turns[1][places]) if turns else None
+            h, here = h.flatten(0, 1), Here(places, mask)
+            for read, own, seen in zip(layers, room.unbind(1), room[..., :stop, :].unbind(1), strict=True):
+                h = read(h, turn, own, seen, here)
+            end = h if n == 1 else h.view(B, n, -1)[:, -1]
+            return linear(last(end), table), [room, filled + n]
+
+        return follow
 
 
 def players(net: Net, config: Config, loss, schedule) -> dict:
