@@ -43,7 +43,7 @@ def aligned(x: np.ndarray, y: np.ndarray, kind: str = "", is_text: bool = False)
         return None
     rows, blocks = _blocks(length)
     given = np.asarray(x[rows])
-    features = _features(_counted(given) if is_text else given.reshape(len(rows), -1))
+    features = bent_features(_counted(given) if is_text else given.reshape(len(rows), -1))
     targets = _targets(np.asarray(y[rows]), kind)
     if features is None or targets is None:
         return None
@@ -101,7 +101,7 @@ def _inner(blocks: Sequence[np.ndarray]) -> np.ndarray:
     return np.concatenate([block[REACH:-REACH] for block in blocks])
 
 
-def _features(x: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+def bent_features(x: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
     """`(n, d)` inputs of unit variance, and `(n, d + BENT)` with their bends."""
     if not np.issubdtype(x.dtype, np.number) and x.dtype != bool:
         return None

@@ -9,6 +9,7 @@ n rows, D features
 import numpy as np
 
 from gipi.data.remarks import abbreviated
+from gipi.doctor.alignment import bent_features
 from gipi.doctor.columns import Column, columns_of, is_table, matrix, names_rows, some_rows
 from gipi.doctor.copies import field_means
 from gipi.doctor.finding import Finding, Plot, Remedy, Severity, View
@@ -18,6 +19,7 @@ ROWS = 700  # of each part: an AUC of one half is then known to 0.015
 FEWEST = 20
 TREES = 20
 FOLDS = 3
+HINT = 1.0  # standard errors, below which a quick look leaves it at that: far from what is said
 SURE = 4.0  # standard errors of an AUC of one half (Hanley and McNeil 1982): a chance of 3e-5
 # By definition: an AUC of 0.75 lies halfway between what is alike and what has nothing in common; 0.6 is a fifth of the
 # way, below which scores differ less than between two seeds.
@@ -79,8 +81,6 @@ def _remedies(view: View) -> tuple[Remedy, ...]:
 
 def _told_apart(view: View, part: str) -> tuple[float, float, list[tuple[float, str]]] | None:
     """The AUC, its standard error if nothing were to be told, and the features by their weight."""
-    from sklearn.ensemble import ExtraTreesClassifier
-
     train, held = (some_rows(view, ROWS, (name,)) for name in ("train", part))
     if min(len(train), len(held)) < FEWEST:
         return None
@@ -90,6 +90,10 @@ def _told_apart(view: View, part: str) -> tuple[float, float, list[tuple[float, 
         return None
     is_held = np.arange(len(rows)) >= len(train)
     fold = _folds(view, rows)
+    if not _may_be_told(x, is_held, fold):
+        return None
+    from sklearn.ensemble import ExtraTreesClassifier  # it takes a second to import
+
     score, weights = np.zeros(len(rows)), np.zeros(x.shape[1])
     for number in range(FOLDS):
         new, known = fold == number, fold != number
@@ -98,11 +102,33 @@ def _told_apart(view: View, part: str) -> tuple[float, float, list[tuple[float, 
         model = ExtraTreesClassifier(TREES, min_samples_leaf=3, class_weight="balanced", random_state=0, n_jobs=1)
         score[new] = model.fit(x[known], is_held[known]).predict_proba(x[new])[:, 1]
         weights += model.feature_importances_ / FOLDS
-    auc = float(np.mean([_auc(score[fold == n], is_held[fold == n]) for n in range(FOLDS)]))
-    m, n = int(is_held.sum()), int((~is_held).sum())
-    error = float(np.sqrt((m + n + 1) / (12.0 * m * n)))
+    auc, error = _mean_auc(score, is_held, fold), _error(is_held)
     order = np.argsort(-weights, kind="stable")
     return auc, error, [(float(weights[place]), names[place]) for place in order[:SHOWN]]
+
+
+def _may_be_told(x: np.ndarray, is_held: np.ndarray, fold: np.ndarray) -> bool:
+    """Whether ridge regression on random features finds anything at all; if not, trees are not asked."""
+    found = bent_features(x)
+    if found is None:
+        return True
+    features, asked, score = found[1].astype(np.float64), is_held - is_held.mean(), np.zeros(len(x))
+    for number in range(FOLDS):
+        new, known = fold == number, fold != number
+        some = features[known]
+        gram = some.T @ some + len(some) / 100 * np.eye(some.shape[1])
+        score[new] = features[new] @ np.linalg.solve(gram, some.T @ asked[known])
+    return _mean_auc(score, is_held, fold) - 0.5 > HINT * _error(is_held)
+
+
+def _mean_auc(score: np.ndarray, is_held: np.ndarray, fold: np.ndarray) -> float:
+    return float(np.mean([_auc(score[fold == n], is_held[fold == n]) for n in range(FOLDS)]))
+
+
+def _error(is_held: np.ndarray) -> float:
+    """The standard error of an AUC where nothing is to be told."""
+    m, n = int(is_held.sum()), int((~is_held).sum())
+    return float(np.sqrt((m + n + 1) / (12.0 * m * n)))
 
 
 def _folds(view: View, rows: np.ndarray) -> np.ndarray:

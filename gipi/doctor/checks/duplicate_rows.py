@@ -13,6 +13,7 @@ from gipi.messages import _
 # significance lets pass; a two-hundredth is below the standard error of most scores.
 MANY, SOME = 0.05, 0.005
 FEW = 5  # names that are said
+NEAR = 4000  # pictures that are looked for as saved anew
 HELD, KNOWN = 20_000, 200_000  # rows of a table that are looked for, and among which
 
 
@@ -81,24 +82,26 @@ def _pictures(view: View, x: np.ndarray, rows: np.ndarray, train: np.ndarray) ->
     rows, train = rows[looked[rows]], train[looked[train]]
     exact = equal_pictures(x, rows, train)
     others = rows[~np.isin(rows, [row for row, _twin in exact])]
-    near = near_pictures(x, others, train)
+    some = _some(others, NEAR)
+    near = near_pictures(x, some, train)
     if not exact and not near:
         return None
-    copies = len(exact) + len(near)
+    nearly = round(len(near) * len(others) / len(some)) if near else 0  # of very many some are looked at
+    copies = len(exact) + nearly
     severity = _severity(copies / count)
     if severity == "problem" and _contradict(view, [*exact, *near]):
         severity = "warning"  # what was learned from them is wrong here: the score does not flatter
     return Finding(
         "duplicate-rows",
         severity,
-        {"copies": copies, "exact": len(exact), "near": len(near), "rows": count},
+        {"copies": copies, "exact": len(exact), "near": nearly, "rows": count},
         _(
             "{copies} of {rows} validation and test pictures are copies of training pictures ({exact} exact, {near} "
             "nearly), so the score flatters: {pairs}.",
             copies=copies,
             rows=count,
             exact=len(exact),
-            near=len(near),
+            near=nearly,
             pairs=_said([*exact, *near], view.names),
         ),
         _remedies(),
