@@ -344,7 +344,7 @@ OPTIONS = {
     "--task stream": ("stream", "__next__"),
     "--system mpl": ("'mpl'", "'mlp'"),
     "--system convnet": ("convnet", "table", "mlp"),
-    "--system gan": ("gan", "classify"),
+    "--system gan": ("generate (gan)", "table"),
     "--system linear --hidden 4": ("--hidden", "linear", "mlp"),
     "--hiden 4": ("--hiden", "'hidden'"),
     "--epoch 4": ("--epoch", "'epochs'"),

