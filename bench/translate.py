@@ -1,8 +1,9 @@
 """Translation: seq2seq and the transformer on Multi30k (German to English) and Korean to English, judged by sacreBLEU.
 
 Multi30k's validation part is set aside as the test part; validation is cut from its training part. `--gpu` takes sizes
-for a GPU, and asks for 28 BLEU of the GRU with attention and 36 of the transformer; without it the runs are those of a
-small machine, asked for 15; `--long` those of a small machine in ten minutes, asked for as much as on a GPU. Each line has the figure of gipi and that of sacreBLEU itself, which must be one.
+for a GPU, and asks for 28 BLEU of the GRU with attention and 36 of the transformer, as `--long` does in some ten
+minutes of a small machine; without them the runs are shorter and asked for 15. Each line has the figure of gipi and
+that of sacreBLEU itself, which must be one.
 
     GIPI_DATA=FOLDER python bench/translate.py OUT.json [--data multi30k korean] [--systems seq2seq] [--long] [--gpu]
 """
