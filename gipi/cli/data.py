@@ -16,20 +16,22 @@ def data(line: Line) -> dict[str, Any]:
     from gipi.data.registry import entry_of, known
     from gipi.report.tables import print_table
 
+    given = [name for name in ("drop", "target", "seed") if getattr(line.options, name) not in ((), 0)]
     if line.options.show:
+        if "drop" in given:
+            raise UsageError(_("--drop is for the columns of a table; --show draws pictures"))
         return _show_pictures(line)
     if line.options.clear_cache:
         return _clear_cache(line)
     for name in ("augment", "picture_size"):
         if getattr(line.options, name) not in (None, ()):
             raise UsageError(_("{option} goes with --show", option=flag(name)))
-    if line.words:
-        entry = entry_of(line.words[0])
-        if entry is None:
-            return _looked(line)
-        found = [entry]
-    else:
-        found = known()
+    if given and not line.words:
+        raise UsageError(_("{option} is for data that is looked at: gipi data SOURCE", option=flag(given[0])))
+    entry = entry_of(line.words[0]) if line.words else None
+    if line.words and (entry is None or given):
+        return _looked(line)
+    found = [entry] if entry else known()
     described = [
         {
             "name": e.name,

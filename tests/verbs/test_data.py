@@ -133,3 +133,11 @@ def test_pictures_and_texts_have_no_columns(tmp_path):
     (tmp_path / "words.txt").write_text("To be or not.\nThat is the question here.\n" * 40)
     found = look(str(tmp_path / "words.txt"))
     assert found.columns == [] and found.task == "write"
+
+
+def test_what_is_asked_of_data_that_has_a_name_is_not_passed_over(capsys):
+    assert main(["data", "iris", "--target", "species", "--drop", "petal width (cm)", "--json", "--lang", "en"]) == 0
+    kinds = {one["name"]: one["kind"] for one in json.loads(capsys.readouterr().out)["columns"]}
+    assert kinds["species"] == "target" and kinds["petal width (cm)"] == "left out" != kinds["petal length (cm)"]
+    for typed in ("iris --target kind", "--target x", "digits --show --drop x"):
+        assert main(["data", *typed.split(), "--lang", "en"]) == 2, typed
